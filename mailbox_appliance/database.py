@@ -1,0 +1,113 @@
+"""One SQLite file, its schema versions, and the one door through which its rows are reached.
+
+A schema is a list of migrations; ``PRAGMA user_version`` tells how many have been applied. Before an existing file
+is migrated it is copied beside itself (``FILE.before-N``), so that an upgrade can be undone by hand. WAL throughout;
+``synchronous`` FULL for what must survive a power cut (users, queue), NORMAL for what can be rebuilt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from typing import TypeVar
+
+from mailbox_appliance.ports.workers import Workers
+
+T = TypeVar("T")
+
+
+class DatabaseTrouble(Exception):
+    """The file cannot be used; str() names it and says what to do."""
+
+
+class Database:
+    """``path`` may be ":memory:". Opened by the first use, in a worker thread."""
+
+    def __init__(
+        self,
+        path: str,
+        migrations: Sequence[str],
+        workers: Workers,
+        *,
+        synchronous: str = "FULL",
+        cache_kib: int = 256,
+    ) -> None:
+        self.path = path
+        self._migrations = migrations
+        self._workers = workers
+        self._synchronous = synchronous
+        self._cache_kib = cache_kib
+        self._connection: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> Awaitable[T]:
+        """Call ``work(connection)`` in one transaction, in a worker thread; an exception rolls it back."""
+        return self._workers.run("database", self.run_now, work)
+
+    def run_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same in the calling thread: for workers, start-up and the command line. Raises DatabaseTrouble."""
+        with self._lock:
+            connection = self._open()
+            with self._transaction(connection):
+                return work(connection)
+
+    @contextlib.contextmanager
+    def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is not None:
+            return self._connection
+        existed = self.path == ":memory:" or os.path.exists(self.path)
+        if not existed:
+            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute(f"PRAGMA synchronous={self._synchronous}")
+            connection.execute(f"PRAGMA cache_size=-{self._cache_kib}")
+            connection.execute("PRAGMA foreign_keys=ON")
+            self._migrate(connection)
+        except sqlite3.DatabaseError as error:
+            connection.close()
+            raise DatabaseTrouble(f"{self.path}: {error}") from error
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _migrate(self, connection: sqlite3.Connection) -> None:
+        (version,) = connection.execute("PRAGMA user_version").fetchone()
+        wanted = len(self._migrations)
+        if version > wanted:
+            raise DatabaseTrouble(
+                f"{self.path} was written by a newer version (schema {version}, this program knows {wanted}): "
+                "install that version again, or restore a backup"
+            )
+        if version == wanted:
+            return
+        if version and self.path != ":memory:":
+            backup = sqlite3.connect(f"{self.path}.before-{version + 1}")
+            with contextlib.closing(backup):
+                connection.backup(backup)
+            os.chmod(f"{self.path}.before-{version + 1}", 0o600)
+        for number, script in enumerate(self._migrations[version:], version + 1):
+            connection.executescript(f"BEGIN IMMEDIATE;\n{script};\nPRAGMA user_version={number};\nCOMMIT;")

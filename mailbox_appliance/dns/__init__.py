@@ -1,0 +1,1 @@
+"""Names: dnspython's packets carried by Twisted, cached, bounded."""

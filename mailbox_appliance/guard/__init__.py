@@ -1,0 +1,1 @@
+"""How often somebody knocks: failures per address over all services."""

@@ -1,0 +1,1 @@
+"""Read: IMAP conversations over shared open mailboxes."""

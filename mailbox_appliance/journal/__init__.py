@@ -1,0 +1,1 @@
+"""One event: one line, one counter, one step of a message's trail."""

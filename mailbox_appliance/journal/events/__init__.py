@@ -1,0 +1,1 @@
+"""The catalogue of everything that can happen, one file per station."""

@@ -1,0 +1,50 @@
+"""Accepting mail for good: what smtp/ (and everybody who makes mail: DSNs, notices) asks of ``delivery/``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailbox_appliance.mail.client import Client, Origin
+from mailbox_appliance.mail.envelope import Envelope, Recipient
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.verdict import Verdict
+
+
+ACCEPTED = Verdict()
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """A message ready to be kept: its final header except Return-Path, which final delivery adds (RFC 5321 §4.4)."""
+
+    trace: str
+    origin: Origin
+    envelope: Envelope
+    content: Content
+    verdict: Verdict = ACCEPTED
+    client: Client | None = None
+    message_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one recipient. ``reply`` 2xx: durable now; 4xx, 5xx: not taken over."""
+
+    recipient: Recipient
+    reply: Reply
+
+
+class Acceptance(Protocol):
+    """Routing, local delivery and the queue behind one door."""
+
+    def accept(self, parcel: Parcel) -> Awaitable[tuple[Receipt, ...]]:
+        """Make the message durable for each recipient, in order of ``parcel.envelope.recipients``.
+
+        Never raises for a full disk, quota or a fault of one recipient: that is a Receipt with 4xx/5xx.
+        """
+
+    def room_for(self, recipient: Recipient, octets: int) -> Awaitable[Reply | None]:
+        """Asked at RCPT: None when it would be taken, else the 4xx/5xx to say (mailbox full, disk full)."""

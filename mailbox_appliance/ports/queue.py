@@ -1,0 +1,67 @@
+"""The queue: what delivery puts in, and what the desk asks. Filled by ``queue/``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.mail.envelope import Envelope
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.ports.rounds import Commit
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedRecipient:
+    """A recipient as ``queue list`` shows it. Times are epoch seconds; ``state`` active, waiting, held."""
+
+    address: str
+    state: str
+    next_attempt: float
+    tries: int
+    last_reply: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class QueuedMessage:
+    """A message in the queue."""
+
+    trace: str
+    reverse_path: str
+    arrived: float
+    size: int
+    account: str
+    recipients: tuple[QueuedRecipient, ...]
+
+
+class Spool(Protocol):
+    """Entering: ``prepare`` gives the round's work, ``entered`` starts the sending once the round is durable."""
+
+    def prepare(self, trace: str, origin: Origin, account: str, envelope: Envelope, content: Content) -> Commit:
+        """The file and rows that put ``envelope``'s recipients into the queue. Pure: nothing is done yet."""
+
+    def entered(self, trace: str) -> None:
+        """The round with that entry is durable: it may be sent from now on."""
+
+
+class QueueDesk(Protocol):
+    """What an operator may do; names are trace ids. Each returns how many recipients it touched."""
+
+    def listing(self) -> Awaitable[tuple[QueuedMessage, ...]]:
+        """Everything that waits, oldest first."""
+
+    def retry(self, traces: tuple[str, ...]) -> Awaitable[int]:
+        """Try now; no ids means all that are not held."""
+
+    def hold(self, traces: tuple[str, ...]) -> Awaitable[int]:
+        """Keep back until released."""
+
+    def release(self, traces: tuple[str, ...]) -> Awaitable[int]:
+        """Let go what was held."""
+
+    def drop(self, traces: tuple[str, ...], bounce: bool = False) -> Awaitable[int]:
+        """Remove; with ``bounce`` the sender gets a DSN where one is due."""
+
+    def content(self, trace: str) -> Awaitable[Content | None]:
+        """The message itself, for ``queue show``."""

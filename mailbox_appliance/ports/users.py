@@ -1,0 +1,117 @@
+"""Who lives here: what SMTP, delivery, IMAP and the desks ask of the user database. Filled by ``users/``.
+
+Log-in goes through one twisted.cred portal, which ``LogIn`` hides from the stations: known and unknown users are
+refused alike, in text and time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from mailbox_appliance.mail.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class LocalMailbox:
+    """Deliver to ``account`` (its primary address). ``detail`` is the subaddress ("shop" of ann+shop), or ''."""
+
+    account: Address
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """Send on to an address outside (an alias with a remote target)."""
+
+    address: Address
+
+
+Destination = LocalMailbox | Elsewhere
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """The address exists; ``destinations`` without doubles, aliases expanded to the end. ``via`` names the alias."""
+
+    destinations: tuple[Destination, ...]
+    via: str = ""  # "", "alias", "catch-all", "role"
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """One of our domains, but nobody of that name: 550 5.1.1. ``text`` replaces the standard words when set."""
+
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotOurs:
+    """The domain is not one of ours."""
+
+
+Resolution = Known | Unknown | NotOurs
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """A logged-in user. ``device`` is the label of the app password used, '' for the main password."""
+
+    account: Address
+    device: str = ""
+    may_send: bool = True
+    quota: int = 0  # octets; 0 = none
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordCredentials:
+    """A user name and a password as typed.
+
+    ``username`` may be the whole address or, when there is one domain only, its local part.
+    """
+
+    username: str
+    password: str = field(repr=False)
+    service: str = ""
+    peer: str = ""
+
+
+class LogInRefused(Exception):
+    """Wrong name or password (which of them is never said). ``later`` True: could not be checked now, try again."""
+
+    def __init__(self, text: str = "wrong user name or password", *, later: bool = False) -> None:
+        super().__init__(text)
+        self.later = later
+
+
+class LogIn(Protocol):
+    """The one door for every service."""
+
+    def log_in(self, credentials: PasswordCredentials) -> Awaitable[Principal]:
+        """Raises LogInRefused. The guard is told by the caller, who knows the peer."""
+
+
+class Directory(Protocol):
+    """Addresses and accounts."""
+
+    def domains(self) -> frozenset[str]:
+        """Our domains (A-labels), from memory."""
+
+    def resolve(self, address: Address) -> Awaitable[Resolution]:
+        """Where mail for ``address`` goes (RFC 5321 §3.3, §5.1). The bare role ``postmaster`` has domain ''."""
+
+    def owns(self, account: Address, address: Address) -> Awaitable[bool]:
+        """May ``account`` write as ``address``? Primary, aliases to it alone or with it, details, catch-all."""
+
+    def accounts(self) -> Awaitable[tuple[Address, ...]]:
+        """Every account's primary address."""
+
+    def quota(self, account: Address) -> Awaitable[int]:
+        """Octets the account may keep; 0 = no limit."""
+
+    def owner(self, domain: str) -> Awaitable[Address | None]:
+        """The owner account of one of our domains."""
+
+    def settings(self, account: Address) -> Awaitable[Mapping[str, str]]:
+        """Small per-account settings by key."""

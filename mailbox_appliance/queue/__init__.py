@@ -1,0 +1,1 @@
+"""Wait: content files and per-recipient state, schedule, dispatch, bounces."""

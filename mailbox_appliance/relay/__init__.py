@@ -1,0 +1,1 @@
+"""Leave: routes to the next host and the conversation there."""

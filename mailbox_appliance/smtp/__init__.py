@@ -1,0 +1,1 @@
+"""Arrive: ESMTP conversations, the policy table, intake."""

@@ -1,0 +1,1 @@
+"""Keep: Maildir as Dovecot lays it out, one rebuildable index per account."""

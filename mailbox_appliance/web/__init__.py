@@ -1,0 +1,1 @@
+"""The desk and the token path over HTTP."""

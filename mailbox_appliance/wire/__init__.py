@@ -1,0 +1,1 @@
+"""LANGUAGE: the protocols as machines without wires, sockets, files or threads."""

@@ -1,0 +1,1 @@
+"""IMAP as a language: commands into values, values into responses."""

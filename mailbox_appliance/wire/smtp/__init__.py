@@ -1,0 +1,1 @@
+"""ESMTP as a language: grammar, events, the server's and the client's state machines."""
