@@ -42,7 +42,7 @@ class Event:
 
     ``trace`` is the message's trace id ("" when it concerns no message). Fields named ``peer``, ``sender``,
     ``recipient``, ``account`` and ``message_id`` are searched by ``mailappliance trace``. Fields hold str, int,
-    float, bool, or tuples of str: never content, never secrets. A field named ``private`` goes to the log but never to a peer.
+    float, bool, or tuples of str: never content, never secrets. A field ``private`` goes to the log, never to a peer.
     """
 
     name: ClassVar[str] = "event"  # "smtp.accepted": station.what

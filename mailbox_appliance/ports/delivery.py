@@ -12,7 +12,6 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Verdict
 
-
 ACCEPTED = Verdict()
 
 
