@@ -77,7 +77,10 @@ class Database:
             return self._connection
         existed = self.path == ":memory:" or os.path.exists(self.path)
         if not existed:
-            os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            try:
+                os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
+            except OSError as error:
+                raise DatabaseTrouble(f"{self.path} cannot be made: {error.strerror}") from error
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
         try:
             connection.execute("PRAGMA journal_mode=WAL")

@@ -1,1 +1,1 @@
-"""Certificates: files, ACME http-01, or a CA of our own; swapped without a restart."""
+"""Certificates: self-made, from files, or ordered by ACME; and the TLS contexts that every listener asks for."""

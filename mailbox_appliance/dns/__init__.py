@@ -1,1 +1,1 @@
-"""Names: dnspython's packets carried by Twisted, cached, bounded."""
+"""Names: look-ups by dnspython's packets over Twisted's sockets, cached and bounded (fills ``ports/dns.py``)."""

@@ -29,3 +29,4 @@ class Outcome:
     reason: str = ""  # in plain words, with the remedy
     remote: bool = False
     tls: str = ""  # "TLSv1.3 verified", "TLSv1.2", "" for clear
+    dsn: bool = False  # the next host took NOTIFY over (RFC 3461 §5.2.2): success is its to report

@@ -11,6 +11,15 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 
+class CertificateTrouble(Exception):
+    """A certificate cannot be used or had. ``what`` is wrong, ``remedy`` is what the owner does; str() is both."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
 @dataclass(frozen=True, slots=True)
 class CertificateState:
     """For ``status`` and ``cert show``. Times are epoch seconds."""

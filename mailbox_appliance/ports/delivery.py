@@ -9,8 +9,10 @@ from typing import Protocol
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Verdict
+from mailbox_appliance.ports.relay import Shipment
 
 ACCEPTED = Verdict()
 
@@ -26,6 +28,7 @@ class Parcel:
     verdict: Verdict = ACCEPTED
     client: Client | None = None
     message_id: str = ""
+    each_answered: bool = False  # LMTP, PRDR: every recipient hears its own reply, so nothing is queued in its stead
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +50,10 @@ class Acceptance(Protocol):
 
     def room_for(self, recipient: Recipient, octets: int) -> Awaitable[Reply | None]:
         """Asked at RCPT: None when it would be taken, else the 4xx/5xx to say (mailbox full, disk full)."""
+
+
+class LocalCarriage(Protocol):
+    """What waits in the queue for one of our own mailboxes (it was full): the same face as Relay.carry."""
+
+    def carry(self, shipment: Shipment) -> Awaitable[tuple[Outcome, ...]]:
+        """Try once; one Outcome per recipient, in order. Never raises for a full mailbox or disk."""

@@ -10,11 +10,26 @@ from mailbox_appliance.mail.client import IPAddress
 class Guard(Protocol):
     """Failures per address (IPv6: per /64) over all services, kept over restarts."""
 
-    def refuses(self, peer: IPAddress, service: str) -> bool:
-        """True while this address may not connect or log in."""
+    def refuses(self, peer: IPAddress, service: str, account: str | None = None) -> bool:
+        """True while this address may not connect or log in.
 
-    def failed(self, peer: IPAddress, service: str, account: str, what: str = "password") -> None:
-        """Count a failure: ``what`` is "password", "recipient" or "protocol"."""
+        Ask when a connection opens and again before a password is looked at, then with the ``account`` named: a
+        device that has logged in to that account from this address before is not shut out by its neighbours behind
+        the same address. ``account`` "" means "not known yet, I shall ask again before the log-in": such an address
+        may then connect. None, the default, makes no such difference.
+
+        Asked with an account, it takes part in the count as an attempt under way until ``failed`` or ``succeeded`` is
+        told (or half a minute has passed), so that many connections at once are no way around the limit.
+        """
+
+    def failed(self, peer: IPAddress, service: str, account: str, what: str = "password", token: bytes = b"") -> None:
+        """Count a failure: ``what`` is "password", "recipient" or "protocol".
+
+        ``token`` is ``LogInRefused.token``: the same wrong password said again by the same address counts once.
+        """
 
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         """A good log-in: the device at this address is known from now on."""
+
+    def delay(self, peer: IPAddress, service: str) -> float:
+        """Seconds to hold back the reply to a failed log-in, asked after ``failed``: 0 at first, growing, bounded."""

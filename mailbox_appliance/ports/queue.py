@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.report import Fate
 from mailbox_appliance.ports.rounds import Commit
 
 
@@ -45,6 +46,15 @@ class Spool(Protocol):
         """The round with that entry is durable: it may be sent from now on."""
 
 
+class Reports(Protocol):
+    """Delivery status notifications (RFC 3464), as far as the sender wants them and may have them."""
+
+    def tell(
+        self, trace: str, envelope: Envelope, arrived: float, content: Content, fates: Sequence[Fate]
+    ) -> Awaitable[bool]:
+        """Tell the reverse path of ``fates``. False when that could not be done now and should be tried again."""
+
+
 class QueueDesk(Protocol):
     """What an operator may do; names are trace ids. Each returns how many recipients it touched."""
 
@@ -65,3 +75,6 @@ class QueueDesk(Protocol):
 
     def content(self, trace: str) -> Awaitable[Content | None]:
         """The message itself, for ``queue show``."""
+
+    def flush(self, domain: str) -> Awaitable[int]:
+        """Try now whatever waits for ``domain`` (of the recipients) and is not held."""

@@ -38,10 +38,15 @@ class Write:
 
 
 class Rows(Protocol):
-    """A transaction which belongs to the same round; ``database`` is the file's one open Database."""
+    """A transaction which belongs to the same round; ``rounds.share.RowsOf`` fits."""
 
-    database: Any
-    work: Callable[[Any], None]  # called with the sqlite3.Connection inside the round's transaction
+    @property
+    def database(self) -> Any:
+        """The file's one open Database."""
+
+    @property
+    def work(self) -> Callable[[Any], None]:
+        """Called with the sqlite3.Connection inside the round's transaction; a second time if that was rolled back."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,6 +200,7 @@ class Mailbox(Protocol):
     modseqs: array[int]  # 'Q'
     sizes: array[int]  # 'I' or 'Q', octets with CRLF
     dates: array[int]  # 'q', INTERNALDATE, epoch seconds
+    zones: array[int]  # 'h', minutes east of UTC that INTERNALDATE is shown in
 
     def watch(self, watcher: Watcher) -> None:
         """From now on ``watcher`` is told of changes."""
@@ -207,8 +208,11 @@ class Mailbox(Protocol):
     def release(self, watcher: Watcher) -> None:
         """The session has left; after the last one the mailbox rests, then closes."""
 
-    def claim_recent(self) -> int:
-        """UIDs from this one on are \\Recent for the session that asks (the first since they came)."""
+    def claim_recent(self, *, peek: bool = False) -> int:
+        """UIDs from this one on are \\Recent for the session that asks (the first since they came).
+
+        ``peek`` (EXAMINE) leaves them \\Recent for the next session too.
+        """
 
     def refresh(self) -> Awaitable[None]:
         """Look for changes by other programs now (NOOP, CHECK, SELECT)."""

@@ -78,11 +78,16 @@ class PasswordCredentials:
 
 
 class LogInRefused(Exception):
-    """Wrong name or password (which of them is never said). ``later`` True: could not be checked now, try again."""
+    """Wrong name or password (which of them is never said). ``later`` True: could not be checked now, try again.
 
-    def __init__(self, text: str = "wrong user name or password", *, later: bool = False) -> None:
+    ``token`` stands for this name and password (a keyed hash that only this process can make): give it to
+    ``Guard.failed``, which so knows a phone that repeats one wrong password. Nothing is to be counted when ``later``.
+    """
+
+    def __init__(self, text: str = "wrong user name or password", *, later: bool = False, token: bytes = b"") -> None:
         super().__init__(text)
         self.later = later
+        self.token = token
 
 
 class LogIn(Protocol):

@@ -1,1 +1,1 @@
-"""Leave: routes to the next host and the conversation there."""
+"""Leaving: routes, connections to the next host, and what became of each recipient (fills ``ports/relay.py``)."""

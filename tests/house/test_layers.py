@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "database": {"mail", "ports"},
     "rounds": {"mail", "ports", "workers", "database"},
     "sockets": {"mail", "ports"},
+    "slices": {"mail", "ports"},
     **{
         station: {
             "mail",
@@ -37,15 +38,20 @@ MAY_IMPORT: dict[str, set[str]] = {
             "database",
             "rounds",
             "sockets",
+            "slices",
         }
         for station in STATIONS
     },
 }
-GROUND = {"mail", "ports", "wire", "sieve", "mailauth", "config", "journal", "workers", "database", "rounds", "sockets"}
+GROUND = set("mail ports wire sieve mailauth config journal workers database rounds sockets slices".split())
 MAY_IMPORT["admin"] = GROUND | set(STATIONS)
 MAY_IMPORT["web"] = GROUND | {"admin"}
-MAY_IMPORT["cli"] = GROUND | {"admin"}
-MAY_IMPORT["service"] = GROUND | set(STATIONS) | {"admin", "web", "cli"}
+MAY_IMPORT["desk"] = GROUND | set(STATIONS) | {"admin"}  # the databases without the service, for the command line
+MAY_IMPORT["cli"] = GROUND | {"admin", "desk"}
+MAY_IMPORT["process"] = {"mail", "ports"}
+MAY_IMPORT["service"] = GROUND | set(STATIONS) | {"admin", "web", "cli", "process", "local", "stations"}
+MAY_IMPORT["local"] = GROUND | {"users"}
+MAY_IMPORT["stations"] = GROUND | set(STATIONS)
 # Libraries a floor must not touch: the language floors know no wires, files or threads.
 FORBIDDEN_LIBRARIES = {
     "mail": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},

@@ -114,18 +114,19 @@ def play(dialogue: Dialogue, stage: Stage, manner: str = "line") -> None:
         pending = b""
 
     skipping = False
+    talking = False  # the last line was the client's: what is answered meanwhile is matched by the S lines to come
     for line in dialogue.lines:
         if line.kind in ("C", "C+"):
-            if said and not skipping:
-                fail(line, f"the server said more: {said!r}")
+            if not talking and not skipping:
+                listen()
+                if said:
+                    fail(line, f"the server said more: {said!r}")
+            talking = True
             pending += _octets(line.text) + (b"\r\n" if line.kind == "C" else b"")
             if manner != "burst":
-                if not skipping:
-                    listen()
-                    if said:
-                        fail(line, f"the server said more: {said!r}")
                 flush()
             continue
+        talking = False
         flush()
         listen()
         if line.kind == "@":

@@ -41,7 +41,8 @@ def main(names: list[str]) -> int:
     loader = TestLoader()
     suite = TestSuite()
     for name in names or [f"tests.{part}" for part in SUITES]:
-        if names or importlib.util.find_spec(name) is not None:
+        spec = importlib.util.find_spec(name)
+        if names or (spec is not None and spec.origin is not None):
             suite.addTest(loader.loadByName(name, recurse=True))
     reporter = VerboseTextReporter if sys.stdout.isatty() else TreeReporter
     result = TrialRunner(reporter, workingDirectory="_trial_temp").run(suite)

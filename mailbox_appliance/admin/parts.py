@@ -1,0 +1,53 @@
+"""What the desks ask of parts that have no port of their own: contracts filled by acme/, guard/ and service.py."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+class Knocker(Protocol):
+    """A row of ``guard list``: ``banned_until`` in epoch seconds, 0 for one that is only being watched."""
+
+    @property
+    def address(self) -> str: ...
+    @property
+    def failures(self) -> float: ...
+    @property
+    def banned_until(self) -> float: ...
+    @property
+    def bans(self) -> int: ...
+    @property
+    def service(self) -> str: ...
+    @property
+    def account(self) -> str: ...
+
+
+class GuardDesk(Protocol):
+    """Who is shut out or being watched just now. Filled by ``guard/``."""
+
+    def listing(self) -> Sequence[Knocker]:
+        """Banned ones first."""
+
+    def unban(self, text: str) -> bool:
+        """Forgive an address (IPv6: its /64); False when nothing was held against it."""
+
+
+class CertificateKeeper(Protocol):
+    """Filled by ``acme/``: what ``cert renew`` and ``cert rotate`` do."""
+
+    def renew(self) -> Awaitable[str]:
+        """Get a new certificate for the same key now; returns what happened. Raises CertificateTrouble."""
+
+    def rotate(self) -> Awaitable[str]:
+        """Make a new key and get a certificate for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """A listening port: ``trouble`` is "" when it is open."""
+
+    protocol: str
+    endpoint: str
+    trouble: str = ""

@@ -1,0 +1,290 @@
+"""Domains, accounts, aliases and the passwords of devices: the verbs for who lives here."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from mailbox_appliance.admin.clientsettings import ClientSettings
+from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.verb import Arguments
+from mailbox_appliance.admin.words import iso_moment, list_argument, moment_words, size_words, text_argument
+from mailbox_appliance.config import values
+from mailbox_appliance.users.answers import UsersError
+
+if TYPE_CHECKING:
+    from mailbox_appliance.users.desks.accounts import Accounts
+    from mailbox_appliance.users.desks.aliases import Aliases
+    from mailbox_appliance.users.desks.apppasswords import AppPasswords
+    from mailbox_appliance.users.desks.domains import Domains
+
+
+@contextlib.contextmanager
+def _refusals() -> Iterator[None]:
+    try:
+        yield
+    except UsersError as error:
+        raise Refused(str(error)) from None
+
+
+def _password(arguments: Arguments) -> str | None:
+    """The password that was given; None when a good one shall be made."""
+    value = arguments.get("password")
+    return value if isinstance(value, str) and value else None
+
+
+def _quota(text: Any) -> int | None:
+    if not text or text == "default":
+        return None
+    try:
+        return values.size(int(text) if str(text).isdigit() else text)
+    except values.Wrong as wrong:
+        raise Refused(f"--quota: {wrong.what}; {wrong.remedy}") from None
+
+
+class DomainDesk:
+    """domain add|list|remove"""
+
+    def __init__(self, domains: Domains) -> None:
+        self._domains = domains
+
+    async def add(self, arguments: Arguments) -> Result:
+        """Make a domain ours; with an option, also change one that is."""
+        owner, catch_all = arguments.get("owner"), arguments.get("catch_all")
+        with _refusals():
+            name = text_argument(arguments, "domain")
+            known = [one.domain for one in await self._domains.listing()]
+            if not (owner or catch_all) or name.lower() not in known:
+                name = await self._domains.add(name)
+                lines = [f"{name} is one of our domains now"]
+            else:
+                lines = []
+            if owner:
+                await self._domains.set_owner(name, str(owner))
+                lines.append(f"{owner} is the owner of {name}")
+            if catch_all:
+                target = None if catch_all == "none" else str(catch_all)
+                await self._domains.set_catch_all(name, target)
+                refused = f"mail for names that nobody has at {name} is refused"
+                lines.append(f"mail for names that nobody has at {name} goes to {target}" if target else refused)
+        if not owner:
+            lines.append(f"next: mailappliance account add SOMEBODY@{name} (the first account becomes its owner)")
+        return Result(tuple(lines), data={"domain": name})
+
+    async def list(self, arguments: Arguments) -> Result:
+        """Our domains."""
+        rows = [
+            {
+                "domain": one.domain,
+                "owner": one.owner,
+                "catch_all": one.catch_all,
+                "accounts": one.accounts,
+                "aliases": one.aliases,
+                "added": iso_moment(one.added),
+            }
+            for one in await self._domains.listing()
+        ]
+        return listing(
+            ("domain", "owner", "catch_all", "accounts", "aliases"),
+            rows,
+            "no domain yet: mailappliance domain add example.org",
+        )
+
+    async def remove(self, arguments: Arguments) -> Result:
+        """Give a domain up."""
+        with _refusals():
+            name = await self._domains.remove(text_argument(arguments, "domain"))
+        return Result((f"{name} is not one of our domains any more",), data={"domain": name})
+
+
+class AccountDesk:
+    """account add|list|remove|password|quota|undelete. ``welcome`` is asked to greet a new account."""
+
+    def __init__(
+        self,
+        accounts: Accounts,
+        settings: ClientSettings,
+        welcome: Callable[[str], Awaitable[None]] | None = None,
+    ) -> None:
+        self._accounts = accounts
+        self._settings = settings
+        self._welcome = welcome
+
+    async def add(self, arguments: Arguments) -> Result:
+        """Make an account and tell how mail programs reach it."""
+        with _refusals():
+            new = await self._accounts.add(
+                text_argument(arguments, "address"), _password(arguments), _quota(arguments.get("quota"))
+            )
+        lines = [f"account {new.account} added"]
+        if new.password:
+            lines.append(f"its password, shown only now: {new.password}")
+        lines += [f"it owns {domain}: mail for postmaster@{domain} goes there" for domain in new.owner_of]
+        lines += ["", "settings for mail programs:", *(f"  {line}" for line in self._settings.lines(new.account))]
+        if self._welcome is not None:
+            await self._welcome(new.account)
+        data: dict[str, object] = {"account": new.account, **self._settings.facts(new.account)}
+        if new.password:
+            data["password"] = new.password
+        return Result(tuple(lines), data=data)
+
+    async def list(self, arguments: Arguments) -> Result:
+        """Accounts, or with --removed those that can be brought back."""
+        removed = bool(arguments.get("removed"))
+        domain = str(arguments.get("domain") or "").lower().removeprefix("@")
+        found = [
+            one
+            for one in await self._accounts.listing(removed=removed)
+            if not domain or one.account.endswith(f"@{domain}")
+        ]
+        rows: list[dict[str, Any]] = [
+            {
+                "account": one.account,
+                "quota": one.quota,
+                "default_quota": one.default_quota,
+                "owner_of": list(one.owner_of),
+                "aliases": list(one.aliases),
+                "devices": one.devices,
+                "added": iso_moment(one.added),
+                "removed": iso_moment(one.removed),
+                "kept_until": iso_moment(one.forgotten_at),
+            }
+            for one in found
+        ]
+        none = "no removed account can be brought back" if removed else "no account yet: mailappliance account add"
+        result = listing(("account", "quota", "owner_of", "aliases", "devices", "added"), rows, none)
+        if result.table is None:
+            return result
+        columns = ("account", "quota", "owner_of", "aliases", "devices", *(("kept_until",) if removed else ()))
+        shown = [
+            row
+            | {
+                "quota": size_words(row["quota"]) if row["quota"] else "none",
+                "kept_until": moment_words(one.forgotten_at),
+            }
+            for row, one in zip(rows, found, strict=True)
+        ]
+        return Result(table=listing(columns, shown, none).table, data=result.data)
+
+    async def remove(self, arguments: Arguments) -> Result:
+        """End an account; it can be brought back for a while."""
+        with _refusals():
+            gone = await self._accounts.remove(text_argument(arguments, "address"))
+        lines = [
+            f"account {gone.account} removed: nobody can log in and its mail is refused",
+            f"until {moment_words(gone.forgotten_at)} it comes back, with its mail, by: "
+            f"mailappliance account undelete {gone.account}",
+        ]
+        for domain, owner in gone.new_owners:
+            lines.append(f"{domain} is owned by {owner} now" if owner else f"{domain} has no owner now")
+        lines += [f"the alias {alias} leads nowhere now" for alias in gone.dead_aliases]
+        return Result(tuple(lines), data={"account": gone.account, "kept_until": iso_moment(gone.forgotten_at)})
+
+    async def password(self, arguments: Arguments) -> Result:
+        """Set another password."""
+        with _refusals():
+            made = await self._accounts.set_password(text_argument(arguments, "address"), _password(arguments))
+        lines = ["password changed; the passwords of devices stay as they are"]
+        if made:
+            lines.append(f"the new password, shown only now: {made}")
+        return Result(tuple(lines), data={"password": made} if made else {})
+
+    async def quota(self, arguments: Arguments) -> Result:
+        """Change how much an account may keep."""
+        address = text_argument(arguments, "address")
+        octets = _quota(text_argument(arguments, "size"))
+        with _refusals():
+            await self._accounts.set_quota(address, octets)
+        words = "the default" if octets is None else size_words(octets) if octets else "no limit"
+        return Result((f"quota of {address}: {words}",), data={"quota": octets})
+
+    async def undelete(self, arguments: Arguments) -> Result:
+        """Bring a removed account back."""
+        with _refusals():
+            info = await self._accounts.undelete(text_argument(arguments, "address"))
+        return Result(
+            (f"account {info.account} is back, with its password and its mail",), data={"account": info.account}
+        )
+
+
+class AliasDesk:
+    """alias add|list|remove"""
+
+    def __init__(self, aliases: Aliases) -> None:
+        self._aliases = aliases
+
+    async def add(self, arguments: Arguments) -> Result:
+        """Make an alias or add to it."""
+        with _refusals():
+            info = await self._aliases.add(text_argument(arguments, "alias"), list_argument(arguments, "targets"))
+        return Result((f"mail for {info.alias} goes to {', '.join(info.targets)}",), data=_alias(info))
+
+    async def list(self, arguments: Arguments) -> Result:
+        """All aliases."""
+        rows = [_alias(one) for one in await self._aliases.listing()]
+        return listing(("alias", "targets", "dead"), rows, "no alias yet")
+
+    async def remove(self, arguments: Arguments) -> Result:
+        """Remove an alias, or some of its targets."""
+        with _refusals():
+            left = await self._aliases.remove(text_argument(arguments, "alias"), list_argument(arguments, "targets"))
+        words = f"mail for {left.alias} goes to {', '.join(left.targets)}" if left.targets else f"{left.alias} is gone"
+        return Result((words,), data=_alias(left))
+
+
+def _alias(info: Any) -> dict[str, Any]:
+    return {"alias": info.alias, "targets": list(info.targets), "dead": info.dead}
+
+
+class AppPasswordDesk:
+    """apppassword new|list|revoke"""
+
+    def __init__(self, app_passwords: AppPasswords) -> None:
+        self._app_passwords = app_passwords
+
+    async def new(self, arguments: Arguments) -> Result:
+        """Make the password of one device; it is shown once."""
+        with _refusals():
+            new = await self._app_passwords.new(text_argument(arguments, "address"), text_argument(arguments, "device"))
+        lines = (
+            f"password of the device {new.label!r} of {new.account}, shown only now:",
+            "",
+            f"  {new.secret}",
+            "",
+            f"a lost device is shut out by: mailappliance apppassword revoke {new.account} {new.key}",
+        )
+        data = {"account": new.account, "device": new.label, "key": new.key, "password": new.secret}
+        return Result(lines, data=data)
+
+    async def list(self, arguments: Arguments) -> Result:
+        """Devices with passwords of their own."""
+        with _refusals():
+            found = await self._app_passwords.listing(str(arguments.get("address") or "") or None)
+        rows: list[dict[str, Any]] = [
+            {
+                "account": one.account,
+                "device": one.label,
+                "key": one.key,
+                "made": iso_moment(one.made),
+                "used": iso_moment(one.used),
+                "used_from": one.used_from,
+                "used_by": one.used_by,
+            }
+            for one in found
+        ]
+        return listing(
+            ("account", "device", "key", "made", "used", "used_from", "used_by"),
+            rows,
+            'no device has a password of its own: mailappliance apppassword new ann@example.org "Ann\'s phone"',
+        )
+
+    async def revoke(self, arguments: Arguments) -> Result:
+        """Make a device's password worthless."""
+        with _refusals():
+            gone = await self._app_passwords.revoke(
+                text_argument(arguments, "address"), text_argument(arguments, "device")
+            )
+        return Result(
+            (f"the password of {gone.label!r} of {gone.account} is worthless now",), data={"device": gone.label}
+        )

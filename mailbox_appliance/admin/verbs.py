@@ -1,0 +1,248 @@
+"""THE table of verbs: help texts, dispatch at both ends of the control socket and the check of docs/commands.md.
+
+A verb that is not here does not exist.
+"""
+
+from __future__ import annotations
+
+from mailbox_appliance.admin.certs import CertDesk
+from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
+from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.routes import RouteDesk
+from mailbox_appliance.admin.status import StatusDesk
+from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.verb import Argument, Verb
+
+NOUNS: dict[str, str] = {
+    "domain": "Domains that are ours.",
+    "account": "People who have a mailbox.",
+    "apppassword": "A password for each phone and mail program, each revocable alone.",
+    "alias": "Further addresses that lead to accounts or elsewhere.",
+    "queue": "Mail that waits to leave.",
+    "relay": "The way out.",
+    "cert": "Certificates.",
+    "guard": "Who is shut out for failing too often.",
+    "config": "The owner's file.",
+}
+
+_ADDRESS = Argument("address", "the account's address")
+_IDS = Argument("ids", "message ids, as `queue list` shows them", "words")
+_PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "domain",
+        "add",
+        DomainDesk,
+        DomainDesk.add,
+        "Make a domain ours; with an option also change one that is.",
+        (
+            Argument("domain", "such as example.org"),
+            Argument("owner", "the account that gets postmaster's mail (default: the domain's first)", "option"),
+            Argument("catch_all", "who gets mail for names that nobody has; none refuses it", "option"),
+        ),
+        changes=True,
+    ),
+    Verb("domain", "list", DomainDesk, DomainDesk.list, "Show our domains.", lists=True),
+    Verb(
+        "domain",
+        "remove",
+        DomainDesk,
+        DomainDesk.remove,
+        "Give up a domain that has no accounts and aliases any more.",
+        (Argument("domain", "such as example.org"),),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "add",
+        AccountDesk,
+        AccountDesk.add,
+        "Make an account and print the settings for mail programs.",
+        (_ADDRESS, Argument("quota", 'how much it may keep, such as "5GB"; 0 for no limit', "option"), _PASSWORD),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "list",
+        AccountDesk,
+        AccountDesk.list,
+        "Show the accounts.",
+        (
+            Argument("domain", "only those of this domain", required=False),
+            Argument("removed", "those that can be brought back instead", "flag"),
+        ),
+        lists=True,
+    ),
+    Verb(
+        "account",
+        "remove",
+        AccountDesk,
+        AccountDesk.remove,
+        "End an account; for two weeks it can be brought back.",
+        (_ADDRESS,),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "password",
+        AccountDesk,
+        AccountDesk.password,
+        "Set another password.",
+        (_ADDRESS, _PASSWORD),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "quota",
+        AccountDesk,
+        AccountDesk.quota,
+        "Change how much an account may keep.",
+        (_ADDRESS, Argument("size", 'such as "5GB"; 0 for no limit, default for limits.quota')),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "undelete",
+        AccountDesk,
+        AccountDesk.undelete,
+        "Bring a removed account back.",
+        (_ADDRESS,),
+        changes=True,
+    ),
+    Verb(
+        "apppassword",
+        "new",
+        AppPasswordDesk,
+        AppPasswordDesk.new,
+        "Make the password of one device; it is shown once.",
+        (_ADDRESS, Argument("device", 'a name for it, such as "Ann\'s phone"')),
+        changes=True,
+    ),
+    Verb(
+        "apppassword",
+        "list",
+        AppPasswordDesk,
+        AppPasswordDesk.list,
+        "Show devices and when they were last seen.",
+        (Argument("address", "only those of this account", required=False),),
+        lists=True,
+    ),
+    Verb(
+        "apppassword",
+        "revoke",
+        AppPasswordDesk,
+        AppPasswordDesk.revoke,
+        "Make a device's password worthless.",
+        (_ADDRESS, Argument("device", "its name or its key")),
+        changes=True,
+    ),
+    Verb(
+        "alias",
+        "add",
+        AliasDesk,
+        AliasDesk.add,
+        "Make an alias, or add targets to one.",
+        (Argument("alias", "the further address"), Argument("targets", "where its mail goes", "words")),
+        changes=True,
+    ),
+    Verb("alias", "list", AliasDesk, AliasDesk.list, "Show the aliases.", lists=True),
+    Verb(
+        "alias",
+        "remove",
+        AliasDesk,
+        AliasDesk.remove,
+        "Remove an alias, or only some of its targets.",
+        (Argument("alias", "the further address"), Argument("targets", "only these targets", "any")),
+        changes=True,
+    ),
+    Verb("queue", "list", MailQueueDesk, MailQueueDesk.list, "Show what waits, oldest first.", lists=True),
+    Verb(
+        "queue",
+        "show",
+        MailQueueDesk,
+        MailQueueDesk.show,
+        "Show one message with its content.",
+        (Argument("id", "a message id"),),
+        lists=True,
+    ),
+    Verb(
+        "queue",
+        "retry",
+        MailQueueDesk,
+        MailQueueDesk.retry,
+        "Try messages now.",
+        (
+            Argument("ids", "message ids, as `queue list` shows them", "any"),
+            Argument("all", "everything that is not held", "flag"),
+        ),
+        changes=True,
+    ),
+    Verb(
+        "queue", "hold", MailQueueDesk, MailQueueDesk.hold, "Keep messages back until released.", (_IDS,), changes=True
+    ),
+    Verb("queue", "release", MailQueueDesk, MailQueueDesk.release, "Let held messages go.", (_IDS,), changes=True),
+    Verb(
+        "queue",
+        "drop",
+        MailQueueDesk,
+        MailQueueDesk.drop,
+        "Remove messages for good.",
+        (_IDS, Argument("bounce", "tell their senders", "flag")),
+        changes=True,
+    ),
+    Verb(
+        "queue",
+        "flush",
+        MailQueueDesk,
+        MailQueueDesk.flush,
+        "Try now everything that is not held, or what waits for one domain.",
+        (Argument("domain", "only what waits for this domain", required=False),),
+        changes=True,
+    ),
+    Verb(
+        "relay",
+        "test",
+        RouteDesk,
+        RouteDesk.test,
+        "Walk the way to an address without sending mail, and explain each step.",
+        (Argument("address", "where mail shall go"),),
+        lists=True,
+    ),
+    Verb("cert", "show", CertDesk, CertDesk.show, "Show the certificates in use.", lists=True),
+    Verb("cert", "renew", CertDesk, CertDesk.renew, "Get a new certificate for the same key, now.", changes=True),
+    Verb("cert", "rotate", CertDesk, CertDesk.rotate, "Make a new key and get a certificate for it.", changes=True),
+    Verb(
+        "trace",
+        "",
+        TraceDesk,
+        TraceDesk.trace,
+        "Tell a message's whole life.",
+        (Argument("what", "a message's id, an address (of sender, recipient, account or peer) or a Message-ID"),),
+        lists=True,
+    ),
+    Verb("guard", "list", GuardingDesk, GuardingDesk.list, "Show who is shut out, and until when.", lists=True),
+    Verb(
+        "guard",
+        "unban",
+        GuardingDesk,
+        GuardingDesk.unban,
+        "Let an address in again.",
+        (Argument("address", "an IP address"),),
+        changes=True,
+    ),
+    Verb(
+        "config",
+        "check",
+        ConfigDesk,
+        ConfigDesk.check,
+        "Say everything that is wrong with the file.",
+        lists=True,
+        here=True,
+    ),
+    Verb("config", "sample", ConfigDesk, ConfigDesk.sample, "Print a commented file to begin with.", here=True),
+    Verb("reload", "", ReloadDesk, ReloadDesk.reload, "Read the file anew; a wrong one changes nothing.", changes=True),
+    Verb("status", "", StatusDesk, StatusDesk.status, "Say whether all is well, or what to do.", lists=True),
+)

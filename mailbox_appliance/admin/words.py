@@ -1,0 +1,72 @@
+"""How figures are said to people: sizes, times, spans; and how arguments that people type are read."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from mailbox_appliance.admin.result import Refused
+from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
+
+
+def size_words(octets: int) -> str:
+    """Octets as a person says them: 1024 of each make the next."""
+    if octets < 1024:
+        return f"{octets} B"
+    amount = float(octets)
+    for unit in ("KB", "MB", "GB", "TB"):
+        amount /= 1024
+        if amount < 1024 or unit == "TB":
+            break
+    return f"{amount:.0f} {unit}" if amount >= 100 else f"{amount:.1f} {unit}"
+
+
+def moment_words(moment: float | None) -> str:
+    """An epoch time as local date and time; '' for none."""
+    return "" if not moment else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(moment))
+
+
+def iso_moment(moment: float | None) -> str | None:
+    """An epoch time in UTC for machines."""
+    return None if not moment else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
+
+
+def span_words(seconds: float) -> str:
+    """A length of time: "40 s", "5 min", "3 h", "12 days"."""
+    for limit, length, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):
+        if seconds < limit:
+            return f"{max(seconds, 0) / length:.0f} {unit}"
+    return f"{seconds / 86400:.0f} days"
+
+
+def text_argument(arguments: Mapping[str, Any], name: str) -> str:
+    """An argument that must be there. Raises Refused."""
+    value = arguments.get(name)
+    if not isinstance(value, str) or not value.strip():
+        raise Refused(f"{name} is missing")
+    return value.strip()
+
+
+def address_argument(arguments: Mapping[str, Any], name: str = "address") -> Address:
+    """An address as typed. Raises Refused."""
+    try:
+        return Address.parse(text_argument(arguments, name))
+    except AddressError as error:
+        raise Refused(str(error)) from None
+
+
+def domain_argument(arguments: Mapping[str, Any], name: str = "domain") -> str:
+    """A domain as typed, as A-labels. Raises Refused."""
+    try:
+        return domain_to_ascii(text_argument(arguments, name).removeprefix("@"))
+    except AddressError as error:
+        raise Refused(str(error)) from None
+
+
+def list_argument(arguments: Mapping[str, Any], name: str) -> tuple[str, ...]:
+    """None, one or several words."""
+    value = arguments.get(name) or ()
+    if isinstance(value, str):
+        value = (value,)
+    return tuple(str(word).strip() for word in value if str(word).strip())

@@ -1,0 +1,315 @@
+"""THE table of keys: what may stand in the file, how it is read, what it means.
+
+The reader, the sample file and the check of docs/configuration.md are derived from it; a key that is not here is
+unknown. ``default`` is TOML text and equals the default in model.py (a test holds the two together).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailbox_appliance.config import values
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """``path`` such as "relay.smarthost"; ``default`` is "" where the key has none; ``example`` is TOML text."""
+
+    path: str
+    read: Callable[[object], object]
+    default: str
+    explanation: str
+    example: str
+
+    @property
+    def section(self) -> str:
+        """The table it stands in; "" at the top."""
+        return self.path.rpartition(".")[0]
+
+    @property
+    def name(self) -> str:
+        """The key without its section."""
+        return self.path.rpartition(".")[2]
+
+
+_endpoints = values.several(values.endpoint)
+_networks = values.several(values.network)
+
+SECTION_TEXTS: dict[str, str] = {
+    "": "The machine",
+    "listen": "Where to listen. A missing key means the usual port on all addresses; an empty list switches off.",
+    "networks": "Who is at home",
+    "tls": "A certificate of your own from files. Without it one is ordered ([acme]) or self-made.",
+    "acme": "Order certificates (Let's Encrypt or another ACME authority). The section's presence switches it on.",
+    "relay": "How mail leaves for other places: through a smarthost, or direct to each domain's mail host",
+    "dns": "Names",
+    "limits": 'Limits; 0 means none. Sizes in octets or as "50MB", times in seconds or as "5m", "2h", "1d".',
+    "checks": "Checks of mail from strangers",
+    "guard": "Who knocks too often is shut out for a while",
+}
+
+KEYS: tuple[Key, ...] = (
+    Key(
+        "hostname",
+        values.full_host_name,
+        "",
+        "The full name of this machine, as its MX record and its certificate say it. The one key that must be there.",
+        '"mail.example.org"',
+    ),
+    Key(
+        "state",
+        values.path,
+        '"/var/lib/mailappliance"',
+        "The folder that holds everything: mail, users, queue, certificates, journal.",
+        '"/var/lib/mailappliance"',
+    ),
+    Key(
+        "role",
+        values.choice("all", "edge", "store"),
+        '"all"',
+        "What this machine does: all of it, or one half of a pair.",
+        '"all"',
+    ),
+    Key(
+        "listen.smtp",
+        _endpoints,
+        '["tcp:25", "tcp6:25"]',
+        "Mail from other servers (port 25).",
+        '["tcp:25:interface=192.0.2.1"]',
+    ),
+    Key(
+        "listen.submission",
+        _endpoints,
+        '["tcp:587", "tcp6:587"]',
+        "Mail from your own people, TLS by STARTTLS (port 587).",
+        '["tcp:587", "tcp6:587"]',
+    ),
+    Key(
+        "listen.submissions",
+        _endpoints,
+        '["tcp:465", "tcp6:465"]',
+        "Mail from your own people, TLS from the start (port 465).",
+        '["tcp:465", "tcp6:465"]',
+    ),
+    Key(
+        "listen.imap",
+        _endpoints,
+        '["tcp:143", "tcp6:143"]',
+        "Reading mail, TLS by STARTTLS (port 143).",
+        '["tcp:143", "tcp6:143"]',
+    ),
+    Key(
+        "listen.imaps",
+        _endpoints,
+        '["tcp:993", "tcp6:993"]',
+        "Reading mail, TLS from the start (port 993).",
+        '["tcp:993", "tcp6:993"]',
+    ),
+    Key(
+        "listen.http",
+        _endpoints,
+        '["tcp:80", "tcp6:80"]',
+        "Answers the certificate authority's questions (port 80); an empty list where that port is somebody else's.",
+        "[]",
+    ),
+    Key(
+        "listen.https",
+        _endpoints,
+        "[]",
+        "Web pages over TLS; not in this version.",
+        "[]",
+    ),
+    Key(
+        "listen.lmtp",
+        _endpoints,
+        "[]",
+        "Mail from another mail server on this machine (RFC 2033): a Unix socket or loopback only.",
+        '["unix:/run/mailappliance/lmtp"]',
+    ),
+    Key(
+        "listen.managesieve",
+        _endpoints,
+        "[]",
+        "Editing mail rules (RFC 5804); not in this version.",
+        "[]",
+    ),
+    Key(
+        "listen.submission_from",
+        _networks,
+        "[]",
+        "Only these networks may use submission (587 and 465); an empty list means everybody with a password.",
+        '["192.168.1.0/24"]',
+    ),
+    Key(
+        "networks.lan",
+        _networks,
+        "[]",
+        "Networks whose devices may send mail as your domains through port 25 without a password.",
+        '["192.168.1.0/24", "fd00:1234::/64"]',
+    ),
+    Key(
+        "tls.certificate",
+        values.path,
+        "",
+        "The certificate with its chain, PEM; read again at reload.",
+        '"/etc/mailappliance/fullchain.pem"',
+    ),
+    Key(
+        "tls.key",
+        values.path,
+        "",
+        "Its private key, PEM, without a passphrase.",
+        '"/etc/mailappliance/privkey.pem"',
+    ),
+    Key(
+        "tls.deployed_command",
+        values.command,
+        "",
+        "Run by /bin/sh after a new certificate has come into use, for other programs' sake.",
+        '"systemctl reload nginx"',
+    ),
+    Key(
+        "acme.directory",
+        values.secure_url,
+        '"https://acme-v02.api.letsencrypt.org/directory"',
+        "The authority's directory address.",
+        '"https://acme-v02.api.letsencrypt.org/directory"',
+    ),
+    Key(
+        "acme.email",
+        values.mail_address,
+        "",
+        "Where the authority may write about trouble with your certificates.",
+        '"ann@example.org"',
+    ),
+    Key(
+        "acme.trust_anchor",
+        values.path,
+        "",
+        "The CA (PEM) which vouches for the authority's own web server, where the system does not know it.",
+        '"/etc/mailappliance/authority.pem"',
+    ),
+    Key(
+        "acme.names",
+        values.several(values.host_name),
+        "[]",
+        "The names to put into the certificate; an empty list means the hostname alone.",
+        '["mail.example.org", "imap.example.org"]',
+    ),
+    Key(
+        "acme.webroot",
+        values.path,
+        "",
+        "Put the authority's tokens below this folder, for another web server on port 80 to serve.",
+        '"/var/www/html"',
+    ),
+    Key(
+        "relay.smarthost",
+        values.host_and_port,
+        "",
+        "Send everything for other places through your provider's mail host, given as host:port.",
+        '"smtp.provider.example:587"',
+    ),
+    Key("relay.user", values.text, "", "The user name at the smarthost.", '"ann@provider.example"'),
+    Key(
+        "relay.password_file",
+        values.path,
+        "",
+        "A file whose first line is the password at the smarthost; nobody else may be able to read it.",
+        '"/etc/mailappliance/smarthost.password"',
+    ),
+    Key(
+        "relay.tls",
+        values.choice("starttls", "implicit", "none"),
+        '"starttls"',
+        "How to speak TLS with the smarthost: starttls (587), implicit (465) or none.",
+        '"starttls"',
+    ),
+    Key(
+        "relay.trust_anchor",
+        values.path,
+        "",
+        "Certificates (PEM) to trust beside the system's when mail leaves.",
+        '"/etc/mailappliance/provider-ca.pem"',
+    ),
+    Key(
+        "relay.direct",
+        values.flag,
+        "",
+        "Deliver to each domain's mail host (MX). This is what happens when no smarthost is named.",
+        "true",
+    ),
+    Key("relay.mx_port", values.port_number, "25", "The port of other domains' mail hosts.", "25"),
+    Key(
+        "relay.allow_loopback",
+        values.flag,
+        "false",
+        "Deliver also to mail hosts on this very machine; for tests.",
+        "false",
+    ),
+    Key(
+        "relay.first_retry",
+        values.positive_seconds,
+        "300",
+        "Seconds until the second attempt; later ones wait longer, up to 5 days in all.",
+        "300",
+    ),
+    Key(
+        "dns.servers",
+        values.several(values.name_server),
+        "[]",
+        "Name servers to ask; an empty list means those of /etc/resolv.conf.",
+        '["127.0.0.1:53"]',
+    ),
+    Key("limits.message_size", values.size, '"50MB"', "The largest message taken, in and out.", '"50MB"'),
+    Key(
+        "limits.quota",
+        values.size,
+        "0",
+        "How much mail an account may keep, unless its own quota says otherwise.",
+        '"5GB"',
+    ),
+    Key(
+        "limits.connections_per_address",
+        values.count,
+        "50",
+        "How many connections one address may hold at a time.",
+        "50",
+    ),
+    Key(
+        "limits.outgoing_per_day",
+        values.count,
+        "0",
+        "How many recipients outside an account may write to in a day.",
+        "500",
+    ),
+    Key("limits.smtp_idle", values.seconds, "300", "Close an SMTP connection that said nothing for so long.", "300"),
+    Key("limits.imap_idle", values.seconds, "1800", "Close an IMAP connection that said nothing for so long.", "1800"),
+    Key("checks.enabled", values.flag, "false", "Check strangers' mail; not in this version.", "false"),
+    Key(
+        "checks.dnsbl",
+        values.several(values.host_name),
+        "[]",
+        "DNS block lists to ask about strangers; not in this version.",
+        "[]",
+    ),
+    Key(
+        "guard.exempt",
+        _networks,
+        "[]",
+        "Networks that are never shut out, however often a password from there was wrong.",
+        '["192.168.1.0/24"]',
+    ),
+)
+
+BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
+
+# Keys whose part is not built yet: (path, what the value must not be, what to say). A row goes when its part comes.
+NOT_YET: tuple[tuple[str, Callable[[object], bool], str], ...] = (
+    ("role", lambda role: role != "all", 'write role = "all" or leave the key out'),
+    ("listen.https", bool, "write https = [] or leave the key out"),
+    ("listen.managesieve", bool, "write managesieve = [] or leave the key out"),
+    ("checks.enabled", bool, "write enabled = false or leave the key out"),
+    ("checks.dnsbl", bool, "write dnsbl = [] or leave the key out"),
+)

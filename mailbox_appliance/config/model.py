@@ -1,0 +1,197 @@
+"""What the owner's file says, as frozen values: read at start and at ``reload``, handed to the parts by service.py.
+
+Sizes are octets, times are seconds; 0 means "no limit" where a limit is meant. Paths are absolute.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where to listen. ``text`` is the whole Twisted endpoint description, fit for ``serverFromString``."""
+
+    text: str
+    kind: str  # "tcp", "tcp6", "unix"
+    port: int = 0  # 0 = any free port
+    interface: str = ""  # "" = all addresses
+    path: str = ""  # of a Unix socket
+
+    @property
+    def is_loopback(self) -> bool:
+        """Only this machine can reach it."""
+        return self.kind == "unix" or (
+            self.interface == "localhost"
+            or (bool(self.interface) and ipaddress.ip_address(self.interface.partition("%")[0]).is_loopback)
+        )
+
+
+def tcp(port: int, interface: str = "") -> Endpoint:
+    """An IPv4 endpoint, as the defaults and local mode name them."""
+    return Endpoint(f"tcp:{port}:interface={interface}" if interface else f"tcp:{port}", "tcp", port, interface)
+
+
+def everywhere(port: int) -> tuple[Endpoint, ...]:
+    """All IPv4 and all IPv6 addresses, as two sockets (the service makes the second one IPv6 only)."""
+    return tcp(port), Endpoint(f"tcp6:{port}", "tcp6", port)
+
+
+@dataclass(frozen=True, slots=True)
+class HostPort:
+    """A host (name in lower case or IP address) and a port."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listen:
+    """[listen]: endpoints per protocol; an empty tuple is off."""
+
+    smtp: tuple[Endpoint, ...] = everywhere(25)
+    submission: tuple[Endpoint, ...] = everywhere(587)
+    submissions: tuple[Endpoint, ...] = everywhere(465)
+    imap: tuple[Endpoint, ...] = everywhere(143)
+    imaps: tuple[Endpoint, ...] = everywhere(993)
+    http: tuple[Endpoint, ...] = everywhere(80)
+    https: tuple[Endpoint, ...] = ()
+    lmtp: tuple[Endpoint, ...] = ()
+    managesieve: tuple[Endpoint, ...] = ()
+    submission_from: tuple[Network, ...] = ()  # () = from everywhere
+
+    def endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
+        """Protocol → its endpoints, in the order of the file."""
+        return {name: getattr(self, name) for name in PROTOCOLS}
+
+
+PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "http", "https", "lmtp", "managesieve")
+
+
+@dataclass(frozen=True, slots=True)
+class Networks:
+    """[networks]: who is at home."""
+
+    lan: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """[tls]: a certificate from files, and what to run after a new one came."""
+
+    certificate: str = ""
+    key: str = ""
+    deployed_command: str = ""  # for /bin/sh -c
+
+
+@dataclass(frozen=True, slots=True)
+class Acme:
+    """[acme]: ``wanted`` is True when the file has that section: then certificates are ordered."""
+
+    directory: str = "https://acme-v02.api.letsencrypt.org/directory"
+    email: str = ""
+    trust_anchor: str = ""
+    names: tuple[str, ...] = ()  # () = the hostname alone
+    webroot: str = ""
+    wanted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """[relay]: how mail leaves."""
+
+    smarthost: HostPort | None = None
+    user: str = ""
+    password_file: str = ""
+    tls: str = "starttls"  # starttls, implicit, none
+    trust_anchor: str = ""
+    direct: bool | None = None  # None: not said
+    mx_port: int = 25
+    allow_loopback: bool = False
+    first_retry: float = 300.0
+
+    @property
+    def route(self) -> str:
+        """ "smarthost", "direct" (to each domain's MX), or "none" (``direct = false`` and no smarthost)."""
+        if self.smarthost is not None:
+            return "smarthost"
+        return "none" if self.direct is False else "direct"
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """[dns]: name servers; () = those of /etc/resolv.conf."""
+
+    servers: tuple[HostPort, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """[limits]: 0 = none."""
+
+    message_size: int = 50 * 1024 * 1024
+    quota: int = 0
+    connections_per_address: int = 50
+    outgoing_per_day: int = 0
+    smtp_idle: float = 300.0
+    imap_idle: float = 1800.0
+
+
+@dataclass(frozen=True, slots=True)
+class Checks:
+    """[checks]: evidence about strangers' mail."""
+
+    enabled: bool = False
+    dnsbl: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """[guard]: networks that are never shut out."""
+
+    exempt: tuple[Network, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole file. ``path`` names it ("" in local mode); ``stated`` holds the key paths it really contains."""
+
+    hostname: str
+    state: str = "/var/lib/mailappliance"
+    role: str = "all"
+    listen: Listen = field(default_factory=Listen)
+    networks: Networks = field(default_factory=Networks)
+    tls: Tls = field(default_factory=Tls)
+    acme: Acme = field(default_factory=Acme)
+    relay: Relay = field(default_factory=Relay)
+    dns: Dns = field(default_factory=Dns)
+    limits: Limits = field(default_factory=Limits)
+    checks: Checks = field(default_factory=Checks)
+    guard: Guard = field(default_factory=Guard)
+    path: str = ""
+    local: bool = False  # local mode: loopback only, nothing leaves, mail to outside is captured
+    stated: frozenset[str] = frozenset()
+
+    @property
+    def certificate_names(self) -> tuple[str, ...]:
+        """The names an ordered or self-made certificate must carry."""
+        return self.acme.names or (self.hostname,)
+
+
+SECTIONS: dict[str, type] = {
+    "listen": Listen,
+    "networks": Networks,
+    "tls": Tls,
+    "acme": Acme,
+    "relay": Relay,
+    "dns": Dns,
+    "limits": Limits,
+    "checks": Checks,
+    "guard": Guard,
+}

@@ -1,0 +1,220 @@
+"""From the owner's file to a Config, or to every complaint about it at once.
+
+Nothing binds a port before this is content. ``load`` reads and checks the words; ``world.complaints`` (asked by
+``load`` unless ``look`` is False) looks at the files and folders they name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from mailbox_appliance.config import keys, values, world
+from mailbox_appliance.config.complaint import Complaint
+from mailbox_appliance.config.model import PROTOCOLS, SECTIONS, Config, Endpoint, Listen
+
+DEFAULT_PATH = "/etc/mailappliance/mailappliance.toml"
+ENVIRONMENT = "MAILAPPLIANCE_CONFIG"
+_LARGEST_FILE = 1 << 20
+
+
+class ConfigWrong(Exception):
+    """The file cannot be used; ``complaints`` holds everything that is wrong with it."""
+
+    def __init__(self, path: str, complaints: Iterable[Complaint]) -> None:
+        self.path = path
+        self.complaints = tuple(complaints)
+        super().__init__("\n".join(f"{path}: {complaint}" for complaint in self.complaints))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Which file to read, and why that one ("--config", "$MAILAPPLIANCE_CONFIG" or its usual place)."""
+
+    path: str
+    because: str
+
+
+def find(option: str | None, environment: Mapping[str, str], usual: str = DEFAULT_PATH) -> Found | None:
+    """Where the config is: --config, then $MAILAPPLIANCE_CONFIG, then its usual place; None means local mode."""
+    if option:
+        return Found(os.path.abspath(option), "--config")
+    if environment.get(ENVIRONMENT):
+        return Found(os.path.abspath(environment[ENVIRONMENT]), f"${ENVIRONMENT}")
+    return Found(usual, "its usual place") if os.path.lexists(usual) else None
+
+
+def load(path: str, *, look: bool = True) -> Config:
+    """Read ``path``. ``look`` False leaves the files it names alone (for the desk, which may not read them all).
+
+    Raises ConfigWrong with all complaints.
+    """
+    path = os.path.abspath(path)
+    try:
+        with open(path, "rb") as file:
+            octets = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        remedy = "name the file with --config" if isinstance(error, FileNotFoundError) else "make it readable for us"
+        raise ConfigWrong(path, [Complaint("", f"cannot be read: {error.strerror}", remedy)]) from None
+    if len(octets) > _LARGEST_FILE:
+        raise ConfigWrong(path, [Complaint("", "is larger than 1 MB", "this cannot be the right file")])
+    try:
+        text = octets.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = octets[: error.start].count(b"\n") + 1
+        raise ConfigWrong(path, [Complaint("", f"line {line} is not UTF-8", "save the file as UTF-8")]) from None
+    config, complaints = parse(text, path)
+    if look and config is not None:
+        complaints += world.complaints(config)
+    if complaints or config is None:
+        raise ConfigWrong(path, complaints)
+    return config
+
+
+def parse(text: str, path: str = "") -> tuple[Config | None, list[Complaint]]:
+    """Read TOML text; relative paths are relative to the folder of ``path``. Config is None when it is past use."""
+    try:
+        table = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError, ValueError) as error:
+        return None, [Complaint("", f"is not TOML: {error}", "look at that line; text stands in quotes")]
+    complaints: list[Complaint] = []
+    stated: dict[str, Any] = {}
+    for name, value in table.items():
+        if name in SECTIONS and isinstance(value, dict):
+            for inner, inner_value in value.items():
+                _take(f"{name}.{inner}", inner_value, stated, complaints)
+        elif name in SECTIONS:
+            complaints.append(Complaint(name, "is a section, not a key", f"write [{name}] on a line of its own"))
+        elif isinstance(value, dict) and name not in keys.BY_PATH:
+            complaints.append(Complaint(f"[{name}]", "is not a section", _nearest_section(name)))
+        else:
+            _take(name, value, stated, complaints)
+    if "hostname" not in table:
+        remedy = 'write hostname = "mail.example.org" above the first [section]'
+        complaints.append(Complaint("hostname", "is missing", remedy))
+    folder = os.path.dirname(os.path.abspath(path)) if path else os.getcwd()
+    for key in stated:
+        if keys.BY_PATH[key].read is values.path:
+            stated[key] = os.path.normpath(os.path.join(folder, os.path.expanduser(stated[key])))
+    config = _build(stated, path, acme_wanted="acme" in table)
+    complaints += _together(config)
+    return config, complaints
+
+
+def _take(path: str, value: object, stated: dict[str, Any], complaints: list[Complaint]) -> None:
+    key = keys.BY_PATH.get(path)
+    if key is None:
+        complaints.append(Complaint(path, "is not a key", _nearest(path)))
+        return
+    try:
+        stated[path] = key.read(value)
+    except values.Wrong as wrong:
+        complaints.append(Complaint(path, wrong.what, wrong.remedy))
+
+
+def _nearest_section(name: str) -> str:
+    alike = difflib.get_close_matches(name, SECTIONS, 1, 0.6)
+    return f"did you mean [{alike[0]}]?" if alike else "the sections are " + ", ".join(f"[{one}]" for one in SECTIONS)
+
+
+def _nearest(path: str) -> str:
+    """What was perhaps meant: the same name in another section first, then what is spelled alike."""
+    name = path.rpartition(".")[2]
+    elsewhere = [key for key in keys.KEYS if key.name == name]
+    if elsewhere:
+        key = elsewhere[0]
+        place = f"below [{key.section}]" if key.section else "above the first [section]"
+        return f"{name} stands {place}"
+    alike = difflib.get_close_matches(path, keys.BY_PATH, 1, 0.6)
+    if not alike:
+        alike = [
+            key.path for near in difflib.get_close_matches(name, [k.name for k in keys.KEYS], 1, 0.6)
+            for key in keys.KEYS if key.name == near
+        ]  # fmt: skip
+    if alike:
+        return f"did you mean {alike[0]}?"
+    return "remove it; `mailappliance config sample` shows every key"
+
+
+def _build(stated: Mapping[str, Any], path: str, *, acme_wanted: bool) -> Config:
+    """The Config, with defaults for whatever was missing or wrong (so that further complaints can be found)."""
+    top: dict[str, Any] = {name: value for name, value in stated.items() if "." not in name}
+    top.setdefault("hostname", "")
+    for section, kind in SECTIONS.items():
+        inner = {name.partition(".")[2]: value for name, value in stated.items() if name.startswith(f"{section}.")}
+        if section == "acme":
+            inner["wanted"] = acme_wanted
+        top[section] = kind(**inner)
+    return dataclasses.replace(Config(**top), path=path, stated=frozenset(stated))
+
+
+def _together(config: Config) -> list[Complaint]:
+    """What is wrong between keys, each of them right alone."""
+    found = [
+        Complaint(path, "asks for something this version does not have", remedy)
+        for path, beyond, remedy in keys.NOT_YET
+        if path in config.stated and beyond(_value(config, path))
+    ]
+    tls, relay = config.tls, config.relay
+    for here, there in (("certificate", "key"), ("key", "certificate")):
+        if getattr(tls, here) and not getattr(tls, there):
+            found.append(Complaint(f"tls.{there}", f"is missing beside tls.{here}", "name both files, or neither"))
+    if tls.certificate and config.acme.wanted:
+        remedy = "remove [acme], or remove certificate and key from [tls]"
+        found.append(Complaint("acme", "orders a certificate while [tls] names one", remedy))
+    if relay.smarthost is not None and relay.direct:
+        remedy = "remove smarthost to deliver direct, or remove direct to send through it"
+        found.append(Complaint("relay.direct", "and relay.smarthost exclude each other", remedy))
+    if relay.user and not relay.password_file:
+        remedy = "name the file whose first line is the password"
+        found.append(Complaint("relay.password_file", "is missing beside relay.user", remedy))
+    if relay.password_file and not relay.user:
+        found.append(Complaint("relay.user", "is missing beside relay.password_file", "name the user at the smarthost"))
+    for name in ("user", "password_file"):
+        if f"relay.{name}" in config.stated and relay.smarthost is None and "relay.smarthost" not in config.stated:
+            found.append(Complaint(f"relay.{name}", "has no smarthost to be said to", "name relay.smarthost"))
+            break
+    found += _crossed_endpoints(config.listen)
+    return found
+
+
+def _value(config: Config, path: str) -> object:
+    value: Any = config
+    for name in path.split("."):
+        value = getattr(value, name)
+    return value
+
+
+def _crossed_endpoints(listen: Listen) -> list[Complaint]:
+    """Two protocols at one door, and LMTP at an open one (RFC 2033 §3: never on port 25, never for strangers)."""
+    found = []
+    doors: list[tuple[str, Endpoint]] = []
+    for protocol in PROTOCOLS:
+        for endpoint in getattr(listen, protocol):
+            for other, taken in doors:
+                if _same_door(endpoint, taken):
+                    what = f"{endpoint.text!r} is the same door as {taken.text!r}"
+                    remedy = f"give it another port or interface than listen.{other}"
+                    if other == protocol:
+                        remedy = "write it once"
+                    found.append(Complaint(f"listen.{protocol}", what, remedy))
+                    break
+            doors.append((protocol, endpoint))
+    for endpoint in listen.lmtp:
+        if not endpoint.is_loopback:
+            remedy = 'write a Unix socket ("unix:/run/mailappliance/lmtp") or add :interface=127.0.0.1'
+            found.append(Complaint("listen.lmtp", f"{endpoint.text!r} is open to other machines", remedy))
+    return found
+
+
+def _same_door(one: Endpoint, other: Endpoint) -> bool:
+    if one.kind == "unix" or other.kind == "unix":
+        return one.kind == other.kind and one.path == other.path
+    if one.kind != other.kind or one.port != other.port or one.port == 0:
+        return False
+    return one.interface == other.interface or not one.interface or not other.interface

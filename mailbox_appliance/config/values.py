@@ -1,0 +1,320 @@
+"""How one value of the file is read: each kind is a function from what TOML gave to what Config holds.
+
+Every one of them raises Wrong with two sentences: what is wrong with the value, and what to write instead.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+from typing import TypeVar
+
+from mailbox_appliance.config.model import Endpoint, HostPort, Network
+from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
+
+T = TypeVar("T")
+
+
+class Wrong(ValueError):
+    """``what`` is wrong with a value, and the ``remedy``."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; {remedy}")
+        self.what = what
+        self.remedy = remedy
+
+
+def _shown(value: object) -> str:
+    text = repr(value) if not isinstance(value, bool) else str(value).lower()
+    return text if len(text) <= 80 else text[:77] + "…"
+
+
+def text(value: object) -> str:
+    """One line of text without control characters."""
+    if not isinstance(value, str):
+        raise Wrong(f"{_shown(value)} is not text", 'put it in quotes: "…"')
+    if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in value):
+        raise Wrong("the text holds control characters", "write it on one line without them")
+    return value
+
+
+def path(value: object) -> str:
+    """A path; the reader makes it absolute."""
+    words = text(value)
+    if not words:
+        raise Wrong("the path is empty", "name a file or folder, or leave the key out")
+    return words
+
+
+def flag(value: object) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Wrong(f"{_shown(value)} is neither true nor false", "write true or false, without quotes")
+    return value
+
+
+def choice(*choices: str) -> Callable[[object], str]:
+    """One word out of a few."""
+
+    def read(value: object) -> str:
+        if value not in choices or not isinstance(value, str):
+            raise Wrong(f"{_shown(value)} is not a choice here", "write one of " + ", ".join(f'"{c}"' for c in choices))
+        return value
+
+    return read
+
+
+def host_name(value: object) -> str:
+    """A domain name as lower-case A-labels."""
+    words = text(value)
+    try:
+        ipaddress.ip_address(words.strip("[]"))
+    except ValueError:
+        pass
+    else:
+        raise Wrong(f"{_shown(value)} is an address, not a name", 'write a name, such as "mail.example.org"')
+    try:
+        return domain_to_ascii(words)
+    except AddressError:
+        raise Wrong(f"{_shown(value)} is not a host name", 'write a name, such as "mail.example.org"') from None
+
+
+def full_host_name(value: object) -> str:
+    """The name this machine says in EHLO: with a dot in it (RFC 5321 §2.3.5), except for localhost."""
+    name = host_name(value)
+    if "." not in name and name != "localhost":
+        raise Wrong(f"{_shown(value)} is not a full name", f'write it with its domain, such as "{name}.example.org"')
+    return name
+
+
+def mail_address(value: object) -> str:
+    """A mail address; '' is allowed."""
+    words = text(value)
+    try:
+        return words and str(Address.parse(words))
+    except AddressError as error:
+        raise Wrong(str(error), 'write an address, such as "ann@example.org"') from None
+
+
+def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
+    """A list of values of one kind, at most 1000."""
+
+    def read_list(value: object) -> tuple[T, ...]:
+        if not isinstance(value, list):
+            raise Wrong(f"{_shown(value)} is not a list", "put it in square brackets: " + _bracketed(value))
+        if len(value) > 1000:
+            raise Wrong(f"the list has {len(value)} entries", "write at most 1000")
+        return tuple(read(one) for one in value)
+
+    return read_list
+
+
+def _bracketed(value: object) -> str:
+    plain = isinstance(value, str) and value.isprintable() and '"' not in value and len(value) <= 80
+    return f'["{value}"]' if plain else f"[{_shown(value)}]"
+
+
+# Binary multiples, as df -h, systemd and Dovecot count.
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_SIZE = re.compile(r"(\d{1,15})(?:\.(\d{1,3}))?\s*([KMGT]?)(?:I?B)?", re.IGNORECASE | re.ASCII)
+
+
+def size(value: object) -> int:
+    """Octets: a whole number, or text such as "50MB" (1 MB = 1024 × 1024 octets)."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 0:
+            raise Wrong(f"{value} is less than nothing", "write 0 for no limit")
+        return value
+    match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None or (match[2] and not match[3]):
+        raise Wrong(
+            f"{_shown(value)} is not a size", 'write a number with KB, MB or GB, such as "50MB"; 0 for no limit'
+        )
+    unit = _UNITS[match[3].upper()]
+    return int(match[1]) * unit + (int(match[2]) * unit // 10 ** len(match[2]) if match[2] else 0)
+
+
+_SPANS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|sec|m|min|h|d|)", re.IGNORECASE | re.ASCII)
+
+
+def seconds(value: object) -> float:
+    """Seconds: a number, or text such as "90s", "5m", "2h", "1d"."""
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
+        return float(value)
+    match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise Wrong(
+            f"{_shown(value)} is not a time span", 'write seconds as a number, such as 300, or "5m", "2h", "1d"'
+        )
+    return float(match[1]) * _SPANS[match[2].lower()]
+
+
+def positive_seconds(value: object) -> float:
+    """Seconds, more than none."""
+    span = seconds(value)
+    if span <= 0:
+        raise Wrong("no time at all is not enough", "write at least 1")
+    return span
+
+
+def count(value: object) -> int:
+    """A whole number, 0 or more."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise Wrong(f"{_shown(value)} is not a whole number", "write digits without quotes; 0 for no limit")
+    return value
+
+
+def port_number(value: object) -> int:
+    """A TCP port, 1–65535."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
+        raise Wrong(f"{_shown(value)} is not a port", "write a number from 1 to 65535, without quotes")
+    return value
+
+
+def network(value: object) -> Network:
+    """A network in CIDR notation, or one address."""
+    words = text(value)
+    try:
+        return ipaddress.ip_network(words)
+    except ValueError as error:
+        try:
+            loose = ipaddress.ip_network(words, strict=False)
+        except ValueError:
+            remedy = 'write a network such as "192.168.1.0/24" or an address such as "192.168.1.7"'
+            raise Wrong(f"{_shown(value)} is not a network", remedy) from None
+        raise Wrong(f"{_shown(value)} names a host and a network at once ({error})", f'write "{loose}"') from None
+
+
+def host_and_port(value: object) -> HostPort:
+    """host:port, or [address]:port for IPv6."""
+    words = text(value)
+    remedy = 'write host:port, such as "mail.isp.example:587" (IPv6: "[2001:db8::1]:587")'
+    host, colon, digits = words.rpartition(":")
+    if not colon or not re.fullmatch(r"\d{1,5}", digits, re.ASCII) or not 0 < int(digits) < 65536:
+        raise Wrong(f"{_shown(value)} names no port", remedy)
+    if host.startswith("[") and host.endswith("]"):
+        try:
+            return HostPort(str(ipaddress.IPv6Address(host[1:-1])), int(digits))
+        except ValueError:
+            raise Wrong(f"{_shown(value)} holds no IPv6 address in its brackets", remedy) from None
+    try:
+        return HostPort(str(ipaddress.IPv4Address(host)), int(digits))
+    except ValueError:
+        pass
+    try:
+        return HostPort(domain_to_ascii(host), int(digits))
+    except AddressError:
+        raise Wrong(f"{_shown(value)} names no host", remedy) from None
+
+
+def name_server(value: object) -> HostPort:
+    """address or address:port (53); a name would need the server it names."""
+    words = text(value)
+    remedy = 'write an address, such as "192.168.1.1" or "127.0.0.1:5353"'
+    try:
+        return HostPort(str(ipaddress.ip_address(words.strip("[]"))), 53)
+    except ValueError:
+        pass
+    try:
+        server = host_and_port(value)
+        ipaddress.ip_address(server.host)
+    except ValueError:
+        raise Wrong(f"{_shown(value)} is not the address of a name server", remedy) from None
+    return server
+
+
+def _split_description(words: str) -> list[str]:
+    """The colon-separated pieces of a Twisted string description; a backslash protects what follows."""
+    pieces = [""]
+    escaped = False
+    for character in words:
+        if escaped:
+            pieces[-1] += character
+            escaped = False
+        elif character == "\\":
+            escaped = True
+        elif character == ":":
+            pieces.append("")
+        else:
+            pieces[-1] += character
+    if escaped:
+        raise Wrong("the description ends in a backslash", "remove it")
+    return pieces
+
+
+_ENDPOINT_REMEDY = 'write "tcp:25", "tcp:25:interface=127.0.0.1", "tcp6:25" or "unix:/run/mail.socket"'
+
+
+def endpoint(value: object) -> Endpoint:
+    """A plain Twisted endpoint description: tcp:PORT, tcp6:PORT or unix:PATH with their options."""
+    words = text(value)
+    kind, *rest = _split_description(words)
+    if kind not in ("tcp", "tcp6", "unix"):
+        what = "must be plain; the service adds TLS itself" if kind in ("ssl", "tls") else "is no kind of endpoint here"
+        raise Wrong(f"{_shown(kind)} {what}", _ENDPOINT_REMEDY)
+    plain = [piece for piece in rest if "=" not in piece]
+    options = dict(piece.split("=", 1) for piece in rest if "=" in piece)
+    if kind == "unix" and not plain and "address" in options:
+        plain = [options.pop("address")]
+    if kind != "unix" and not plain and "port" in options:
+        plain = [options.pop("port")]
+    allowed = {"backlog", "mode", "lockfile"} if kind == "unix" else {"backlog", "interface"}
+    strange = sorted(set(options) - allowed)
+    if strange:
+        remedy = f"{kind} endpoints know {', '.join(sorted(allowed))}"
+        raise Wrong(f"{_shown(value)} has an unknown option {strange[0]!r}", remedy)
+    if len(plain) != 1 or not plain[0]:
+        remedy = _ENDPOINT_REMEDY
+        if kind == "tcp6" or "interface" in options:
+            remedy += '; colons of an IPv6 address are written "\\\\:"'
+        raise Wrong(f"{_shown(value)} is not an endpoint description", remedy)
+    for name in ("backlog", "mode"):
+        if name in options and not re.fullmatch(r"\d{1,5}" if name == "backlog" else "[0-7]{3,4}", options[name]):
+            raise Wrong(f"{_shown(value)} has a strange {name}", f"write {name} as a number")
+    if kind == "unix":
+        if not plain[0].startswith("/"):
+            raise Wrong(f"{_shown(plain[0])} is not an absolute path", 'write "unix:/run/mail.socket"')
+        return Endpoint(words, kind, path=plain[0])
+    if not re.fullmatch(r"\d{1,5}", plain[0], re.ASCII) or int(plain[0]) > 65535:
+        raise Wrong(f"{_shown(plain[0])} is not a port", _ENDPOINT_REMEDY)
+    return Endpoint(words, kind, int(plain[0]), _interface(kind, options.get("interface", "")))
+
+
+def _interface(kind: str, words: str) -> str:
+    """The address to bind, '' for all; an address of the other family is refused."""
+    if not words or (words == "localhost" and kind == "tcp"):
+        return words
+    try:
+        address = ipaddress.ip_address(words.partition("%")[0])
+    except ValueError:
+        raise Wrong(f"interface {_shown(words)} is not an IP address", "write the address to listen on") from None
+    if (address.version == 6) != (kind == "tcp6"):
+        wanted = "tcp6" if address.version == 6 else "tcp"
+        raise Wrong(
+            f"{words} does not fit {kind}", f'write "{wanted}:…:interface={words.replace(":", chr(92) * 2 + ":")}"'
+        )
+    if address.is_unspecified:
+        return ""
+    return words
+
+
+def secure_url(value: object) -> str:
+    """An https URL; plain http only to this machine."""
+    words = text(value)
+    match = re.fullmatch(r"(https?)://(\[[0-9a-fA-F:]+\]|[^/:\s@]+)(:\d{1,5})?(/\S*)?", words)
+    loopback = match is not None and match[2] in ("localhost", "127.0.0.1", "[::1]")
+    if match is None or (match[1] == "http" and not loopback):
+        raise Wrong(f"{_shown(value)} is not an https address", 'write it whole: "https://…"')
+    return words
+
+
+def command(value: object) -> str:
+    """A shell command: text, or a list of words."""
+    if isinstance(value, list):
+        import shlex
+
+        return shlex.join(text(word) for word in value)
+    return text(value)

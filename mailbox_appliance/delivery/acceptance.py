@@ -1,0 +1,275 @@
+"""The door through which every message is accepted: copies, queue entries, one commit round, then the replies.
+
+All of a parcel becomes durable together or not at all. When anybody has taken it, what could not be done now for the
+others (a full mailbox, an address that vanished after RCPT) is queued in the same round, and the queue delivers it
+later or tells the sender; so nobody is lost behind one common 250. When nobody has taken it, or every recipient hears
+its own reply, the reasons are the replies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
+from mailbox_appliance.delivery.routing import NOT_FORWARDED, Routed, Routing, Target
+from mailbox_appliance.delivery.space import Space
+from mailbox_appliance.journal.events.delivery import DiskFull, Kept, MailboxFull, Queued, Refused
+from mailbox_appliance.mail.address import Address, show_reverse_path
+from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.outcome import Outcome, Result
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.report import DELIVERED, Fate
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.delivery import Parcel, Receipt
+from mailbox_appliance.ports.journal import Journal
+from mailbox_appliance.ports.queue import Reports, Spool
+from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds
+from mailbox_appliance.ports.store import Depot
+from mailbox_appliance.ports.users import Directory, Known, LocalMailbox
+from mailbox_appliance.ports.workers import Busy
+
+KEPT = Reply(250, "2.1.5", "Delivered")
+WILL_BE_SENT = Reply(250, "2.1.5", "Queued")
+FULL_FOR_GOOD = Reply(552, "5.2.2", "The mailbox is full")
+FULL_NOW = Reply(452, "4.2.2", "The mailbox is full")
+DISK_FULL = Reply(452, "4.3.1", "Not enough room here, try again later")
+DISK_TROUBLE = Reply(451, "4.3.0", "The mail store cannot be written just now, try again later")
+
+TOO_BUSY = Reply(451, "4.3.2", "Too much to do just now, try again later")
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptanceSettings:
+    """``full_is_temporary``: a full mailbox says 452, so that senders try again for days, instead of 552."""
+
+    full_is_temporary: bool = False
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What one parcel comes to."""
+
+    routed: list[Routed]
+    copies: list[Copy] = field(default_factory=list)
+    refused: dict[tuple[Address, bool], NoPlace] = field(default_factory=dict)
+    outside: list[Recipient] = field(default_factory=list)
+    instead: list[Recipient] = field(default_factory=list)
+
+
+class Door:
+    """Fills ``ports.delivery.Acceptance``. ``reports`` is set once the queue stands, which needs this door itself."""
+
+    reports: Reports | None = None
+
+    def __init__(
+        self,
+        routing: Routing,
+        depot: Depot,
+        spool: Spool,
+        rounds: Rounds,
+        directory: Directory,
+        space: Space,
+        clock: Clock,
+        journal: Journal,
+        settings: AcceptanceSettings | None = None,
+    ) -> None:
+        self._routing = routing
+        self._depot = depot
+        self._local = LocalCopies(depot)
+        self._spool = spool
+        self._rounds = rounds
+        self._directory = directory
+        self._space = space
+        self._journal = journal
+        self._settings = settings or AcceptanceSettings()
+        self._disk_told = float("-inf")
+        self._clock = clock
+
+    # ------------------------------------------------------------ RCPT
+
+    async def room_for(self, recipient: Recipient, octets: int) -> Reply | None:
+        """None when ``octets`` for ``recipient`` would be taken, else what to say."""
+        if not await self._space.has_room(octets):
+            return DISK_FULL
+        resolution = await self._directory.resolve(recipient.forward_path)
+        if not isinstance(resolution, Known):
+            return None
+        for destination in resolution.destinations:
+            if not isinstance(destination, LocalMailbox) or await self._depot.room(destination.account, octets):
+                return None
+        return self._full if resolution.destinations else None
+
+    @property
+    def _full(self) -> Reply:
+        return FULL_NOW if self._settings.full_is_temporary else FULL_FOR_GOOD
+
+    # ------------------------------------------------------------ end of data
+
+    async def accept(self, parcel: Parcel) -> tuple[Receipt, ...]:
+        """Make the message durable for each recipient."""
+        recipients = parcel.envelope.recipients
+        try:
+            plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
+            await self._take_places(parcel, plan)
+        except Busy:
+            return tuple(Receipt(recipient, TOO_BUSY) for recipient in recipients)
+        receipts = self._judge(parcel, plan)
+        commit = self._commit(parcel, plan)
+        if commit.writes:
+            try:
+                await self._rounds.commit(commit)
+            except DiskTrouble as trouble:
+                self._local.abandon(plan.copies)
+                return self._disk_trouble(parcel, trouble)
+            except BaseException:
+                self._local.abandon(plan.copies)
+                raise
+            self._local.arrived(plan.copies)
+            if plan.outside or plan.instead:
+                self._spool.entered(parcel.trace)
+        self._tell(parcel, plan, receipts)
+        await self._report_success(parcel, receipts)
+        return receipts
+
+    async def _take_places(self, parcel: Parcel, plan: _Plan) -> None:
+        targets: dict[tuple[Address, bool], Target] = {}
+        addressed: list[Address] = []
+        seen: set[Address] = set()
+        for routed in plan.routed:
+            for target in routed.targets:
+                targets.setdefault(target.key, target)
+                if target.why == "captured":
+                    addressed.append(routed.recipient.forward_path)
+            for recipient in routed.outside:
+                # Two aliases may lead to one address outside: it hears of it once.
+                if recipient.forward_path not in seen:
+                    seen.add(recipient.forward_path)
+                    plan.outside.append(recipient)
+        wanted = list(targets.values())
+        plan.copies, refused = await self._local.place(parcel.content, parcel.envelope.reverse_path, wanted, addressed)
+        plan.refused = {one.target.key: one for one in refused}
+
+    def _judge(self, parcel: Parcel, plan: _Plan) -> tuple[Receipt, ...]:
+        """A reply for each recipient; what is taken only in the queue goes to ``plan.instead``."""
+        alone = parcel.each_answered or not (plan.copies or plan.outside)
+        receipts = []
+        for routed in plan.routed:
+            if routed.refusal is not None:
+                reply = routed.refusal
+                # Junk that is not forwarded is told to nobody: its sender may be forged.
+                later = [] if reply is NOT_FORWARDED else [routed.recipient]
+            else:
+                reply, later = self._reply(routed, plan)
+            if not reply.is_positive and not alone:
+                reply = WILL_BE_SENT
+                plan.instead += later
+            elif reply.is_positive:
+                plan.instead += later
+            receipts.append(Receipt(routed.recipient, reply))
+        return tuple(receipts)
+
+    def _reply(self, routed: Routed, plan: _Plan) -> tuple[Reply, list[Recipient]]:
+        """The reply for what could be done, and the mailboxes that are to get it later."""
+        troubles = [trouble for target in routed.targets if (trouble := plan.refused.get(target.key)) is not None]
+        later = [_for_account(routed.recipient, trouble.target.account) for trouble in troubles]
+        if len(troubles) < len(routed.targets):
+            return KEPT, later
+        if routed.outside:
+            return WILL_BE_SENT, later
+        return (self._full if troubles[0].full else DISK_TROUBLE), later
+
+    def _commit(self, parcel: Parcel, plan: _Plan) -> Commit:
+        local = writes(plan.copies)
+        queued = plan.outside + plan.instead
+        if not queued:
+            return Commit(local)
+        account = parcel.client.account if parcel.client is not None else ""
+        envelope = replace(parcel.envelope, recipients=tuple(queued))
+        entry = self._spool.prepare(parcel.trace, parcel.origin, account, envelope, parcel.content)
+        return Commit(local + entry.writes, entry.rows)
+
+    # ------------------------------------------------------------ telling
+
+    async def _report_success(self, parcel: Parcel, receipts: Sequence[Receipt]) -> None:
+        """RFC 3461 §5.2.4: whoever asked hears that his message is in the mailbox; what is queued is told later."""
+        if self.reports is None:
+            return
+        outcome = Outcome(Result.DELIVERED, KEPT)
+        now = self._clock.seconds()
+        fates = [
+            Fate(receipt.recipient, DELIVERED, outcome, now)
+            for receipt in receipts
+            if "SUCCESS" in receipt.recipient.notify and receipt.reply is KEPT
+        ]
+        if fates:
+            await self.reports.tell(parcel.trace, parcel.envelope, now, parcel.content, fates)
+
+    def _disk_trouble(self, parcel: Parcel, trouble: DiskTrouble) -> tuple[Receipt, ...]:
+        now = self._clock.seconds()
+        if not 0 <= now - self._disk_told < 60:
+            # Once a minute is enough to wake the owner; the refused messages are journaled each.
+            self._disk_told = now
+            self._journal.tell(DiskFull(trace=parcel.trace, reason=str(trouble), full=trouble.full))
+        reply = DISK_FULL if trouble.full else DISK_TROUBLE
+        for recipient in parcel.envelope.recipients:
+            address = str(recipient.forward_path)
+            self._journal.tell(Refused(trace=parcel.trace, recipient=address, reply=str(reply), reason=str(trouble)))
+        return tuple(Receipt(recipient, reply) for recipient in parcel.envelope.recipients)
+
+    def _tell(self, parcel: Parcel, plan: _Plan, receipts: Sequence[Receipt]) -> None:
+        tell, trace = self._journal.tell, parcel.trace
+        by_key = {copy.target.key: copy for copy in plan.copies}
+        for routed in plan.routed:
+            for target in routed.targets:
+                copy = by_key.pop(target.key, None)
+                address = str(routed.recipient.forward_path)
+                if copy is not None:
+                    size = copy.content.wire_size
+                    tell(
+                        Kept(
+                            trace=trace,
+                            account=str(target.account),
+                            mailbox=copy.target.mailbox,
+                            recipient=address,
+                            size=size,
+                            why=copy.target.why,
+                        )
+                    )
+                else:
+                    trouble = plan.refused.get(target.key)
+                    if trouble is not None and trouble.full:
+                        tell(MailboxFull(trace=trace, account=str(target.account), recipient=address))
+        queued = plan.outside + plan.instead
+        if queued:
+            tell(
+                Queued(
+                    trace=trace,
+                    sender=show_reverse_path(parcel.envelope.reverse_path),
+                    recipient=tuple(str(recipient.forward_path) for recipient in queued),
+                    size=parcel.content.wire_size,
+                    forwarded=tuple(str(r.recipient.forward_path) for r in plan.routed if r.forwards),
+                )
+            )
+        for routed, receipt in zip(plan.routed, receipts, strict=True):
+            if not receipt.reply.is_positive:
+                troubles = [plan.refused.get(t.key) for t in routed.targets]
+                reason = "; ".join(trouble.text for trouble in troubles if trouble is not None)
+                tell(
+                    Refused(
+                        trace=trace,
+                        recipient=str(routed.recipient.forward_path),
+                        reply=str(receipt.reply),
+                        reason=reason,
+                    )
+                )
+
+
+def _for_account(recipient: Recipient, account: Address) -> Recipient:
+    """The queue's recipient for one mailbox out of those behind an address: the others have theirs already."""
+    if recipient.forward_path.folded() == account:
+        return recipient
+    base, _ = recipient.forward_path.folded().without_detail()
+    if base == account:
+        return recipient  # ann+shop leads to ann alone, and the tag may choose a folder
+    return Recipient(account, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")

@@ -1,0 +1,171 @@
+"""Each recipient becomes a mailbox, an address outside, or nothing (EXAMPLES: the journey, step 5).
+
+=========================== ===============================================
+the directory says           the message
+=========================== ===============================================
+a mailbox                    goes into it: INBOX, a folder named after the subaddress, or Junk
+elsewhere (an alias)         is forwarded, unless it is junk or has been here too often
+not ours                     goes out through the queue; when nothing may leave, into ``Captured``
+unknown                      550 5.1.1
+=========================== ===============================================
+
+An account that several recipients lead to gets one copy. Forwards keep their reverse path.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+
+from mailbox_appliance.mail import header as header_block
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.mailbox import INBOX
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.verdict import Action
+from mailbox_appliance.ports.delivery import Parcel
+from mailbox_appliance.ports.store import StoreError, Stores
+from mailbox_appliance.ports.users import Directory, Elsewhere, LocalMailbox, NotOurs, Unknown
+
+JUNK, JUNK_KEYWORD = "Junk", "$Junk"
+CAPTURED = "Captured"
+NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
+NOBODY_BEHIND_IT = Reply(550, "5.1.1", "Nobody reads mail to this address")
+LOOP = Reply(554, "5.4.6", "The message has been here too often: a mail loop")
+NOT_FORWARDED = Reply(550, "5.7.1", "The message looks like junk and is not forwarded")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One copy for one mailbox. ``why`` tells what chose the folder."""
+
+    account: Address
+    mailbox: str
+    flags: frozenset[str] = frozenset()
+    why: str = ""
+
+    @property
+    def key(self) -> tuple[Address, bool]:
+        """Targets with one key are one copy: an account gets a message once, whichever way it was addressed."""
+        return self.account, self.why == "captured"
+
+
+@dataclass(frozen=True, slots=True)
+class Routed:
+    """Where one recipient's mail goes; nowhere at all when ``refusal`` is set."""
+
+    recipient: Recipient
+    targets: tuple[Target, ...] = ()
+    outside: tuple[Recipient, ...] = ()
+    forwards: bool = False
+    refusal: Reply | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """``hostname`` is how we sign Received fields. ``capture``: nothing leaves the machine."""
+
+    hostname: str
+    capture: bool = False
+    most_received: int = 50
+    most_visits: int = 6  # Received fields of ours in a message that is to be forwarded
+
+
+class Routing:
+    """Asks the directory, and for subaddresses the store."""
+
+    def __init__(self, directory: Directory, stores: Stores, settings: RoutingSettings) -> None:
+        self._directory = directory
+        self._stores = stores
+        self._settings = settings
+        self._by_us = re.compile(
+            rb"\bby\s+" + re.escape(settings.hostname.encode("ascii", "replace")) + rb"(?![a-z0-9.\-])", re.IGNORECASE
+        )
+
+    async def route(self, parcel: Parcel, recipient: Recipient) -> Routed:
+        """One recipient of ``parcel``."""
+        resolution = await self._directory.resolve(recipient.forward_path)
+        if isinstance(resolution, NotOurs):
+            return await self._outside(parcel, recipient, (recipient,), forwards=False)
+        if isinstance(resolution, Unknown):
+            refusal = replace(NO_SUCH_USER, text=resolution.text) if resolution.text else NO_SUCH_USER
+            return Routed(recipient, refusal=refusal)
+        targets: list[Target] = []
+        elsewhere: list[Recipient] = []
+        for destination in resolution.destinations:
+            if isinstance(destination, LocalMailbox):
+                targets.append(await self._target(parcel, destination))
+            elif isinstance(destination, Elsewhere):
+                elsewhere.append(_forwarded(recipient, destination.address))
+        if elsewhere:
+            outside = await self._outside(parcel, recipient, tuple(elsewhere), forwards=True)
+            if not targets:
+                return outside
+            targets += outside.targets
+            return Routed(recipient, tuple(targets), outside.outside, forwards=bool(outside.outside))
+        if not targets:
+            return Routed(recipient, refusal=NOBODY_BEHIND_IT)
+        return Routed(recipient, tuple(targets))
+
+    async def _target(self, parcel: Parcel, destination: LocalMailbox) -> Target:
+        if parcel.verdict.action is Action.JUNK:
+            return Target(destination.account, JUNK, frozenset({JUNK_KEYWORD}), "junk")
+        if destination.detail:
+            folder = await self._folder(destination)
+            if folder:
+                return Target(destination.account, folder, why="tag")
+        return Target(destination.account, INBOX)
+
+    async def _folder(self, destination: LocalMailbox) -> str:
+        """The account's folder of the subaddress's name; a stranger chooses no folder with a use of its own."""
+        wanted = destination.detail.casefold()
+        try:
+            store = await self._stores.of(destination.account)
+            for info in await store.mailboxes():
+                if info.name.casefold() == wanted:
+                    takes = info.selectable and info.exists and info.special_use is None and info.name != INBOX
+                    return info.name if takes else ""
+        except StoreError:
+            pass  # What is wrong with the store is found when the message is put into INBOX.
+        return ""
+
+    async def _outside(
+        self, parcel: Parcel, recipient: Recipient, outside: tuple[Recipient, ...], *, forwards: bool
+    ) -> Routed:
+        if forwards:
+            if parcel.verdict.action is Action.JUNK:
+                return Routed(recipient, refusal=NOT_FORWARDED)
+            if self._loops(parcel):
+                return Routed(recipient, refusal=LOOP)
+        if self._settings.capture:
+            account = await self._keeper(parcel, recipient)
+            if account is None:
+                return Routed(recipient, refusal=NO_SUCH_USER)
+            return Routed(recipient, (Target(account, CAPTURED, why="captured"),))
+        return Routed(recipient, outside=outside, forwards=forwards)
+
+    def _loops(self, parcel: Parcel) -> bool:
+        """RFC 5321 §6.3. Delivered-To is taken out at the border, so our own Received fields are what is counted."""
+        received = header_block.every(parcel.content.header, "received")
+        if len(received) > self._settings.most_received:
+            return True
+        return sum(1 for value in received if self._by_us.search(value)) > self._settings.most_visits
+
+    async def _keeper(self, parcel: Parcel, recipient: Recipient) -> Address | None:
+        """Whose ``Captured`` it is: the sender's, else the owner's of the domain that forwards, else anybody's."""
+        if parcel.client is not None and parcel.client.account:
+            return Address.parse(parcel.client.account)
+        if parcel.envelope.reverse_path is not None:
+            resolution = await self._directory.resolve(parcel.envelope.reverse_path)
+            for destination in getattr(resolution, "destinations", ()):
+                if isinstance(destination, LocalMailbox):
+                    return destination.account
+        owner = await self._directory.owner(recipient.forward_path.domain)
+        if owner is not None:
+            return owner
+        return next(iter(await self._directory.accounts()), None)
+
+
+def _forwarded(recipient: Recipient, address: Address) -> Recipient:
+    """RFC 3461 §5.2.7.1: the alias is passed through silently; ORCPT keeps the address that was written to."""
+    return Recipient(address, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")

@@ -1,0 +1,203 @@
+"""The desk without the service: the databases, opened by the command line itself while nobody else holds them.
+
+Everything runs at once in this one thread, without a reactor; what needs sockets (relay test, cert renew) is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+from twisted.internet.defer import Deferred, execute
+
+from mailbox_appliance.admin.clientsettings import ClientSettings
+from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.lock import StateLock
+from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.status import Finding, StatusDesk, disk
+from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.verb import Verb
+from mailbox_appliance.admin.welcome import mark_due
+from mailbox_appliance.config.model import Config
+from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.guard.file import GuardFile
+from mailbox_appliance.guard.guard import RememberingGuard
+from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.journal.trail import MIGRATIONS as TRAIL_MIGRATIONS
+from mailbox_appliance.journal.trail import Trail
+from mailbox_appliance.ports.rounds import Commit
+from mailbox_appliance.queue.desk import Desk as QueueDesk
+from mailbox_appliance.queue.dispatch import Dispatch
+from mailbox_appliance.queue.spool import QueueSpool, SpoolSettings
+from mailbox_appliance.users.directory import UsersSettings
+from mailbox_appliance.users.station import Users
+
+T = TypeVar("T")
+
+
+class _AtOnce:
+    """Workers without threads."""
+
+    def run(self, door: str, job: Callable[..., T], *args: Any) -> Deferred[T]:
+        return execute(job, *args)
+
+
+class _NoTimer:
+    """A timer that never comes: the command is over before."""
+
+    def cancel(self) -> None:
+        pass
+
+    def active(self) -> bool:
+        return False
+
+    def reset(self, secondsFromNow: float) -> None:
+        pass
+
+
+class _StandingClock:
+    """Tells the time and calls nobody."""
+
+    def seconds(self) -> float:
+        return time.time()
+
+    def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> _NoTimer:
+        return _NoTimer()
+
+
+class _NobodySends:
+    """In the place of the queue's dispatch: what is due is found at the next start."""
+
+    under_way: frozenset[int] = frozenset()
+
+    def wake(self) -> None:
+        pass
+
+    def poke(self) -> None:
+        pass
+
+    async def report_ended(self, traces: Sequence[str]) -> None:
+        pass
+
+
+class _NoRounds:
+    """The desk commits rows only, never content."""
+
+    async def commit(self, job: Commit) -> None:
+        raise Refused("this needs the running service: start it first")
+
+
+class OpenDesk:
+    """A context: the state is locked and open inside. Raises StateInUse, Refused on entering."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    def __enter__(self) -> OpenDesk:
+        config = self._config
+        self._umask = os.umask(0o077)
+        try:
+            self._open(config)
+        except BaseException:
+            os.umask(self._umask)
+            raise
+        return self
+
+    def _open(self, config: Config) -> None:
+        _reach_state(config)
+        self._lock = StateLock(config.state)
+        try:
+            self._lock.take()
+        except OSError as error:
+            raise Refused(
+                f"{self._lock.path} cannot be opened: {error.strerror}; run this as root or as its owner"
+            ) from None
+        clock, workers = _StandingClock(), _AtOnce()
+        os.makedirs(os.path.join(config.state, "journal"), 0o700, exist_ok=True)
+        trail_path = os.path.join(config.state, "journal", "trail.db")
+        trail = Trail(Database(trail_path, TRAIL_MIGRATIONS, workers, synchronous="NORMAL"), clock)
+        self._journal = journal = Journal(clock, None, trail)
+        settings = UsersSettings(default_quota=config.limits.quota)
+        self._users = users = Users.at(os.path.join(config.state, "users.db"), workers, clock, journal, settings)
+        guard_file = GuardFile(os.path.join(config.state, "guard.db"), workers)
+        self._guard = guard = RememberingGuard(clock, journal, guard_file)
+        folder = os.path.join(config.state, "queue")
+        os.makedirs(os.path.join(folder, "content"), 0o700, exist_ok=True)
+        self._spool = QueueSpool(SpoolSettings(folder), workers, _NoRounds(), clock, journal)
+        queue = QueueDesk(self._spool, cast(Dispatch, _NobodySends()), clock, journal)
+        desks = [
+            DomainDesk(users.domains),
+            AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts)),
+            AliasDesk(users.aliases),
+            AppPasswordDesk(users.app_passwords),
+            MailQueueDesk(queue, clock),
+            GuardingDesk(guard),
+            TraceDesk(journal),
+            StatusDesk([_not_running, disk(config.state)]),
+        ]
+        self._desk = Desk(desks, journal)
+
+    def run(self, verb: Verb, arguments: Mapping[str, Any]) -> Result:
+        """Do it. Raises Refused."""
+        try:
+            _now(self._users.start())
+            _now(self._guard.start())
+            return _now(self._desk.run(verb.noun, verb.verb, arguments))
+        except DatabaseTrouble as error:
+            raise Refused(str(error)) from None
+        except (sqlite3.Error, OSError) as error:
+            raise Refused(f"the databases in {self._config.state} cannot be used: {error}") from None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        try:
+            for part in (self._guard, self._users, self._journal):
+                _now(part.stop())
+            self._spool.database.close()
+        finally:
+            self._lock.give_back()
+            os.umask(self._umask)
+
+
+async def _not_running() -> Finding:
+    return Finding("service", "it does not run", "start it: systemctl start mailappliance, or twistd -n mailappliance")
+
+
+def _now(awaited: Awaitable[T]) -> T:
+    """The result of what needs no reactor."""
+
+    async def wait() -> T:
+        return await awaited
+
+    results: list[Any] = []
+    Deferred.fromCoroutine(wait()).addBoth(results.append)
+    if not results:
+        raise Refused("this needs the running service: start it first")
+    if hasattr(results[0], "raiseException"):
+        results[0].raiseException()
+    done: T = results[0]
+    return done
+
+
+def _reach_state(config: Config) -> None:
+    """Make the state folder where the config names one; as root go on as its owner, so that nothing becomes root's."""
+    if not os.path.isdir(config.state):
+        if config.local:
+            raise Refused(
+                f"no config was found, and no local mode has run here (no {config.state}): "
+                "name the config with --config FILE, or start the service once"
+            )
+        try:
+            os.makedirs(config.state, 0o700, exist_ok=True)
+        except OSError as error:
+            raise Refused(f"{config.state} cannot be made: {error.strerror}") from None
+    owner = os.stat(config.state)
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        os.setegid(owner.st_gid)
+        os.seteuid(owner.st_uid)

@@ -1,0 +1,265 @@
+"""The Guard port: every listener asks it before it talks and before it looks at a password.
+
+What happens to an address, read aloud: up to ten wrong passwords within a minute are answered, the later ones more
+slowly; then the address is refused for a minute by every service, the next time for two, and so on up to an hour. A
+device that has logged in from there before is let through to its own account, unless it fails ten times itself.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict, deque
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+
+from mailbox_appliance.database import DatabaseTrouble
+from mailbox_appliance.guard.file import UNREADABLE, GuardFile, put_back, take_changes
+from mailbox_appliance.guard.memory import WEIGHTS, Failures, GuardSettings, Memory, household, shown
+from mailbox_appliance.journal.events.guard import Banned, MemoryLost, Unbanned
+from mailbox_appliance.mail.client import IPAddress, peer_address
+from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.workers import Busy
+
+_SWEEP_EVERY = 3600.0
+_ATTEMPT_TAKES = 30.0  # seconds after which an attempt that nobody told the end of is forgotten
+
+
+class FullJournal(Journal, HasFailed, Protocol):
+    """Events and tracebacks."""
+
+
+class GuardError(Exception):
+    """A wish of the desk is refused; str() says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Knocker:
+    """A line of ``guard list``. ``banned_until`` is 0 for an address that is only being watched."""
+
+    address: str
+    failures: float  # weight within the last minute
+    banned_until: float
+    bans: int
+    last: float
+    service: str
+    account: str
+    known: bool  # a device logged in from here lately
+
+
+class RememberingGuard:
+    """Fits ports.guard.Guard. ``file`` None keeps nothing over a restart. ``settings`` may be replaced at any time."""
+
+    def __init__(
+        self, clock: Clock, journal: FullJournal, file: GuardFile | None = None, settings: GuardSettings | None = None
+    ) -> None:
+        self.settings = settings or GuardSettings()
+        self._clock = clock
+        self._journal = journal
+        self._file = file
+        self._memory = Memory()
+        self._timer: Timer | None = None
+        self._writing: Deferred[None] | None = None
+        self._trouble_told = False
+        self._swept = clock.seconds()
+        # When attempts began whose end we have not been told: fifty connections at once must not mean fifty guesses.
+        self._under_way: OrderedDict[IPAddress, deque[float]] = OrderedDict()
+
+    # ------------------------------------------------------------ the port
+
+    def refuses(self, peer: IPAddress, service: str, account: str | None = None) -> bool:
+        key = household(peer)
+        record = self._memory.strangers.get(key)
+        if record is None and not account:
+            return False
+        now = self._clock.seconds()
+        since = now - self.settings.device_for
+        if record is None or not record.banned(now, self.settings.longest_ban):
+            if not account or self._memory.knows(key, since) or self._exempt(peer):
+                return False
+            return not self._may_try(key, record.weight(now, self.settings.window) if record else 0.0, now)
+        if self._exempt(peer):
+            return False
+        if account == "":
+            return not self._memory.knows(key, since)
+        device = self._memory.device(key, account, since) if account else None
+        return device is None or device.failures.banned(now, self.settings.longest_ban)
+
+    def failed(self, peer: IPAddress, service: str, account: str, what: str = "password", token: bytes = b"") -> None:
+        if self._exempt(peer):
+            return
+        settings, now, key = self.settings, self._clock.seconds(), household(peer)
+        if what == "password":
+            self._ended(key)
+        record = self._memory.failures(key, settings.most_addresses)
+        record.service, record.account = service[:32], account[:320]
+        self._write_later()
+        if token and settings.same_password_once and record.repeats(token, now, settings):
+            return
+        weight = WEIGHTS.get(what, 1.0)
+        device = self._memory.device(key, account, now - settings.device_for)
+        if device is not None and not device.failures.banned(now, settings.longest_ban):
+            device.failures.add(now, weight, settings)
+        if record.banned(now, settings.longest_ban):
+            return  # said while the ban began; it is not made longer by that
+        seconds = record.add(now, weight, settings)
+        if seconds:
+            self._journal.tell(
+                Banned(
+                    peer=shown(key),
+                    service=record.service,
+                    account=record.account,
+                    seconds=round(seconds),
+                    times=record.bans,
+                )
+            )
+
+    def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
+        # The count is left as it is: whoever has one account here must not buy guesses at others with it.
+        key = household(peer)
+        self._ended(key)
+        self._memory.welcome(key, account, self._clock.seconds(), self.settings.most_devices)
+        self._write_later()
+
+    def delay(self, peer: IPAddress, service: str) -> float:
+        key, now = household(peer), self._clock.seconds()
+        record = self._memory.strangers.get(key)
+        if record is None or self._exempt(peer) or self._memory.knows(key, now - self.settings.device_for):
+            return 0.0
+        if record.banned(now, self.settings.longest_ban):
+            return self.settings.longest_delay
+        count = record.weight(now, self.settings.window)
+        return 0.0 if count < 3 else min(0.25 * 2.0 ** (count - 3), self.settings.longest_delay)
+
+    def _may_try(self, key: IPAddress, failures: float, now: float) -> bool:
+        """Begin an attempt, unless those under way could use up what is left of the limit."""
+        begun = self._under_way.setdefault(key, deque())
+        self._under_way.move_to_end(key)
+        while begun and not now - _ATTEMPT_TAKES < begun[0] <= now:
+            begun.popleft()
+        if failures + len(begun) >= self.settings.limit - 1e-6:
+            return False
+        begun.append(now)
+        while len(self._under_way) > self.settings.most_addresses:
+            self._under_way.popitem(last=False)
+        return True
+
+    def _ended(self, key: IPAddress) -> None:
+        begun = self._under_way.get(key)
+        if begun:
+            begun.popleft()
+        if not begun:
+            self._under_way.pop(key, None)
+
+    def _exempt(self, peer: IPAddress) -> bool:
+        return any(peer in network for network in self.settings.exempt)
+
+    # ------------------------------------------------------------ the desk
+
+    def listing(self) -> tuple[Knocker, ...]:
+        """Every address that is banned or has failed within the last minute; banned ones first, then the latest."""
+        now, settings = self._clock.seconds(), self.settings
+        rows = []
+        for key, record in self._memory.strangers.items():
+            weight = round(record.weight(now, settings.window), 1)
+            until = record.banned_until if record.banned(now, settings.longest_ban) else 0.0
+            if weight or until:
+                known = self._memory.knows(key, now - settings.device_for)
+                rows.append(
+                    Knocker(shown(key), weight, until, record.bans, record.last, record.service, record.account, known)
+                )
+        return tuple(sorted(rows, key=lambda row: (row.banned_until == 0, -row.last)))
+
+    def unban(self, text: str) -> bool:
+        """Forgive an address (or the /64 of ``listing``); False when nothing was held against it. Raises GuardError."""
+        try:
+            key = household(peer_address(text.strip().removesuffix("/64")))
+        except ValueError:
+            raise GuardError(
+                f"{text!r} is not an IP address: `mailappliance guard list` shows who is refused"
+            ) from None
+        record = self._memory.strangers.pop(key, None)
+        if record is None:
+            return False
+        self._memory.changed_strangers.add(key)
+        for device in self._memory.devices.get(key, {}).values():
+            device.failures = Failures()
+        self._journal.tell(Unbanned(peer=shown(key)))
+        self._write_later()
+        return True
+
+    # ------------------------------------------------------------ over restarts
+
+    async def start(self) -> None:
+        """Read what was known. A file that cannot be read is put aside; the guard works in any case."""
+        if self._file is None:
+            return
+        try:
+            strangers, devices = await self._file.read()
+        except (*UNREADABLE, Busy) as error:
+            self._tell_trouble(error)
+            try:
+                await self._file.put_aside()
+            except (OSError, Busy):
+                return  # the writes will tell
+            return
+        settings = self.settings
+        for key, record in strangers[-settings.most_addresses :]:
+            self._memory.strangers.setdefault(key, record)
+        for key, account, device in devices:
+            self._memory.devices.setdefault(key, {}).setdefault(account, device)
+        self._memory.sweep(self._clock.seconds(), settings)
+
+    async def stop(self) -> None:
+        """Write what is new and close the file."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._file is None:
+            return
+        if self._writing is not None:
+            done: Deferred[None] = Deferred()
+            self._writing.addBoth(lambda _: done.callback(None))
+            await done
+        await self._write()
+        self._file.close()
+
+    def _write_later(self) -> None:
+        if self._timer is None and self._file is not None:
+            self._timer = self._clock.callLater(self.settings.write_every, self._write_now)
+
+    def _write_now(self) -> None:
+        self._timer = None
+        if self._writing is not None:
+            self._write_later()
+            return
+        self._writing = writing = Deferred.fromCoroutine(self._write())
+        writing.addBoth(self._written)
+
+    def _written(self, result: object) -> None:
+        self._writing = None
+        if isinstance(result, Failure) and result.value is not None:
+            self._journal.broken("guard", result.value)
+
+    async def _write(self) -> None:
+        assert self._file is not None
+        now = self._clock.seconds()
+        if now - self._swept > _SWEEP_EVERY or now < self._swept:
+            self._swept = now
+            self._memory.sweep(now, self.settings)
+        changes = take_changes(self._memory)
+        try:
+            await self._file.write(changes)
+            self._trouble_told = False
+        except (DatabaseTrouble, sqlite3.Error, OSError, Busy) as error:
+            put_back(self._memory, changes)
+            self._tell_trouble(error)
+
+    def _tell_trouble(self, error: Exception) -> None:
+        if not self._trouble_told:
+            self._trouble_told = True
+            assert self._file is not None
+            self._journal.tell(MemoryLost(path=self._file.path, reason=str(error)))

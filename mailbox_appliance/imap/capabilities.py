@@ -1,0 +1,77 @@
+"""What we can, and when we say so: before TLS, before log-in, and after (RFC 3501 §6.1.1, §7.2.1).
+
+A row is a name and the moments at which it is told. The list goes into the greeting, into CAPABILITY, and into the
+tagged OK of LOGIN and AUTHENTICATE, which spares clients a round trip.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from mailbox_appliance.imap.settings import ImapSettings
+
+
+class Moment(enum.Flag):
+    """Stages of a connection."""
+
+    CLEAR = enum.auto()
+    SECURE = enum.auto()
+    LOGGED_IN = enum.auto()
+
+
+_CLEAR = Moment.CLEAR
+_BEFORE = Moment.CLEAR | Moment.SECURE
+_AFTER = Moment.LOGGED_IN
+_ALWAYS = _BEFORE | _AFTER
+
+ROWS: tuple[tuple[str, Moment], ...] = (
+    ("IMAP4rev1", _ALWAYS),
+    ("SASL-IR", _ALWAYS),  # RFC 4959
+    ("LITERAL+", _ALWAYS),  # RFC 7888
+    ("ID", _ALWAYS),  # RFC 2971
+    ("ENABLE", _ALWAYS),  # RFC 5161
+    ("IDLE", _ALWAYS),  # RFC 2177
+    ("STARTTLS", _CLEAR),
+    ("LOGINDISABLED", _CLEAR),
+    ("AUTH=PLAIN", Moment.SECURE),
+    ("AUTH=LOGIN", Moment.SECURE),
+    ("NAMESPACE", _AFTER),  # RFC 2342
+    ("CHILDREN", _AFTER),  # RFC 3348
+    ("UIDPLUS", _AFTER),  # RFC 4315
+    ("UNSELECT", _AFTER),  # RFC 3691
+    ("MOVE", _AFTER),  # RFC 6851
+    ("MULTIAPPEND", _AFTER),  # RFC 3502
+    ("APPENDLIMIT", _AFTER),  # RFC 7889
+    ("SPECIAL-USE", _AFTER),  # RFC 6154
+    ("CREATE-SPECIAL-USE", _AFTER),
+    ("LIST-EXTENDED", _AFTER),  # RFC 5258
+    ("LIST-STATUS", _AFTER),  # RFC 5819
+    ("STATUS=SIZE", _AFTER),  # RFC 8438
+    ("ESEARCH", _AFTER),  # RFC 4731
+    ("SEARCHRES", _AFTER),  # RFC 5182
+    ("WITHIN", _AFTER),  # RFC 5032
+    ("CONDSTORE", _AFTER),  # RFC 7162
+    ("QRESYNC", _AFTER),
+    ("SAVEDATE", _AFTER),  # RFC 8514
+    ("PREVIEW", _AFTER),  # RFC 8970
+    ("QUOTA", _AFTER),  # RFC 9208 (and 2087)
+    ("QUOTA=RES-STORAGE", _AFTER),
+)
+
+
+def offered(moment: Moment, settings: ImapSettings, hidden: frozenset[str] = frozenset()) -> list[str]:
+    """The names to tell at ``moment``, without what is ``hidden`` from this account or client."""
+    names = []
+    for name, moments in ROWS:
+        if moment not in moments or name in hidden or name in settings.hidden:
+            continue
+        if name == "APPENDLIMIT" and settings.message_size:
+            name = f"APPENDLIMIT={settings.message_size}"
+        names.append(name)
+    return names
+
+
+def hidden_from(client: str, settings: ImapSettings) -> frozenset[str]:
+    """What a client that calls itself ``client`` (ID's name) must not be shown."""
+    name = client.lower()
+    return frozenset().union(*(t.hides for t in settings.troubles if name.startswith(t.client)))

@@ -1,0 +1,122 @@
+"""STARTTLS, LOGIN, AUTHENTICATE (RFC 3501 §6.2, RFC 4959): a password is never looked at before TLS.
+
+Known and unknown users are refused with the same words; the guard is told, and may hold the answer back.
+"""
+
+from __future__ import annotations
+
+from twisted.internet.defer import Deferred
+
+from mailbox_appliance.imap.session import Ended, Session
+from mailbox_appliance.imap.table import Done, Refused, Row, State
+from mailbox_appliance.journal.events.imap import ImapLoggedIn, ImapLogInFailed
+from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials
+from mailbox_appliance.wire import sasl
+from mailbox_appliance.wire.imap import commands, parse
+from mailbox_appliance.wire.imap.grammar import BadSyntax
+
+_NAME_LENGTH = 320
+
+
+async def starttls(session: Session, command: commands.Plain) -> Done:
+    """Say OK, forget everything, shake hands."""
+    if session.secure:
+        raise BadSyntax("TLS is on already")
+    return Done("Begin TLS now.", after=session.start_tls)
+
+
+async def login(session: Session, command: commands.LogIn) -> Done:
+    """LOGIN with name and password."""
+    _need_tls(session)
+    try:
+        username, password = command.username.decode("utf-8"), command.password.decode("utf-8")
+    except UnicodeDecodeError:
+        username, password = command.username.decode("utf-8", "replace"), ""
+    return await _log_in(session, username, password, "LOGIN")
+
+
+async def authenticate(session: Session, command: commands.Authenticate) -> Done:
+    """AUTHENTICATE with one of the mechanisms of wire.sasl."""
+    _need_tls(session)
+    make = sasl.MECHANISMS.get(command.mechanism)
+    if make is None or f"AUTH={command.mechanism}" in session.hidden:
+        raise Refused("Unknown mechanism.", b"CANNOT")
+    exchange = make()
+    try:
+        initial = None if command.initial is None else sasl.decode_response(command.initial, initial=True)
+        step = exchange.begin(initial)
+        while isinstance(step, sasl.Challenge):
+            session.say(b"+ %b\r\n" % step.encoded)
+            line = await session.line()
+            if line is None:
+                raise Ended("abuse", "That was too long.")
+            step = exchange.respond(sasl.decode_response(line))
+    except sasl.SaslError as error:
+        raise BadSyntax(str(error)) from None  # RFC 3501 §6.2.2: a cancelled or broken exchange is BAD
+    if step.authzid and step.authzid != step.authcid:
+        raise Refused("You can only act as yourself.", b"AUTHORIZATIONFAILED")
+    return await _log_in(session, step.authcid, step.password, command.mechanism)
+
+
+def _need_tls(session: Session) -> None:
+    if not session.secure:
+        raise Refused("Use STARTTLS first: passwords are not taken in clear.", b"PRIVACYREQUIRED")
+
+
+async def _log_in(session: Session, username: str, password: str, mechanism: str) -> Done:
+    house, peer, service = session.house, session.peer, session.service
+    name = username[:_NAME_LENGTH]
+
+    def failed(reason: str) -> None:
+        house.journal.tell(ImapLogInFailed(account=name, peer=str(peer), service=service, reason=reason))
+
+    if house.guard.refuses(peer, service, name):
+        failed("guard")
+        session.end(Ended("guard"))
+        raise Refused("Too many failed log-ins from your address; try again later.", b"LIMIT")
+    try:
+        if not name or not password or "\0" in name:
+            raise LogInRefused
+        principal = await house.users.log_in(PasswordCredentials(name, password, service, str(peer)))
+    except LogInRefused as refused:
+        if refused.later:
+            failed("later")
+            raise Refused("Passwords cannot be checked now, try again later.", b"UNAVAILABLE") from None
+        house.guard.failed(peer, service, name, "password", refused.token)
+        failed("password")
+        await _hold_back(session, house.guard.delay(peer, service))
+        session.failed_logins += 1
+        if session.failed_logins >= house.settings.failed_logins:
+            session.end(Ended("abuse", "Too many failed log-ins."))
+        raise Refused("Wrong user name or password.", b"AUTHENTICATIONFAILED") from None
+    house.guard.succeeded(peer, service, str(principal.account))
+    store = await house.stores.of(principal.account)
+    if not house.log_in(session, principal.account):
+        failed("sessions")
+        raise Refused("Too many connections of this account.", b"LIMIT")
+    session.logged_in(principal.account, store)
+    house.journal.tell(
+        ImapLoggedIn(
+            account=str(principal.account),
+            peer=str(peer),
+            service=service,
+            device=principal.device,
+            tls=session.tls_version,
+            mechanism=mechanism,
+        )
+    )
+    return Done("Logged in.", session.capability_code())
+
+
+async def _hold_back(session: Session, seconds: float) -> None:
+    if seconds > 0:
+        wait: Deferred[None] = Deferred()
+        session.house.clock.callLater(seconds, wait.callback, None)
+        await wait
+
+
+ROWS = (
+    Row("STARTTLS", State.GREETED, parse.plain, starttls),
+    Row("LOGIN", State.GREETED, parse.log_in, login),
+    Row("AUTHENTICATE", State.GREETED, parse.authenticate, authenticate),
+)

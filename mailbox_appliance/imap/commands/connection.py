@@ -1,0 +1,84 @@
+"""CAPABILITY, NOOP, LOGOUT (RFC 3501 §6.1), ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342)."""
+
+from __future__ import annotations
+
+import re
+
+from mailbox_appliance.imap.session import Ended, Session
+from mailbox_appliance.imap.table import ANY, LOGGED_IN, Done, Row
+from mailbox_appliance.journal.events.imap import ImapClientNamed
+from mailbox_appliance.wire.imap import commands, parse, responses
+
+# ENABLE CONDSTORE and QRESYNC; QRESYNC means both (RFC 7162 §3.2.3).
+ENABLED = {"CONDSTORE": ("CONDSTORE",), "QRESYNC": ("CONDSTORE", "QRESYNC")}
+_UNSAFE = re.compile(r"[^\x20-\x7e]")
+
+
+async def capability(session: Session, command: commands.Plain) -> Done:
+    """Say what we can."""
+    session.say(responses.untagged(session.capability_code()))
+    return Done("Done.")
+
+
+async def noop(session: Session, command: commands.Plain) -> Done:
+    """Look for changes; they are told with the answer."""
+    if session.selected is not None:
+        await session.box.mailbox.refresh()
+    return Done("Done.")
+
+
+async def logout(session: Session, command: commands.Plain) -> Done:
+    """Say goodbye."""
+
+    def leave() -> None:
+        raise Ended("logout")
+
+    session.deselect()
+    session.say(responses.condition(b"BYE", "Goodbye."))
+    return Done("Done.", after=leave)
+
+
+async def identify(session: Session, command: commands.Identify) -> Done:
+    """Exchange names; some clients need some capabilities hidden."""
+    fields = dict(command.fields)
+    name = _UNSAFE.sub("?", fields.get("name") or "")[:100]
+    if name:
+        session.client_is(name)
+        session.house.journal.tell(
+            ImapClientNamed(
+                peer=str(session.peer),
+                account=str(session.account or ""),
+                client=name,
+                version=_UNSAFE.sub("?", fields.get("version") or "")[:50],
+            )
+        )
+    session.say(b'* ID ("name" "mailappliance")\r\n')
+    return Done("Done.")
+
+
+async def enable(session: Session, command: commands.Enable) -> Done:
+    """Turn on what we know of the names; others are passed over (mutt asks for UTF8=ACCEPT unasked)."""
+    news = []
+    for name in command.names:
+        for each in ENABLED.get(name, ()) if name not in session.hidden else ():
+            if each not in session.enabled and each not in news:
+                news.append(each)
+    session.enable(*news)
+    session.say(responses.untagged(" ".join(["ENABLED", *news]).encode("ascii")))
+    return Done("Done.")
+
+
+async def namespace(session: Session, command: commands.Plain) -> Done:
+    """One personal namespace, levels parted by a dot."""
+    session.say(b'* NAMESPACE (("" ".")) NIL NIL\r\n')
+    return Done("Done.")
+
+
+ROWS = (
+    Row("CAPABILITY", ANY, parse.plain, capability),
+    Row("NOOP", ANY, parse.plain, noop),
+    Row("LOGOUT", ANY, parse.plain, logout),
+    Row("ID", ANY, parse.identify, identify),
+    Row("ENABLE", LOGGED_IN, parse.enable, enable),
+    Row("NAMESPACE", LOGGED_IN, parse.plain, namespace),
+)

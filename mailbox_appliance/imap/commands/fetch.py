@@ -1,0 +1,100 @@
+"""FETCH and UID FETCH (RFC 3501 §6.4.5; RFC 7162 CHANGEDSINCE and VANISHED; RFC 2180 §4.1 for what is gone).
+
+Three ways, chosen by what is asked: flags and UIDs come out of the mailbox's arrays, prerendered columns in batches of
+rows, sections of bodies out of the files. All of them say their responses in slices and wait while the client does not
+read. The view does not change meanwhile: expunges are told after the last response, or later.
+"""
+
+from __future__ import annotations
+
+from mailbox_appliance.imap.commands.chosen import chosen_places
+from mailbox_appliance.imap.commands.fetch_bodies import say_bodies
+from mailbox_appliance.imap.commands.fetch_plan import Plan, make_plan
+from mailbox_appliance.imap.commands.fetch_rows import say_arrays, say_rows
+from mailbox_appliance.imap.commands.select import vanished_earlier
+from mailbox_appliance.imap.session import Session
+from mailbox_appliance.imap.table import Done, Refused, Row, State
+from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.ports.store import FlagAction
+from mailbox_appliance.wire.imap import commands, sets
+from mailbox_appliance.wire.imap.commands import Item
+from mailbox_appliance.wire.imap.fetch import fetching
+from mailbox_appliance.wire.imap.grammar import BadSyntax
+from mailbox_appliance.wire.imap.sets import Selection
+
+# Messages whose bodies are said between two looks at rows and flags; and when only the files are asked.
+BODIES = 64
+BODIES_ALONE = 4096
+
+
+async def fetch(session: Session, command: commands.Fetch) -> Done:
+    """Say what was asked of each message."""
+    box = session.box
+    if command.vanished and "QRESYNC" not in session.enabled:
+        raise BadSyntax("QRESYNC is to be enabled first")
+    selection = chosen_places(session, command.messages)
+    attributes = command.attributes
+    if command.changed_since is not None:
+        if Item.MODSEQ not in attributes:
+            attributes = (*attributes, Item.MODSEQ)
+        if command.vanished:
+            ranges = sets.as_ranges(session.saved) if command.messages.saved else command.messages.ranges
+            await vanished_earlier(session, box, command.changed_since, ranges)
+        selection = await _changed(session, selection, command.changed_since)
+    if Item.MODSEQ in attributes:
+        session.enable("CONDSTORE")
+    plan = make_plan(attributes)
+    wanted = sets.size_of(selection)
+    if plan.sections:
+        said = await _bodies(session, plan, selection)
+    elif plan.columns:
+        said = await say_rows(session, plan, selection)
+    else:
+        said = await say_arrays(session, plan, selection)
+    if said < wanted and not command.messages.uids:
+        raise Refused("Some of the messages are gone.", b"EXPUNGEISSUED")
+    return Done("Fetched.")
+
+
+async def _changed(session: Session, selection: Selection, since: int) -> Selection:
+    """The places whose modification sequence is above ``since``."""
+    box = session.box
+    chosen: Selection = []
+    for low, high in selection:
+        for start in range(low, high, 5000):
+            stop = min(start + 5000, high)
+            tracker, mailbox = box.tracker, box.mailbox
+            if mailbox.uids is tracker.uids:
+                modseqs = mailbox.modseqs[start:stop]
+                found = [place for place, modseq in enumerate(modseqs, start) if modseq > since]
+            else:
+                uids = {u for u, m in zip(mailbox.uids, mailbox.modseqs, strict=False) if m > since}
+                found = [place for place in range(start, stop) if tracker.uids[place] in uids]
+            chosen += [(place, place + 1) for place in found]
+            await session.room()
+    return sets.merged(chosen)
+
+
+async def _bodies(session: Session, plan: Plan, selection: Selection) -> int:
+    """Sections, a few dozen messages at a time; what is not peeked at becomes \\Seen before it is said."""
+    box = session.box
+    said = 0
+    marks = plan.marks_seen and not box.read_only
+    step = BODIES if marks or plan.columns else BODIES_ALONE
+    for low, high in selection:
+        for start in range(low, high, step):
+            uids = box.tracker.uids[start : min(start + step, high)]
+            seen: frozenset[int] = frozenset()
+            if marks:
+                unseen = [uid for uid in uids if (flags := box.flags_of(uid)) is not None and not flags & SEEN]
+                if unseen:
+                    done = await box.mailbox.mark(unseen, FlagAction.ADD, ("\\Seen",), None, box)
+                    seen = frozenset(done.changed)
+            said += await say_bodies(session, plan, uids, seen)
+    return said
+
+
+ROWS = (
+    Row("FETCH", State.SELECTED, fetching(uids=False), fetch, expunges=False),
+    Row("UID FETCH", State.SELECTED, fetching(uids=True), fetch),
+)

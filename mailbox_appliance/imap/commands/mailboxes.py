@@ -1,0 +1,70 @@
+"""CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 §6.3.3-7, RFC 6154 §3)."""
+
+from __future__ import annotations
+
+import unicodedata
+
+from mailbox_appliance.imap.session import Session
+from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row
+from mailbox_appliance.mail.mailbox import SEPARATOR
+from mailbox_appliance.wire.imap import commands, parse
+
+MOST_OCTETS = 200  # of a name in UTF-8: the folder's name on disk has to hold it in modified UTF-7
+MOST_LEVELS = 20
+
+
+def check_new_name(name: str) -> None:
+    """A name that can be given to a mailbox. Raises Refused."""
+    levels = name.split(SEPARATOR)
+    if not name or not all(levels):
+        raise Refused("A mailbox name has no empty levels.", b"CANNOT")
+    if len(levels) > MOST_LEVELS or len(name.encode("utf-8", "replace")) > MOST_OCTETS:
+        raise Refused("The mailbox name is too long.", b"CANNOT")
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+        raise Refused("The mailbox name holds a control character.", b"CANNOT")
+    if any(c in name for c in "/*%") or name[0] == "~":
+        raise Refused("A mailbox name cannot hold / * % or begin with ~.", b"CANNOT")
+
+
+async def create(session: Session, command: commands.Create) -> Done:
+    """Make a mailbox."""
+    check_new_name(command.mailbox)
+    await session.store.create(command.mailbox, command.use)
+    return Done("Created.")
+
+
+async def delete(session: Session, command: commands.OnMailbox) -> Done:
+    """Remove one; whoever has it selected is told BYE, we ourselves just leave it."""
+    if session.selected is not None and session.selected.mailbox.name == command.mailbox:
+        session.deselect()
+    await session.store.delete(command.mailbox)
+    return Done("Deleted.")
+
+
+async def rename(session: Session, command: commands.Rename) -> Done:
+    """Give it and its children another name."""
+    check_new_name(command.to)
+    await session.store.rename(command.mailbox, command.to)
+    return Done("Renamed.")
+
+
+async def subscribe(session: Session, command: commands.OnMailbox) -> Done:
+    """Put the name on the list; the mailbox need not exist."""
+    check_new_name(command.mailbox)
+    await session.store.subscribe(command.mailbox, True)
+    return Done("Subscribed.")
+
+
+async def unsubscribe(session: Session, command: commands.OnMailbox) -> Done:
+    """Take it off the list."""
+    await session.store.subscribe(command.mailbox, False)
+    return Done("Unsubscribed.")
+
+
+ROWS = (
+    Row("CREATE", LOGGED_IN, parse.create, create),
+    Row("DELETE", LOGGED_IN, parse.on_mailbox, delete),
+    Row("RENAME", LOGGED_IN, parse.rename, rename),
+    Row("SUBSCRIBE", LOGGED_IN, parse.on_mailbox, subscribe),
+    Row("UNSUBSCRIBE", LOGGED_IN, parse.on_mailbox, unsubscribe),
+)

@@ -1,0 +1,148 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT, CHECK (RFC 3501 §6.3.1-2, §6.4.1-2; RFC 3691; RFC 7162 for CONDSTORE, QRESYNC)."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+
+from mailbox_appliance.imap.notify import Notices
+from mailbox_appliance.imap.session import Session
+from mailbox_appliance.imap.table import LOGGED_IN, Done, Row, State
+from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.wire.imap import commands, parse, responses, sets
+from mailbox_appliance.wire.imap.grammar import BadSyntax
+
+_LOW_OCTET = 0 if sys.byteorder == "little" else 7
+_UNSEEN = bytes(0 if octet & SEEN else 1 for octet in range(256))
+
+
+def first_unseen(flags: array[int], count: int) -> int:
+    """The number of the first message without \\Seen, 0 if there is none: C loops over the low octets of the flags."""
+    return flags[:count].tobytes()[_LOW_OCTET::8].translate(_UNSEEN).find(1) + 1
+
+
+async def select(session: Session, command: commands.Select) -> Done:
+    """Open a mailbox and say how it stands."""
+    if command.resync is not None and "QRESYNC" not in session.enabled:
+        raise BadSyntax("QRESYNC is to be enabled first")
+    if session.deselect() and "QRESYNC" in session.enabled:
+        session.say(responses.condition(b"OK", "The former mailbox is closed.", b"CLOSED"))
+    if command.condstore:
+        session.enable("CONDSTORE")
+    box = Notices(session.wake)
+    mailbox = await session.store.open(command.mailbox, box, read_only=command.read_only)
+    box.begin(mailbox, read_only=command.read_only)
+    session.selected = box
+    session.state = State.SELECTED
+    session.enable()
+    tracker = box.tracker
+    session.say(box.flags_lines())
+    session.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (tracker.count, tracker.recent_count))
+    unseen = first_unseen(mailbox.flags, tracker.count)
+    if unseen:
+        session.say(responses.condition(b"OK", "First unseen.", b"UNSEEN %d" % unseen))
+    session.say(responses.condition(b"OK", "UIDs valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity))
+    session.say(responses.condition(b"OK", "Predicted next UID.", b"UIDNEXT %d" % mailbox.uidnext))
+    session.say(responses.condition(b"OK", "Highest.", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq))
+    if command.resync is not None and command.resync.uidvalidity == mailbox.uidvalidity:
+        await _resync(session, box, command.resync)
+    return Done("Mailbox open.", b"READ-ONLY" if box.read_only else b"READ-WRITE")
+
+
+async def _resync(session: Session, box: Notices, resync: commands.QuickResync) -> None:
+    """Tell what changed since the client was last here (RFC 7162 §3.2.5)."""
+    tracker, mailbox = box.tracker, box.mailbox
+    known_uids = resync.known_uids.ranges if resync.known_uids is not None else None
+    await vanished_earlier(session, box, resync.modseq, known_uids)
+    view = zip(tracker.uids[: tracker.count], mailbox.modseqs[: tracker.count], strict=False)
+    changed = [uid for uid, modseq in view if modseq > resync.modseq]
+    if known_uids is not None:
+        known = sets.select_uids(_bounded(known_uids, mailbox.uidnext), changed, len(changed))
+        changed = list(sets.pick(known, changed))
+    for start in range(0, len(changed), 500):
+        session.say(box.flag_lines(changed[start : start + 500]))
+        await session.room()
+
+
+async def vanished_earlier(
+    session: Session, box: Notices, modseq: int, among: tuple[tuple[int | None, int | None], ...] | None
+) -> None:
+    """VANISHED (EARLIER) for what was expunged after ``modseq``, of the UIDs ``among`` if given (RFC 7162 §3.2.10).
+
+    When that is too long ago to know, every UID that is not there is told: more than asked, never less.
+    """
+    mailbox, tracker = box.mailbox, box.tracker
+    gone: list[int] | None = None
+    known = await mailbox.vanished_since(modseq)
+    if known is not None:
+        gone = sorted(known)
+        if among is not None:
+            gone = list(sets.pick(sets.select_uids(_bounded(among, mailbox.uidnext), gone, len(gone)), gone))
+        there = [uid for uid in gone if tracker.place(uid) >= 0]
+        if there:  # not told yet as expunged: that comes without (EARLIER)
+            gone = [uid for uid in gone if uid not in set(there)]
+        text = sets.say_set(gone)
+    else:
+        bounds = _bounded(among or ((1, None),), mailbox.uidnext)
+        text = _holes(tracker.uids[: tracker.count], bounds)
+    if text:
+        session.say(b"* VANISHED (EARLIER) %b\r\n" % text)
+
+
+def _bounded(ranges: tuple[tuple[int | None, int | None], ...], uidnext: int) -> tuple[tuple[int, int], ...]:
+    """The ranges the right way round, without what lies beyond UIDNEXT; "*" is the highest UID there has been."""
+    top = uidnext - 1
+    bounded = []
+    for first, last in ranges:
+        low, high = sorted((top if first is None else first, top if last is None else last))
+        if low <= top:
+            bounded.append((low, min(high, top)))
+    return tuple(bounded)
+
+
+def _holes(uids: array[int], ranges: tuple[tuple[int, int], ...]) -> bytes:
+    """The UIDs within ``ranges`` that are not among ``uids``, as a set."""
+    pieces = []
+    for low, high in sorted(ranges):
+        chosen = sets.select_uids(((low, high),), uids, len(uids))
+        start = low
+        for uid in sets.pick(chosen, uids) if chosen else ():
+            if uid > start:
+                pieces.append(f"{start}:{uid - 1}" if uid - 1 > start else str(start))
+            start = uid + 1
+        if start <= high:
+            pieces.append(f"{start}:{high}" if high > start else str(start))
+    return ",".join(pieces).encode("ascii")
+
+
+async def close(session: Session, command: commands.Plain) -> Done:
+    """Expunge without telling, and leave (RFC 3501 §6.4.2)."""
+    box = session.box
+    if not box.read_only:
+        await box.mailbox.expunge()
+    code = b""
+    if "QRESYNC" in session.enabled:
+        code = b"HIGHESTMODSEQ %d" % box.mailbox.highest_modseq
+    session.deselect()
+    return Done("Closed.", code)
+
+
+async def unselect(session: Session, command: commands.Plain) -> Done:
+    """Leave."""
+    session.deselect()
+    return Done("Left.")
+
+
+async def check(session: Session, command: commands.Plain) -> Done:
+    """Look for changes by other programs."""
+    await session.box.mailbox.refresh()
+    return Done("Done.")
+
+
+ROWS = (
+    Row("SELECT", LOGGED_IN, parse.select, select),
+    Row("EXAMINE", LOGGED_IN, parse.examine, select),
+    Row("CLOSE", State.SELECTED, parse.plain, close),
+    Row("UNSELECT", State.SELECTED, parse.plain, unselect),
+    Row("CHECK", State.SELECTED, parse.plain, check),
+)

@@ -1,0 +1,207 @@
+"""What happens in a selected mailbox, kept until the client may be told (RFC 3501 §5.2, §7.4; RFC 7162 §3.2.10).
+
+The store calls Notices at once; a session that idles is woken and tells its client within the same turn of the
+reactor, every other one tells at the end of its next command. Order: keywords, expunges, new messages, flags.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+
+from mailbox_appliance.imap.outlet import Outlet
+from mailbox_appliance.imap.tracker import Tracker
+from mailbox_appliance.mail.mailbox import RECENT, SYSTEM_FLAGS
+from mailbox_appliance.ports.store import Mailbox
+from mailbox_appliance.wire.imap.responses import FlagNames, OctetFlagNames
+from mailbox_appliance.wire.imap.sets import say_set
+
+# More changed UIDs than this are not listed; the modification sequences tell them when it comes to telling.
+MOST_NOTES = 4096
+_SYSTEM_NAMES = " ".join(name for _, name in SYSTEM_FLAGS)
+
+
+class Notices:
+    """A session's Watcher, and its view of the mailbox. ``wake`` is called whenever there is something to tell."""
+
+    __slots__ = (
+        "__weakref__",
+        "_begun",
+        "_changed",
+        "_changed_since",
+        "_keywords_told",
+        "_wake",
+        "lost",
+        "mailbox",
+        "names",
+        "octet_names",
+        "read_only",
+        "tell_modseq",
+        "tell_vanished",
+        "tracker",
+    )
+
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+        self._begun = False  # the store may call while it still opens the mailbox
+        self._changed: set[int] = set()
+        self._changed_since: int | None = None
+        self._keywords_told = 0
+        self.lost = ""
+        self.read_only = False
+        self.tell_modseq = False
+        self.tell_vanished = False
+        self.mailbox: Mailbox
+        self.tracker: Tracker
+        self.names: FlagNames
+        self.octet_names: OctetFlagNames
+
+    def begin(self, mailbox: Mailbox, *, read_only: bool) -> None:
+        """The mailbox is open: from here on its changes count."""
+        self.mailbox = mailbox
+        self.read_only = read_only or mailbox.read_only
+        self.tracker = Tracker(mailbox.uids)
+        self.tracker.claim(mailbox.claim_recent(peek=self.read_only))
+        self.names = FlagNames(mailbox.keywords)
+        self.octet_names = OctetFlagNames(self.names)
+        self._changed.clear()
+        self._changed_since = None
+        self._keywords_told = len(mailbox.keywords)
+        self._begun = True
+
+    # ------------------------------------------------------------ ports.store.Watcher
+
+    def arrived(self, count: int) -> None:
+        """The mailbox has grown."""
+        self._wake()
+
+    def expunged(self, uids: Sequence[int], modseq: int) -> None:
+        """Messages are gone."""
+        if self._begun:
+            self.tracker.expunged(uids)
+            self._wake()
+
+    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
+        """Flags have changed, by somebody else or by us (then the answer to our command tells it)."""
+        if by is self:
+            return
+        if self._changed_since is None and len(self._changed) + len(uids) > MOST_NOTES:
+            self._changed_since = modseq - 1
+        if self._changed_since is None:
+            self._changed.update(uids)
+        self._wake()
+
+    def keywords_changed(self) -> None:
+        """The mailbox knows more keywords."""
+        self._wake()
+
+    def vanished(self, text: str) -> None:
+        """The mailbox is no more."""
+        self.lost = text or "the mailbox is gone"
+        self._wake()
+
+    # ------------------------------------------------------------ telling
+
+    @property
+    def waiting(self) -> bool:
+        """Is there anything to tell?"""
+        return (
+            bool(self._changed)
+            or self._changed_since is not None
+            or len(self.mailbox.keywords) > self._keywords_told
+            or self.tracker.differs(self.mailbox.uids)
+        )
+
+    async def tell(self, outlet: Outlet, *, expunges: bool) -> None:
+        """Say what has happened; ``expunges`` False (FETCH, STORE, SEARCH): message numbers must not move.
+
+        Raises ConnectionGone.
+        """
+        if not self.waiting:
+            return
+        self.tell_keywords(outlet)
+        if expunges and self.tracker.owes_expunges:
+            await self._tell_expunges(outlet)
+        if self.tracker.grow(self.mailbox.uids):
+            self.tracker.claim(self.mailbox.claim_recent(peek=self.read_only))
+            outlet.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (self.tracker.count, self.tracker.recent_count))
+        if self._changed or self._changed_since is not None:
+            await self._tell_flags(outlet)
+
+    def tell_keywords(self, outlet: Outlet) -> None:
+        """FLAGS and PERMANENTFLAGS, when there are keywords that the client has not heard of."""
+        if len(self.mailbox.keywords) > self._keywords_told:
+            outlet.say(self.flags_lines())
+
+    def flags_lines(self) -> bytes:
+        """FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1)."""
+        keywords = self.mailbox.keywords
+        self._keywords_told = len(keywords)
+        flags = " ".join([_SYSTEM_NAMES, *keywords])
+        permanent = "" if self.read_only else f"{flags} \\*"
+        text = "No flag can be changed here." if self.read_only else "Flags that last."
+        return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({permanent})] {text}\r\n".encode("ascii")
+
+    async def _tell_expunges(self, outlet: Outlet) -> None:
+        numbers, uids = self.tracker.tell_expunges(self.mailbox.uids)
+        if self.tell_vanished:
+            if uids:
+                outlet.say(b"* VANISHED %b\r\n" % say_set(uids))
+            return
+        for start in range(0, len(numbers), 1000):
+            outlet.say("".join([f"* {number} EXPUNGE\r\n" for number in numbers[start : start + 1000]]).encode("ascii"))
+            await outlet.room()
+
+    async def _tell_flags(self, outlet: Outlet) -> None:
+        changed, self._changed = sorted(self._changed), set()
+        since, self._changed_since = self._changed_since, None
+        if since is not None:
+            among = set(changed)
+            pairs = zip(self.mailbox.uids, self.mailbox.modseqs, strict=False)
+            changed = [uid for uid, modseq in pairs if modseq > since or uid in among]
+        for start in range(0, len(changed), 500):
+            outlet.say(self.flag_lines(changed[start : start + 500]))
+            await outlet.room()
+
+    def index(self, uid: int) -> int:
+        """Where ``uid`` stands in the mailbox's arrays now, or -1."""
+        uids = self.mailbox.uids
+        index = bisect_left(uids, uid)
+        return index if index < len(uids) and uids[index] == uid else -1
+
+    def flags_of(self, uid: int) -> int | None:
+        """The flags now, None when the message is gone."""
+        index = self.index(uid)
+        return None if index < 0 else self.mailbox.flags[index]
+
+    def figures_of(self, uid: int) -> tuple[int, int, int]:
+        """Message number, flags with \\Recent, modification sequence; of a message just gone what is left to say."""
+        index = self.index(uid)
+        mask = self.mailbox.flags[index] if index >= 0 else 0
+        modseq = self.mailbox.modseqs[index] if index >= 0 else 0
+        if self.tracker.is_recent(uid):
+            mask |= RECENT
+        return self.tracker.place(uid) + 1, mask, modseq
+
+    def flag_lines(self, uids: Sequence[int], *, silent: bool = False) -> bytes:
+        """A FETCH response with UID and FLAGS for each of ``uids`` that the client knows and that is still there.
+
+        ``silent``: the modification sequence without the flags.
+        """
+        mailbox, tracker, names = self.mailbox, self.tracker, self.names
+        aligned = mailbox.uids is tracker.uids
+        recent_from = tracker.recent_from
+        flags, modseqs = mailbox.flags, mailbox.modseqs
+        lines = []
+        for uid in uids:
+            place = tracker.place(uid)
+            index = place if aligned else self.index(uid)
+            if place < 0 or index < 0:
+                continue
+            mask = flags[index]
+            if uid >= recent_from and tracker.is_recent(uid):
+                mask |= RECENT
+            modseq = f" MODSEQ ({modseqs[index]})" if self.tell_modseq else ""
+            told = "" if silent else f" FLAGS ({names[mask]})"
+            lines.append(f"* {place + 1} FETCH (UID {uid}{modseq}{told})\r\n")
+        return "".join(lines).encode("ascii")

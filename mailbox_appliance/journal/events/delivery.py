@@ -1,0 +1,62 @@
+"""What delivery tells the journal: where each copy of a message went, and why one went nowhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mailbox_appliance.mail.trace import Event, Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Event):
+    """A copy of the message is in this mailbox, synced to disk."""
+
+    name: ClassVar[str] = "delivery.kept"
+    account: str
+    mailbox: str
+    recipient: str
+    size: int
+    why: str = ""  # "junk", "tag", "captured"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued(Event):
+    """The message waits in the queue for these recipients and goes out from there."""
+
+    name: ClassVar[str] = "delivery.queued"
+    sender: str
+    recipient: tuple[str, ...]
+    size: int
+    forwarded: tuple[str, ...] = ()  # the addresses of ours that pass it on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Event):
+    """The message was not taken for this recipient; whoever sent it was told so."""
+
+    name: ClassVar[str] = "delivery.refused"
+    level: ClassVar[Level] = Level.NOTICE
+    recipient: str
+    reply: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MailboxFull(Event):
+    """The account has used up its quota: remove mail, or raise it; the message waits or was refused."""
+
+    name: ClassVar[str] = "delivery.mailbox_full"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFull(Event):
+    """The disk is full or cannot be written: new mail is put off with 452 until there is room again."""
+
+    name: ClassVar[str] = "delivery.disk"
+    level: ClassVar[Level] = Level.ERROR
+    reason: str
+    full: bool = True

@@ -1,0 +1,43 @@
+"""What the journal says of itself and of the operator's acts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mailbox_appliance.mail.trace import Event, Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broken(Event):
+    """Something unexpected went wrong inside; the one session it belonged to ended, everything else goes on."""
+
+    name: ClassVar[str] = "journal.broken"
+    level: ClassVar[Level] = Level.ERROR
+    counted_by: ClassVar[tuple[str, ...]] = ("where",)
+    where: str
+    error: str  # the exception's type
+    text: str = ""  # its words, when they are ours or the operating system's
+    at: tuple[str, ...] = ()  # frames, innermost first
+    because: str = ""  # the types of the exceptions behind it
+    unsaid: int = 0  # how many like it were not journaled since the last line
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remarked(Event):
+    """A library we use has something to say."""
+
+    name: ClassVar[str] = "journal.remarked"
+    level: ClassVar[Level] = Level.WARNING
+    by: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrailLost(Event):
+    """Steps could not be kept for `mailappliance trace` (see the reason); mail itself is not touched by this."""
+
+    name: ClassVar[str] = "journal.trail_lost"
+    level: ClassVar[Level] = Level.WARNING
+    steps: int
+    reason: str

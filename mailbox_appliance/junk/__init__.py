@@ -1,0 +1,1 @@
+"""Is it junk? A statistical filter that each account teaches by moving mail, with a family memory and a small prior."""

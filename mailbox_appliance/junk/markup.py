@@ -1,0 +1,45 @@
+"""What HTML does besides carrying text: pictures, forms, scripts, hidden and torn words."""
+
+from __future__ import annotations
+
+import re
+
+from mailbox_appliance.mail.html import html_to_text
+
+_TAG = re.compile(r"<(!--|/?[a-z][a-z0-9]{0,11})", re.IGNORECASE)
+_ATTRIBUTE = re.compile(
+    r"(?:bgcolor|color|face|size|width|height|align|border|style|background|method|type)\s*=\s*[\"']?([#\w%+.,-]{1,20})",
+    re.IGNORECASE,
+)
+_TORN = re.compile(r"[A-Za-z](?:<[^>]{0,40}>){1,3}[A-Za-z]")
+_REMOTE = re.compile(r"src\s*=\s*[\"']?\s*(https?:|cid:|data:)", re.IGNORECASE)
+_LINK = re.compile(r"href\s*=\s*[\"']?\s*([^\"'\s>]{1,300})", re.IGNORECASE)
+_IMAGE = re.compile(r"(?:src|background|action)\s*=\s*[\"']?\s*([^\"'\s>]{1,300})", re.IGNORECASE)
+
+
+def markup_tokens(html: str) -> tuple[list[bytes], str, str]:
+    """Facts, the visible text, and the addresses of links and pictures (joined by blanks)."""
+    out: set[str] = set()
+    tags = [tag.lower() for tag in _TAG.findall(html)[:1500]]
+    kinds = set(tags)
+    out.update([f"tag {kind}" for kind in kinds if kind[0] != "/"])
+    out.update([f"attribute {value.lower().strip()}" for value in _ATTRIBUTE.findall(html)[:200]])
+    for kind in ("img", "a", "table", "font", "!--", "br"):
+        count = tags.count(kind)
+        if count > 1:
+            out.add(f"many {kind} {min(count.bit_length(), 7)}")
+    torn = len(_TORN.findall(html[:8000]))
+    if torn:
+        out.add(f"torn words {min(torn.bit_length(), 5)}")
+    out.update([f"source {kind.lower()}" for kind in _REMOTE.findall(html)[:50]])
+    text = html_to_text(html)
+    links = _LINK.findall(html)[:80]
+    if any(link[:7].lower() == "mailto:" for link in links):
+        out.add("mailto link")
+    share = len(text.split()) * 20 // (len(html) // 10 + 1)
+    out.add(f"text share {min(share, 12)}")
+    return (
+        [token.encode("utf-8", "replace") for token in out],
+        text,
+        " ".join(links + _IMAGE.findall(html)[:80]),
+    )

@@ -1,0 +1,119 @@
+"""The process itself: who it runs as, what it tells systemd, how its garbage is collected, how late its timers are."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pwd
+import resource
+import socket
+import sys
+from collections.abc import Callable, Mapping
+
+from mailbox_appliance.ports.clock import Clock
+
+# Switch threads after half a millisecond: beside a busy thread the default of 5 ms lets every reactor turn wait.
+SWITCH_INTERVAL = 0.0005
+LATENESS_INTERVAL = 0.01
+
+
+class StillRoot(Exception):
+    """The service would go on as root; str() says how to avoid it."""
+
+
+def leave_root(state: str, *, loopback_only: bool) -> str:
+    """Stop being root for good, once the ports are bound; returns a sentence for the journal, "" when never root.
+
+    ``twistd --uid`` has done it already, or the state directory's owner is who we become. When that is root too, a
+    service that only this machine can reach goes on for a trial; any other raises StillRoot.
+    """
+    if os.geteuid() != 0:
+        return ""
+    owner = os.stat(state)
+    if owner.st_uid != 0:
+        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+        os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
+        os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
+        return f"gave up root and became uid {owner.st_uid}, the owner of {state}"
+    if loopback_only:
+        return "still root: let pass because only this machine can reach the service; give the state directory a user"
+    raise StillRoot(
+        f"mailappliance does not stay root. Give {state} to a user of its own (chown -R USER:GROUP {state}), or start "
+        "it with `twistd --uid USER --gid GROUP -n mailappliance` or with the systemd unit from etc/; ports below "
+        "1024 are bound before root is given up"
+    )
+
+
+def tell_systemd(state: str, environ: Mapping[str, str] | None = None) -> bool:
+    """Send ``READY=1`` or the like to the service manager that waits for it (sd_notify(3)); False without one."""
+    address = (os.environ if environ is None else environ).get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+        try:
+            sock.connect("\0" + address[1:] if address[0] == "@" else address)
+            sock.sendall(state.encode())
+        except OSError:
+            return False
+    return True
+
+
+def settle() -> None:
+    """Once everything is imported and built: let threads switch early, and keep the collector from old objects.
+
+    A full collection over everything that was imported takes tens of milliseconds; frozen objects are not looked at.
+    """
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(5_000, 20, 50)
+
+
+def raise_descriptor_limit(wanted: int = 8192) -> int:
+    """Raise the soft limit of open files as far as ``wanted`` and the hard limit allow; returns the new limit."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if soft < target:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
+        return target
+    return soft
+
+
+class Lateness:
+    """How late a timer of 10 ms is called: the longest time the reactor was kept from its work.
+
+    Costs a hundred wake-ups a second, so it runs only when asked for.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._due = 0.0
+        self._running = False
+        self.longest = 0.0  # seconds, since start or the last reset
+        self.observers: list[Callable[[float], None]] = []
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._running = True
+        self._wait()
+
+    def stop(self) -> None:
+        """Measure no more."""
+        self._running = False
+
+    def reset(self) -> float:
+        """Begin anew; returns the longest lateness so far, in seconds."""
+        longest, self.longest = self.longest, 0.0
+        return longest
+
+    def _wait(self) -> None:
+        self._due = self._clock.seconds() + LATENESS_INTERVAL
+        self._clock.callLater(LATENESS_INTERVAL, self._called)
+
+    def _called(self) -> None:
+        late = self._clock.seconds() - self._due
+        self.longest = max(self.longest, late)
+        for observer in self.observers:
+            observer(late)
+        if self._running:
+            self._wait()

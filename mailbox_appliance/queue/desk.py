@@ -1,0 +1,113 @@
+"""What an operator may do with the queue (fills ports.queue.QueueDesk). Names are trace ids."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+
+from mailbox_appliance.journal.events.queue import DeskTouched
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import Journal
+from mailbox_appliance.ports.queue import QueuedMessage, QueuedRecipient
+from mailbox_appliance.queue import schema
+from mailbox_appliance.queue.dispatch import Dispatch
+from mailbox_appliance.queue.schema import MessageRow, RecipientRow
+from mailbox_appliance.queue.spool import ContentGone, QueueSpool
+
+DROPPED = Reply(554, "5.3.0", "the operator has removed the message from the queue")
+
+
+class Desk:
+    """Changes take effect at once; what is being sent at this moment is not called back."""
+
+    def __init__(self, spool: QueueSpool, dispatch: Dispatch, clock: Clock, journal: Journal) -> None:
+        self._spool = spool
+        self._dispatch = dispatch
+        self._clock = clock
+        self._journal = journal
+
+    async def listing(self) -> tuple[QueuedMessage, ...]:
+        """Everything that waits, oldest first."""
+        under_way = self._dispatch.under_way
+        return tuple(_shown(message, rows, under_way) for message, rows in await self._spool.run(schema.whole_queue))
+
+    async def retry(self, traces: tuple[str, ...]) -> int:
+        """Try now; no ids means all that are not held. Destinations that rest are tried too."""
+        now = self._clock.seconds()
+        touched = await self._spool.run(lambda connection: schema.retry_now(connection, traces, now))
+        self._dispatch.wake()
+        return self._told("retry", touched)
+
+    async def flush(self, domain: str) -> int:
+        """Try now whatever waits for ``domain`` and is not held."""
+        now = self._clock.seconds()
+        touched = await self._spool.run(lambda connection: schema.retry_domain(connection, domain.lower(), now))
+        self._dispatch.wake()
+        return self._told("flush", touched)
+
+    async def hold(self, traces: tuple[str, ...]) -> int:
+        """Keep back until released."""
+        touched = await self._set_held(traces, True)
+        self._dispatch.withdraw(traces)
+        return self._told("hold", touched)
+
+    async def release(self, traces: tuple[str, ...]) -> int:
+        """Let go what was held; it is due at once."""
+        touched = await self._set_held(traces, False)
+        self._dispatch.poke()
+        return self._told("release", touched)
+
+    async def _set_held(self, traces: tuple[str, ...], held: bool) -> int:
+        now = self._clock.seconds()
+        return await self._spool.run(lambda connection: schema.set_held(connection, traces, held, now))
+
+    async def drop(self, traces: tuple[str, ...], bounce: bool = False) -> int:
+        """Remove; with ``bounce`` the sender is told where that is allowed."""
+        self._dispatch.withdraw(traces)
+        if bounce:
+            reply = (DROPPED.code, DROPPED.enhanced, DROPPED.text)
+            touched = await self._spool.run(lambda connection: schema.end_all(connection, traces, reply, ""))
+            await self._dispatch.report_ended(traces)
+            return self._told("drop", touched)
+        touched, files = await self._spool.run(_removal(traces))
+        await self._spool.discard(files)
+        return self._told("drop", touched)
+
+    async def content(self, trace: str) -> Content | None:
+        """The message itself; a large body stays in its file."""
+        for message in await self._spool.run(lambda connection: schema.messages_of(connection, (trace,))):
+            try:
+                return await self._spool.read(message)
+            except ContentGone:
+                continue
+        return None
+
+    def _told(self, what: str, touched: int) -> int:
+        self._journal.tell(DeskTouched(what=what, recipients=touched))
+        return touched
+
+
+def _removal(traces: tuple[str, ...]) -> Callable[[sqlite3.Connection], tuple[int, list[str]]]:
+    def remove(connection: sqlite3.Connection) -> tuple[int, list[str]]:
+        numbers = [message.id for message in schema.messages_of(connection, traces)]
+        return schema.remove_all(connection, traces), schema.remove_finished(connection, numbers)
+
+    return remove
+
+
+def _shown(message: MessageRow, rows: list[RecipientRow], under_way: frozenset[int]) -> QueuedMessage:
+    recipients = tuple(
+        QueuedRecipient(
+            address=str(Address(row.local, row.domain)),
+            state="held" if row.held else "active" if row.id in under_way else "waiting",
+            next_attempt=row.next_attempt,
+            tries=row.tries,
+            last_reply=str(Reply(row.code, row.enhanced, row.reply)) if row.code else "",
+        )
+        for row in rows
+    )
+    size = message.header_size + message.body_size
+    return QueuedMessage(message.trace, message.reverse_path, message.arrived, size, message.account, recipients)

@@ -1,0 +1,441 @@
+"""The whole appliance as one Twisted service: what ``twistd mailappliance`` starts, and the only file that sees all.
+
+Order of a start: the config is read and every complaint about it told (nothing is open yet); ports are bound while we
+may still be root, but read by nobody; root is given up; the state is locked and opened; the ports begin to admit;
+``ready`` is said. A stop goes the other way round: visitors are told to come back, work in hand is finished, what
+waits in memory is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sqlite3
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from typing import Any
+
+from twisted.application.service import IService, MultiService
+from twisted.internet.defer import Deferred, TimeoutError
+from twisted.logger import ILogObserver
+from twisted.python import usage
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailbox_appliance import local, stations
+from mailbox_appliance.admin import status
+from mailbox_appliance.admin.certs import CertDesk
+from mailbox_appliance.admin.clientsettings import ClientSettings
+from mailbox_appliance.admin.configuring import ReloadDesk
+from mailbox_appliance.admin.control import ControlSocket
+from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.lock import StateInUse, StateLock
+from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.parts import Door
+from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.routes import RouteDesk
+from mailbox_appliance.admin.status import StatusDesk
+from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.welcome import Welcomes
+from mailbox_appliance.config.local import load_or_local
+from mailbox_appliance.config.model import Config
+from mailbox_appliance.config.read import ConfigWrong, load
+from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.imap.listener import ImapFactory
+from mailbox_appliance.journal import trail
+from mailbox_appliance.journal.bridge import LogBridge
+from mailbox_appliance.journal.events.service import (
+    ClockOdd,
+    ConfigTaken,
+    ReactorLate,
+    ServiceFailed,
+    ServiceReady,
+    ServiceRemark,
+    ServiceStopped,
+    ServiceStopping,
+)
+from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.journal.lines import LineWriter, standard_output
+from mailbox_appliance.ports.certificates import CertificateTrouble
+from mailbox_appliance.process import (
+    Lateness,
+    StillRoot,
+    leave_root,
+    raise_descriptor_limit,
+    settle,
+    tell_systemd,
+)
+from mailbox_appliance.smtp.intake import sweep
+from mailbox_appliance.sockets import Opened, PortTaken, open_port
+from mailbox_appliance.workers import ThreadedWorkers
+
+FOLDERS = ("mail", "queue", "journal", "spool", "certificates")
+DRAIN_SECONDS = 30.0
+DAY = 86_400.0
+# Before this moment no machine that runs this program can be: a Raspberry Pi without a clock starts in 1970.
+PROGRAM_MADE = 1_764_000_000.0
+START_TROUBLES = (PortTaken, StillRoot, StateInUse, DatabaseTrouble, CertificateTrouble, sqlite3.Error, OSError)
+
+
+class Options(usage.Options):
+    """The command line behind ``twistd mailappliance``."""
+
+    optParameters = [
+        [
+            "config",
+            "c",
+            None,
+            "The configuration file (default: $MAILAPPLIANCE_CONFIG, /etc/mailappliance/…, else a trial)",
+        ]
+    ]
+
+
+def makeService(options: Options) -> IService:
+    """Read the config and build everything. Ends the program with every complaint when the config is wrong."""
+    from twisted.internet import reactor
+
+    try:
+        config = load_or_local(options["config"], os.environ)
+    except ConfigWrong as wrong:
+        sys.exit(str(wrong))
+    return ApplianceService(config, reactor)
+
+
+@implementer(IService)
+class ApplianceService(MultiService):
+    """One appliance."""
+
+    def __init__(self, config: Config, reactor: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._config = config
+        self._reactor = reactor
+        self._began = reactor.seconds()
+        self._workers = ThreadedWorkers(reactor)
+        self._journal = self._make_journal()
+        self._stations = stations.build(config, reactor, self._workers, self._journal)
+        self._lock = StateLock(config.state)
+        self._ports: list[Opened] = []
+        self._doors: list[Door] = []
+        self._control: ControlSocket | None = None
+        self._lateness = Lateness(reactor)
+        self._daily: Any = None
+        self._started = False
+        self._failed = False
+        self._ending = False
+
+    def _make_journal(self) -> Journal:
+        stream, for_systemd = standard_output()
+        lines = LineWriter(stream, self._reactor, for_systemd=for_systemd)
+        path = os.path.join(self._config.state, "journal", "trail.db")
+        database = Database(path, trail.MIGRATIONS, self._workers, synchronous="NORMAL")
+        kept = trail.Trail(database, self._reactor, self._trail_lost)
+        return Journal(self._reactor, lines, kept)
+
+    def _trail_lost(self, steps: int, why: str) -> None:
+        self._journal.trail_lost(steps, why)
+
+    # ------------------------------------------------------------ start
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Twisted's own log goes through our journal: its observer would print whole exception texts."""
+        if hasattr(parent, "setComponent"):
+            parent.setComponent(ILogObserver, LogBridge(self._journal))
+        super().setServiceParent(parent)  # type: ignore[no-untyped-call]
+
+    def privilegedStartService(self) -> None:
+        """Bind the ports, perhaps as root. Ends the program when one cannot be had."""
+        super().privilegedStartService()  # type: ignore[no-untyped-call]
+        raise_descriptor_limit()
+        os.makedirs(self._config.state, 0o700, exist_ok=True)
+        try:
+            self._open_ports()
+        except PortTaken as trouble:
+            self._give_up(str(trouble))
+
+    def _open_ports(self) -> None:
+        for protocol, endpoints in self._config.listen.endpoints().items():
+            for endpoint in endpoints:
+                try:
+                    opened = open_port(
+                        self._reactor, protocol, endpoint.text, endpoint.kind, endpoint.port, endpoint.interface,
+                        endpoint.path, self._factory(protocol),
+                    )  # fmt: skip
+                except PortTaken as trouble:
+                    if endpoint.kind == "tcp6" and f"listen.{protocol}" not in self._config.stated:
+                        self._doors.append(Door(protocol, endpoint.text, ""))
+                        continue  # a machine without IPv6; nobody asked for it by name
+                    raise trouble
+                self._ports.append(opened)
+                self._doors.append(Door(protocol, endpoint.text, ""))
+
+    def _factory(self, protocol: str) -> Any:
+        built = self._stations
+        if protocol in ("smtp", "submission", "submissions"):
+            return built.smtp.factory(protocol)
+        if protocol in ("imap", "imaps"):
+            return ImapFactory(built.imap, protocol)
+        from mailbox_appliance.web.tokens import token_site
+
+        return token_site(built.tokens.answer, self._reactor)
+
+    def startService(self) -> None:
+        """Give up root, then open what lies behind the ports as soon as the reactor runs."""
+        super().startService()  # type: ignore[no-untyped-call]
+        loopback_only = all(
+            endpoint.is_loopback for endpoints in self._config.listen.endpoints().values() for endpoint in endpoints
+        )
+        try:
+            remark = leave_root(self._config.state, loopback_only=loopback_only)
+        except (StillRoot, OSError, KeyError) as trouble:
+            self._give_up(str(trouble))
+        if remark:
+            self._journal.tell(ServiceRemark(text=remark))
+        self._reactor.callWhenRunning(lambda: Deferred.fromCoroutine(self._start()).addErrback(self._broken))
+
+    def _broken(self, failure: Failure) -> None:
+        self._told_broken(failure)
+        self._fail("something unexpected happened; the line journal.broken above tells where")
+
+    def _give_up(self, reason: str) -> None:
+        """Before the reactor runs: say it and end."""
+        self._journal.tell(ServiceFailed(reason=reason))
+        self._journal.flush()
+        sys.exit(f"mailappliance cannot start: {reason}")
+
+    def _fail(self, reason: str) -> None:
+        """While the reactor runs: say it, stop, and end with status 1."""
+        self._journal.tell(ServiceFailed(reason=reason))
+        self._failed = True
+        self._reactor.stop()
+
+    async def _start(self) -> None:
+        built, config = self._stations, self._config
+        try:
+            for folder in FOLDERS:
+                os.makedirs(os.path.join(config.state, folder), 0o700, exist_ok=True)
+            os.chmod(config.state, 0o700)
+            self._lock.take()
+            self._journal.start()
+            self._look_at_clock()
+            sweep(os.path.join(config.state, "spool"))
+            await built.users.start()
+            await built.guard.start()
+            await built.certificates.start()
+            built.stores.start()
+            await built.spool.open()
+            await built.dispatch.start()
+            self._control = ControlSocket(self._reactor, config.state, self._desk(), self._journal)
+            self._control.start()
+            password = await local.make_person(built.users, config.state) if config.local else ""
+        except START_TROUBLES as trouble:
+            self._fail(_words(trouble))
+            return
+        self._started = True
+        self._reactor.callLater(0, settle)
+        for port in self._ports:
+            port.admit()
+        if config.local:
+            numbers = {port.key: port.number for port in self._ports}
+            for line in local.facts(config, password, built.certificates.ca_file, numbers):
+                print(line, file=sys.__stdout__, flush=True)
+        self._journal.tell(
+            ServiceReady(
+                version=version("mailappliance"),
+                ports=tuple(f"{port.key}:{port.number}" for port in self._ports),
+                seconds=round(self._reactor.seconds() - self._began, 2),
+            )
+        )
+        self._journal.flush()
+        tell_systemd("READY=1")
+        self._watch_signals()
+        self._measure()
+        built.certificates.watch()
+        await self._welcomes().greet_due()
+        self._each_day()
+
+    def _look_at_clock(self) -> None:
+        if self._reactor.seconds() < PROGRAM_MADE:
+            self._journal.tell(
+                ClockOdd(
+                    text="this machine's clock stands before this program was made; set it (timedatectl set-ntp true), "
+                    "or mail carries wrong dates and certificates look invalid"
+                )
+            )
+
+    def _measure(self) -> None:
+        """Only when asked for by $MAILAPPLIANCE_LATENESS: a hundred wake-ups a second."""
+        if not os.environ.get("MAILAPPLIANCE_LATENESS"):
+            return
+
+        def tell() -> None:
+            self._journal.tell(ReactorLate(longest_ms=round(self._lateness.reset() * 1000, 1)))
+            self._reactor.callLater(1.0, tell)
+
+        self._reactor.callLater(2.0, self._lateness.start)
+        self._reactor.callLater(3.0, tell)
+
+    def _each_day(self) -> None:
+        self._daily = self._reactor.callLater(DAY, self._each_day)
+        Deferred.fromCoroutine(self._forget_removed()).addErrback(self._told_broken)
+
+    def _told_broken(self, failure: Failure) -> None:
+        self._journal.broken("service", failure.value or RuntimeError("no reason given"))
+
+    async def _forget_removed(self) -> None:
+        """Accounts removed two weeks ago go for good, with their mail."""
+        import shutil
+
+        for address in await self._stations.users.accounts.forget_old():
+            self._stations.stores.forget(address)
+            folder = os.path.join(self._config.state, "mail", address.domain, address.local)
+            await self._workers.run("disk", shutil.rmtree, folder, True)
+
+    # ------------------------------------------------------------ the desk
+
+    def _welcomes(self) -> Welcomes:
+        built = self._stations
+        return Welcomes(
+            built.acceptance, built.users.accounts, ClientSettings(self._config), self._config.hostname, self._reactor,
+            self._journal,
+        )  # fmt: skip
+
+    def _desk(self) -> Desk:
+        built, config, clock = self._stations, self._config, self._reactor
+        users = built.users
+        checks: Sequence[status.Check] = (
+            status.mail_in(lambda: self._doors, users.directory),
+            status.mail_out(built.queue_desk, config, clock),
+            status.certificate(built.certificates, clock),
+            status.disk(config.state),
+            status.name_servers(None if config.local else built.names, config.hostname),
+        )
+        desks = [
+            DomainDesk(users.domains),
+            AccountDesk(users.accounts, ClientSettings(config), self._welcomes().greet),
+            AliasDesk(users.aliases),
+            AppPasswordDesk(users.app_passwords),
+            MailQueueDesk(built.queue_desk, clock),
+            RouteDesk(None if config.local else built.relay),
+            CertDesk(built.certificates, built.certificates, clock),
+            TraceDesk(self._journal),
+            GuardingDesk(built.guard),
+            ReloadDesk(self.reload),
+            StatusDesk(checks),
+        ]
+        return Desk(desks, self._journal)
+
+    # ------------------------------------------------------------ reload
+
+    def _watch_signals(self) -> None:
+        """SIGHUP reads the file anew; SIGTERM and SIGINT stop in good order, with status 0 (twistd's would be -15)."""
+
+        def hung_up(number: int, frame: object) -> None:
+            self._reactor.callFromThread(lambda: Deferred.fromCoroutine(self._reload_by_signal()))
+
+        def end(number: int, frame: object) -> None:
+            self._reactor.callFromThread(self._end)
+
+        with contextlib.suppress(ValueError):  # not in the main thread: a test
+            signal.signal(signal.SIGHUP, hung_up)
+            signal.signal(signal.SIGTERM, end)
+            signal.signal(signal.SIGINT, end)
+
+    def _end(self) -> None:
+        if self._reactor.running and not self._ending:
+            self._ending = True
+            self._reactor.stop()
+
+    async def _reload_by_signal(self) -> None:
+        try:
+            await self.reload()
+        except ConfigWrong as wrong:
+            self._journal.tell(ConfigTaken(text=("nothing was changed, the file is wrong:", str(wrong))))
+        except Exception as error:  # noqa: BLE001 - a signal must not end the service
+            self._journal.broken("service", error)
+
+    async def reload(self) -> tuple[str, ...]:
+        """Read the file anew and take over what can change while we run. Raises ConfigWrong: then nothing changes."""
+        old = self._config
+        if not old.path:
+            return ("local mode has no file to read",)
+        new = load(old.path)
+        said = ["the file was read anew and taken over"]
+        for what in ("hostname", "state", "role", "listen"):
+            if getattr(old, what) != getattr(new, what):
+                said.append(f"{what} has changed: that takes a restart")
+        stations.take_over(self._stations, new, self._reactor)
+        certificates = stations.certificate_settings(new)
+        if certificates.source == stations.certificate_settings(old).source:
+            await self._stations.certificates.reload(certificates)
+        else:
+            said.append("where the certificate comes from has changed: that takes a restart")
+        self._config = new
+        self._journal.tell(ConfigTaken(text=tuple(said)))
+        return tuple(said)
+
+    # ------------------------------------------------------------ stop
+
+    def stopService(self) -> Deferred[Any]:
+        """SIGTERM: drain within half a minute, write everything, let go."""
+        super().stopService()  # type: ignore[no-untyped-call]
+        stopped: Deferred[Any] = Deferred.fromCoroutine(self._stop())
+        return stopped.addErrback(self._told_broken)
+
+    async def _stop(self) -> None:
+        began = self._reactor.seconds()
+        tell_systemd("STOPPING=1")
+        built = self._stations
+        if self._started:
+            self._journal.tell(ServiceStopping())
+        for port in self._ports:
+            await _maybe(port.close())
+        if self._daily is not None and self._daily.active():
+            self._daily.cancel()
+        self._lateness.stop()
+        built.imap.drain()
+        await self._in_time(built.smtp.drain(), DRAIN_SECONDS + 2)
+        if self._started:
+            await self._in_time(Deferred.fromCoroutine(built.dispatch.stop()), DRAIN_SECONDS)
+        built.relay.current.stop()
+        await self._in_time(built.rounds.quiet(), DRAIN_SECONDS)
+        built.stores.stop()
+        built.spool.close()
+        if self._control is not None:
+            await self._control.stop()
+        await built.certificates.stop()
+        await built.guard.stop()
+        if self._started:
+            await built.users.stop()
+            self._journal.tell(ServiceStopped(seconds=round(self._reactor.seconds() - began, 2)))
+        await self._journal.stop()
+        self._workers.stop()
+        self._lock.give_back()
+        self._journal.flush()
+        if self._failed:
+            self._reactor.addSystemEventTrigger("after", "shutdown", _end_with_one)
+
+    async def _in_time(self, waiting: Deferred[Any], seconds: float) -> None:
+        """Wait no longer than that; a stop always ends."""
+        waiting.addTimeout(seconds, self._reactor)
+        with contextlib.suppress(TimeoutError):
+            await waiting
+
+
+async def _maybe(result: Any) -> None:
+    if isinstance(result, Deferred):
+        await result
+
+
+def _end_with_one() -> None:
+    """A start that failed ends with status 1: twistd itself would end with 0."""
+    sys.stdout.flush()
+    os._exit(1)
+
+
+def _words(trouble: BaseException) -> str:
+    if isinstance(trouble, OSError) and trouble.filename:
+        return f"{trouble.filename}: {trouble.strerror}; make it writable for the service's user, or make room"
+    return str(trouble) or type(trouble).__name__

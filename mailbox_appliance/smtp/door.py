@@ -1,0 +1,339 @@
+"""One connection: the Protocol at the wire, and the Line that its session stands on.
+
+Each Door runs one conversation coroutine. The Door is the session's Line: it holds
+octets back while a command is being answered, stops reading a peer that sends faster than we can take, waits for a
+peer that does not read, and keeps the clocks: silence, handshake, the time to take the last word.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from OpenSSL import SSL
+from twisted.internet import protocol
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.mail.client import Client, IPAddress, peer_address
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.certificates import Certificates
+from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping
+from mailbox_appliance.smtp.parts import Parts, origin_of
+from mailbox_appliance.smtp.session import Session
+from mailbox_appliance.wire.smtp.terms import SERVICES
+
+
+class Station(Protocol):
+    """What a Door asks of the listener it belongs to."""
+
+    parts: Parts
+    certificates: Certificates | None
+    stopping: bool
+
+    def admit(self, door: Door, service: str) -> tuple[Reply, str] | None:
+        """Count a new connection, or say why not: (reply, reason)."""
+
+    def forget(self, door: Door) -> None:
+        """The connection and its conversation are both over."""
+
+
+def _why(reason: BaseException | None) -> str:
+    """An OpenSSL error or a lost connection in words."""
+    if isinstance(reason, SSL.Error):
+        errors = reason.args[0] if reason.args and isinstance(reason.args[0], list) else []
+        return ", ".join(str(error[-1]) for error in errors) or "TLS failed"
+    return str(reason) or type(reason).__name__
+
+
+@implementer(IPushProducer)
+class _Valve:
+    """The transport says through this when the peer reads too slowly."""
+
+    def __init__(self, door: Door) -> None:
+        self._door = door
+
+    def pauseProducing(self) -> None:
+        self._door.choked = True
+
+    def resumeProducing(self) -> None:
+        self._door.choked = False
+        self._door.wake("writable", None)
+
+    def stopProducing(self) -> None:
+        self._door.choked = False
+
+
+@implementer(IHandshakeListener)
+class Door(protocol.Protocol):
+    """One connection."""
+
+    def __init__(self, station: Station, service: str) -> None:
+        self._station = station
+        self._service = SERVICES[service]
+        self._parts = station.parts
+        self._limits = station.parts.settings.limits
+        self._wait: Deferred[Any] | None = None
+        self._waits_for = ""
+        self._restful = False
+        self._over: str | None = None
+        self._received: list[bytes] = []
+        self._received_octets = 0
+        self._paused = False
+        self._closing = False
+        self._timer: Timer | None = None
+        self._heard = 0.0
+        self._began = 0.0
+        self._session: Session | None = None
+        self.choked = False
+        self.address: IPAddress = ipaddress.IPv4Address(0)
+        self.admitted = False
+
+    # ---------------------------------------------------------------- Twisted's side
+
+    def connectionMade(self) -> None:
+        transport: Any = self.transport
+        peer = transport.getPeer()
+        self.address = peer_address(peer.host)
+        self._began = self._heard = self._parts.clock.seconds()
+        refusal = self._station.admit(self, self._service.name)
+        if refusal is not None:
+            self._turn_away(refusal)
+            return
+        transport.setTcpNoDelay(True)
+        transport.registerProducer(_Valve(self), True)
+        client = Client(self.address, peer.port, self._service.name)
+        self._tell_connected(client)
+        certificates = self._station.certificates
+        self._session = Session(self, self._parts, client, tls_available=certificates is not None)
+        Deferred.fromCoroutine(self._run(self._session.converse()))
+
+    def dataReceived(self, data: bytes) -> None:
+        if self._waits_for == "more":
+            self.wake("more", data)
+            return
+        if self._closing:
+            return
+        self._received.append(data)
+        self._received_octets += len(data)
+        if self._received_octets > self._limits.waiting_octets and not self._paused:
+            self._paused = True
+            self._producer().pauseProducing()
+
+    def handshakeCompleted(self) -> None:
+        self.wake("handshake", None)
+
+    def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
+        error = reason.value
+        self._over = _why(error)
+        if self._waits_for == "handshake" or isinstance(error, SSL.Error):
+            self._parts.journal.tell(
+                told.TlsFailed(peer=str(self.address), service=self._service.name, reason=self._over)
+            )
+        self._stop_timer()
+        self._received.clear()
+        self._fail(ConnectionOver(self._over))
+        if self._session is None:
+            self._station.forget(self)
+
+    # ---------------------------------------------------------------- the session's side
+
+    def write(self, octets: bytes) -> None:
+        """Send; nothing happens when the peer is gone."""
+        if self._over is None:
+            self.transport.write(octets)  # type: ignore[union-attr]
+
+    async def writable(self) -> None:
+        """See session.Line."""
+        if self.choked:
+            self._heard = self._parts.clock.seconds()
+            await self._until("writable")
+
+    def pending(self) -> bytes:
+        """See session.Line."""
+        received = self._received
+        if not received:
+            return b""
+        octets = received[0] if len(received) == 1 else b"".join(received)
+        received.clear()
+        self._received_octets = 0
+        return octets
+
+    async def more(self, *, progress: bool, restful: bool) -> bytes:
+        """See session.Line."""
+        if progress:
+            self._heard = self._parts.clock.seconds()
+        if self._received:
+            waiting = self.pending()
+            self._resume()
+            return waiting
+        self._resume()
+        if restful and self._station.stopping:
+            raise Stopping
+        self._restful = restful
+        octets: bytes = await self._until("more")
+        return octets
+
+    async def pause(self, seconds: float) -> None:
+        """See session.Line."""
+        call = self._parts.clock.callLater(seconds, self.wake, "pause", None)
+        try:
+            await self._until("pause")
+        finally:
+            if call.active():
+                call.cancel()
+
+    async def start_tls(self) -> tuple[str, str]:
+        """See session.Line."""
+        certificates = self._station.certificates
+        if certificates is None:
+            raise ConnectionOver("no certificate")
+        transport: Any = self.transport
+        call = self._parts.clock.callLater(self._limits.handshake, self._handshake_too_long)
+        try:
+            transport.startTLS(certificates.for_server(strict=self._service.name != "smtp"))
+            await self._until("handshake")
+        except ConnectionOver:
+            raise
+        except Exception as error:  # whatever it is, there is no way back to clear text
+            self._parts.journal.broken("smtp", error)
+            raise ConnectionOver("TLS could not be started") from error
+        finally:
+            if call.active():
+                call.cancel()
+        handle = transport.getHandle()
+        self._heard = self._parts.clock.seconds()
+        return handle.get_protocol_version_name(), handle.get_cipher_name() or ""
+
+    # ---------------------------------------------------------------- waiting
+
+    async def _until(self, what: str) -> Any:
+        """Wait for one thing; the conversation is one coroutine, so there is never more than one."""
+        if self._over is not None:
+            raise ConnectionOver(self._over)
+        waiting: Deferred[Any] = Deferred()
+        self._wait, self._waits_for = waiting, what
+        if self._timer is None and self._limits.idle:
+            self._timer = self._parts.clock.callLater(self._limits.idle, self._look_at_clock)
+        return await waiting
+
+    def wake(self, what: str, value: object) -> None:
+        """The thing waited for is here; otherwise nobody cares."""
+        if self._waits_for == what and self._wait is not None:
+            waiting, self._wait, self._waits_for = self._wait, None, ""
+            waiting.callback(value)
+
+    def _fail(self, error: Exception) -> None:
+        if self._wait is not None:
+            waiting, self._wait, self._waits_for = self._wait, None, ""
+            waiting.errback(error)
+
+    def _resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self._over is None:
+                self._producer().resumeProducing()
+
+    def _producer(self) -> Any:
+        return self.transport
+
+    def _look_at_clock(self) -> None:
+        """One timer a connection, set anew from the time something was last heard: cheap on the busy path."""
+        self._timer = None
+        left = self._heard + self._limits.idle - self._parts.clock.seconds()
+        if left <= 0 and self._waits_for == "more":
+            self._fail(IdleTooLong())
+            return
+        if left <= 0 and self._waits_for == "writable":
+            self._abort()
+            return
+        self._timer = self._parts.clock.callLater(max(left, 1.0), self._look_at_clock)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def _handshake_too_long(self) -> None:
+        self._over = "the TLS handshake took too long"
+        self._parts.journal.tell(told.TlsFailed(peer=str(self.address), service=self._service.name, reason=self._over))
+        self._fail(ConnectionOver(self._over))
+        self._abort()
+
+    # ---------------------------------------------------------------- beginning and end
+
+    async def _run(self, conversation: Coroutine[Any, Any, None]) -> None:
+        try:
+            await conversation
+        except ConnectionOver:
+            pass
+        except Exception as error:  # noqa: BLE001 - one connection only
+            self._parts.journal.broken("smtp", error)
+        finally:
+            self._close()
+            self._tell_disconnected()
+            self._session = None
+            if self._over is not None:
+                self._station.forget(self)
+
+    def stop(self) -> None:
+        """The service goes down: at once when nothing is in the works, else after the current message."""
+        if self._waits_for == "more" and self._restful:
+            self._fail(Stopping())
+
+    def abort(self) -> None:
+        """The time to drain is over."""
+        self._abort()
+
+    def _close(self) -> None:
+        """Flush and close; a peer that does not take the last word is cut off after a while."""
+        if self._closing:
+            return
+        self._closing = True
+        self._stop_timer()
+        if self._over is None:
+            transport: Any = self.transport
+            self._resume()
+            transport.unregisterProducer()
+            transport.loseConnection()
+            self._timer = self._parts.clock.callLater(self._limits.linger, self._abort)
+
+    def _abort(self) -> None:
+        transport: Any = self.transport
+        transport.abortConnection()
+
+    def _turn_away(self, refusal: tuple[Reply, str]) -> None:
+        reply, reason = refusal
+        if not self._service.implicit_tls:
+            self.write(reply.octets())
+        self._parts.journal.tell(
+            told.TurnedAway(peer=str(self.address), service=self._service.name, reason=reason, told=str(reply))
+        )
+        self._closing = True
+        self.transport.loseConnection()  # type: ignore[union-attr]
+        self._timer = self._parts.clock.callLater(self._limits.linger, self._abort)
+
+    def _tell_connected(self, client: Client) -> None:
+        parts = self._parts
+        origin = origin_of(parts.settings, client)
+        name = self._service.name
+        parts.journal.tell(
+            told.Connected(peer=str(client.address), port=client.port, service=name, origin=origin.value)
+        )
+        transport: Any = self.transport
+        here = peer_address(transport.getHost().host)
+        own = client.address in parts.settings.own_addresses
+        if origin.value != "lan" and not client.address.is_loopback and (own or here == client.address):
+            parts.journal.tell(told.Hairpin(peer=str(client.address), service=name))
+
+    def _tell_disconnected(self) -> None:
+        seconds = round(self._parts.clock.seconds() - self._began, 3)
+        messages = self._session.messages if self._session is not None else 0
+        self._parts.journal.tell(
+            told.Disconnected(peer=str(self.address), service=self._service.name, messages=messages, seconds=seconds)
+        )

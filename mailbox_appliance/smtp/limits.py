@@ -1,0 +1,64 @@
+"""The figures of the door in one place: how much is too much, and who stands near.
+
+Every field of Limits has a test. Octets, counts and seconds; 0 means no limit where a size
+may be unlimited.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
+
+from mailbox_appliance.mail.client import IPAddress
+
+Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one session, one message and all of them together may use."""
+
+    message_size: int = 50_000_000  # octets with CRLF; SIZE
+    command_line: int = 2048
+    auth_line: int = 12_288  # RFC 4954 §4
+    recipients: int = 1000  # RFC 5321 §4.5.3.1.8 asks for 100 and more; 452 above
+    header_block: int = 256 * 1024
+    received_fields: int = 50  # RFC 5321 §6.3: a loop
+    errors: int = 20
+    unknown_recipients: int = 100
+    connections: int = 400
+    reserve: int = 40  # of these only for 587 and 465, so that a flood on 25 locks no user out
+    connections_per_address: int = 50  # IPv6: per /64
+    idle: float = 300.0  # RFC 5321 §4.5.3.2.7
+    handshake: float = 60.0
+    banner_wait: float = 0.05  # on 25: whoever talks within it did not wait for the greeting
+    linger: float = 20.0  # after the last word, for the peer to take it
+    drain: float = 30.0
+    in_memory: int = 256 * 1024  # octets of one message before it goes to a spool file
+    memory_budget: int = 32 * 1024 * 1024  # the same over all sessions
+    spool_piece: int = 128 * 1024  # octets written to the spool file at a time
+    waiting_octets: int = 64 * 1024  # received while a command is being answered; then the peer must wait
+
+
+@dataclass(frozen=True, slots=True)
+class SmtpSettings:
+    """What the owner decides. ``spool`` is the folder for large messages on their way in."""
+
+    hostname: str
+    spool: str
+    authserv_id: str = ""  # "" = hostname
+    lan: tuple[Network, ...] = ()
+    own_addresses: frozenset[IPAddress] = frozenset()  # our public ones, to recognize hairpin traffic
+    forwarders: tuple[Network, ...] = ()  # may bring mail from our own domains back to us
+    submission_from: tuple[Network, ...] = ()  # who may reach 587 and 465 at all; () = everybody
+    limits: Limits = Limits()
+
+    @property
+    def our_authserv_id(self) -> str:
+        """The authserv-id of RFC 8601 §2.5 in lower case."""
+        return (self.authserv_id or self.hostname).lower()
+
+
+def is_in(address: IPAddress, networks: tuple[Network, ...]) -> bool:
+    """Whether one of ``networks`` holds ``address``."""
+    return any(address.version == network.version and address in network for network in networks)

@@ -1,0 +1,48 @@
+"""What the sessions of this station ask of others, in one frozen value that the service fills."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailbox_appliance.mail.client import Client, Origin
+from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.ports.checks import Checks
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.delivery import Acceptance
+from mailbox_appliance.ports.guard import Guard
+from mailbox_appliance.ports.users import Directory, LogIn
+from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.smtp.intake import Budget
+from mailbox_appliance.smtp.limits import SmtpSettings, is_in
+
+
+class JournalPort(Protocol):
+    """Both faces of the journal."""
+
+    def tell(self, event: Event) -> None:
+        """ports.journal.Journal."""
+
+    def broken(self, where: str, error: BaseException, trace: str = "") -> None:
+        """ports.journal.HasFailed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything a session asks of others; one for all sessions."""
+
+    settings: SmtpSettings
+    clock: Clock
+    workers: Workers
+    journal: JournalPort
+    directory: Directory
+    log_in: LogIn
+    guard: Guard
+    acceptance: Acceptance
+    budget: Budget
+    checks: Checks | None = None
+
+
+def origin_of(settings: SmtpSettings, client: Client) -> Origin:
+    """LAN is what the owner configured and nothing else, not even loopback."""
+    return Origin.LAN if is_in(client.address, settings.lan) else Origin.WAN

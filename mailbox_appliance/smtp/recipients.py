@@ -1,0 +1,50 @@
+"""Who may be written to: the policy's answer, then the directory's, then the mailbox's (RFC 5321 §3.3, §4.5.1)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.delivery import Acceptance
+from mailbox_appliance.ports.users import Directory, NotOurs, Unknown
+from mailbox_appliance.smtp.policy import NO_RELAY, Action, Sender, Target, decide
+
+NO_SUCH_USER = "No such user here"
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """Whether a recipient is taken. ``reply`` None: yes, and ``action`` says how. ``reason`` is the owner's."""
+
+    action: Action
+    reply: Reply | None = None
+    reason: str = ""
+    unknown: bool = False  # one of our domains, but nobody of that name
+
+
+def target_of(address: Address, domains: frozenset[str]) -> Target:
+    """Ours when the domain is; the bare postmaster is ours as well."""
+    return Target.OURS if not address.domain or address.domain in domains else Target.ELSEWHERE
+
+
+async def rule(
+    directory: Directory, acceptance: Acceptance, origin: Origin, sender: Sender, recipient: Recipient, octets: int
+) -> Ruling:
+    """Decide about one RCPT; ``octets`` is what SIZE announced (0 = nothing)."""
+    address = recipient.forward_path
+    row = decide(origin, sender, target_of(address, directory.domains()))
+    if row.action is Action.REFUSE:
+        return Ruling(row.action, row.reply, row.reason)
+    resolution = await directory.resolve(address)
+    if isinstance(resolution, Unknown):
+        return Ruling(Action.REFUSE, Reply(550, "5.1.1", resolution.text or NO_SUCH_USER), "unknown user", unknown=True)
+    if isinstance(resolution, NotOurs) and row.action is Action.CHECK:
+        # The directory knows better than the domain list: whatever it does not own is not for strangers.
+        return Ruling(Action.REFUSE, NO_RELAY, "not one of our addresses")
+    full = await acceptance.room_for(recipient, octets)
+    if full is not None:
+        return Ruling(Action.REFUSE, full, "no room")
+    return Ruling(row.action)

@@ -1,0 +1,298 @@
+"""One conversation: events of the machine come in, decisions are asked for, replies go out.
+
+The session knows what is decided where (policy, recipients, login, transaction) and what the journal is told; the wire
+beneath it is a Line, which tests replace. What it awaits from other stations is never cancelled: a message that is
+being accepted when the connection breaks is accepted; only the reply is lost, and the peer will ask again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+from mailbox_appliance.mail.client import Client, Origin
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.trace import new_trace_id
+from mailbox_appliance.ports.users import Principal
+from mailbox_appliance.smtp import login
+from mailbox_appliance.smtp.intake import TOO_LARGE, Intake
+from mailbox_appliance.smtp.limits import is_in
+from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
+from mailbox_appliance.smtp.parts import Parts, origin_of
+from mailbox_appliance.smtp.policy import Sender, refusal_of_sender
+from mailbox_appliance.smtp.recipients import rule
+from mailbox_appliance.smtp.report import Report
+from mailbox_appliance.smtp.transaction import Border, Transaction
+from mailbox_appliance.wire.smtp import answers, events, server
+from mailbox_appliance.wire.smtp.terms import SERVICES, Terms
+
+SENDER_OK = Reply(250, "2.1.0", "Sender ok")
+RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
+GO_AHEAD = Reply(354, "", "Send the message, end it with a line of one dot")
+CHUNK_OK = Reply(250, "2.0.0", "Chunk taken")
+TLS_GO_AHEAD = Reply(220, "2.0.0", "Begin TLS")
+FAULT = Reply(451, "4.3.0", "Something went wrong here, try again later")
+MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others in another message")
+MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients, closing")
+MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
+IDLE = Reply(421, "4.4.2", "Nothing was said for too long, closing")
+STOPPING = Reply(421, "4.3.2", "The service is going down, come back soon")
+
+
+class Session:
+    """One peer's conversation on one service."""
+
+    def __init__(self, line: Line, parts: Parts, client: Client, *, tls_available: bool = True) -> None:
+        limits = parts.settings.limits
+        self._line = line
+        self._parts = parts
+        self._limits = limits
+        self._report = Report(parts.journal, client)
+        self._origin = origin_of(parts.settings, client)
+        self._border = Border(parts.settings, parts.directory, parts.acceptance, parts.checks)
+        terms = Terms(
+            SERVICES[client.service],
+            parts.settings.hostname,
+            tls_available,
+            limits.message_size,
+            limits.command_line,
+            limits.auth_line,
+            limits.errors,
+        )
+        self._core = server.Server(terms)
+        self._principal: Principal | None = None
+        self._deal: Transaction | None = None
+        self._unknown = 0
+        self.messages = 0
+
+    # ---------------------------------------------------------------- the conversation
+
+    async def converse(self) -> None:
+        """From the greeting to the last word. Raises ConnectionOver when the peer leaves without QUIT."""
+        core = self._core
+        try:
+            await self._greet()
+            progress = True
+            while True:
+                event = core.next_event()
+                if event is not None:
+                    progress = True
+                    await self._react(event)
+                    continue
+                progress = await self._flush() or progress
+                if core.closed:
+                    return
+                core.receive(await self._line.more(progress=progress or core.in_content, restful=not core.in_content))
+                progress = False
+        except IdleTooLong:
+            self._report.cut_short(self._deal, "said nothing for too long")
+            core.say_last(IDLE)
+            self._line.write(core.take_output())
+        except Stopping:
+            core.say_last(STOPPING)
+            self._line.write(core.take_output())
+        except ConnectionOver as over:
+            self._report.interrupted(self._deal, str(over))
+            raise
+        finally:
+            await self._drop()
+
+    async def _greet(self) -> None:
+        service = self._core.terms.service
+        if service.implicit_tls:
+            await self._secure()
+        elif service.name == "smtp" and self._limits.banner_wait:
+            await self._line.pause(self._limits.banner_wait)
+            self._core.receive(self._line.pending())
+        self._core.greet(Reply(220, "", f"{self._parts.settings.hostname} ESMTP"))
+
+    async def _flush(self) -> bool:
+        """Send what gathered; True when there was something."""
+        octets = self._core.take_output()
+        if not octets:
+            return False
+        self._line.write(octets)
+        await self._line.writable()
+        return True
+
+    async def _react(self, event: events.Event) -> None:
+        try:
+            await _REACTIONS[type(event)](self, event)
+        except (ConnectionOver, IdleTooLong, Stopping):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends one command and not the session
+            deal = self._deal
+            self._parts.journal.broken("smtp", error, deal.trace if deal is not None else "")
+            if self._core.owes:
+                self._core.answer(FAULT)
+                if isinstance(event, events.Content) and event.message_ends:
+                    await self._drop()
+            elif deal is not None and deal.intake is not None:
+                deal.intake.refusal = FAULT
+
+    # ---------------------------------------------------------------- reactions
+
+    async def _hello(self, event: events.Hello) -> None:
+        self._report.client = replace(self._report.client, helo=event.name, extended=event.extended)
+        await self._drop()
+
+    async def _reset(self, event: events.Reset) -> None:
+        await self._drop()
+
+    async def _start_tls(self, event: events.StartTls) -> None:
+        core = self._core
+        core.answer(TLS_GO_AHEAD)
+        if self._line.pending():
+            # They came behind STARTTLS in a segment of their own; nothing said in clear may be listened to now.
+            core.take_output()
+            core.say_last(answers.INJECTED)
+            self._report.cut_short(self._deal, "sent octets behind STARTTLS")
+            return
+        await self._flush()
+        await self._secure()
+        core.tls_started()
+
+    async def _secure(self) -> None:
+        version, cipher = await self._line.start_tls()
+        self._report.client = replace(
+            self._report.client, tls=version, cipher=cipher, helo="", extended=False, account=""
+        )
+        self._principal = None
+        await self._drop()
+        self._report.tls_started()
+
+    async def _log_in(self, event: events.LogIn) -> None:
+        parts, client = self._parts, self._report.client
+        attempt = await login.attempt(event.credentials, client, parts.log_in, parts.guard)
+        if attempt.principal is not None:
+            self._principal = attempt.principal
+            self._origin = Origin.AUTHENTICATED
+            self._report.client = replace(client, account=str(attempt.principal.account))
+        self._report.log_in(event, attempt)
+        if attempt.wait:
+            await self._line.pause(attempt.wait)
+        self._core.answer(attempt.reply)
+
+    async def _mail(self, event: events.Mail) -> None:
+        await self._drop()
+        now = self._parts.clock.seconds()
+        deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, event.arguments)
+        reply, reason = await self._rule_sender(deal)
+        self._core.answer(reply)
+        if reply.is_positive:
+            self._deal = deal
+        else:
+            self._report.sender_refused(deal, reply, reason)
+
+    async def _rule_sender(self, deal: Transaction) -> tuple[Reply, str]:
+        limit = self._limits.message_size
+        if limit and deal.arguments.size > limit:
+            return TOO_LARGE, f"announced {deal.arguments.size} octets, the limit is {limit}"
+        if self._principal is not None and not self._principal.may_send:
+            return MAY_NOT_SEND, "the account may not send"
+        deal.sender = await self._class_of_sender(deal)
+        refusal = refusal_of_sender(deal.origin, deal.sender)
+        return (SENDER_OK, "") if refusal is None else (refusal.reply, refusal.reason)
+
+    async def _class_of_sender(self, deal: Transaction) -> Sender:
+        reverse_path, directory = deal.reverse_path, self._parts.directory
+        if reverse_path is None:
+            return Sender.NULL
+        if self._principal is not None and await directory.owns(self._principal.account, reverse_path):
+            return Sender.OWNED
+        if reverse_path.domain not in directory.domains():
+            return Sender.THEIRS
+        returned = is_in(self._report.client.address, self._parts.settings.forwarders)
+        return Sender.RETURNED if returned and deal.origin is Origin.WAN else Sender.OURS
+
+    async def _rcpt(self, event: events.Rcpt) -> None:
+        deal, recipient, parts = self._deal, event.recipient, self._parts
+        assert deal is not None
+        if len(deal.recipients) >= self._limits.recipients:
+            self._refuse_recipient(deal, event, MANY_RECIPIENTS, f"more than {self._limits.recipients} recipients")
+            return
+        ruling = await rule(parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size)
+        reply = ruling.reply
+        if reply is None:
+            deal.actions.add(ruling.action)
+            if recipient not in deal.recipients:
+                deal.recipients.append(recipient)
+            self._core.answer(RECIPIENT_OK)
+            return
+        if ruling.unknown and deal.origin is not Origin.AUTHENTICATED:
+            parts.guard.failed(self._report.client.address, self._report.client.service, "", what="recipient")
+        if reply.is_permanent:
+            self._unknown += 1
+            if self._unknown >= self._limits.unknown_recipients:
+                reply = MANY_UNKNOWN
+        self._refuse_recipient(deal, event, reply, ruling.reason)
+        if reply is MANY_UNKNOWN:
+            self._report.cut_short(self._deal, "too many refused recipients")
+
+    def _refuse_recipient(self, deal: Transaction, event: events.Rcpt, reply: Reply, reason: str) -> None:
+        self._core.answer(reply)
+        self._report.recipient_refused(deal, event.recipient, reply, reason)
+
+    async def _begin(self, event: events.Begin) -> None:
+        deal, parts = self._deal, self._parts
+        assert deal is not None
+        deal.client = self._report.client
+        trace, journal = deal.trace, parts.journal
+        deal.intake = Intake(
+            trace,
+            parts.settings.spool,
+            self._limits,
+            parts.workers,
+            parts.budget,
+            lambda error: journal.broken("smtp.intake", error, trace),
+        )
+        self._core.answer(GO_AHEAD)
+
+    async def _content(self, event: events.Content) -> None:
+        deal = self._deal
+        assert deal is not None and deal.intake is not None
+        if event.octets:
+            await deal.intake.take(event.octets, event.lines)
+        if event.chunk_ends and event.flaw is None and deal.intake.refusal is None:
+            self._core.answer(CHUNK_OK)
+        elif event.chunk_ends or event.message_ends:
+            await self._finish(deal, event)
+
+    async def _finish(self, deal: Transaction, event: events.Content) -> None:
+        clock = self._parts.clock
+        ending = await self._border.finish(deal, event.flaw, clock.seconds())
+        self._core.answer(ending.reply)
+        if ending.reply.is_positive:
+            self.messages += 1
+        self._report.ended(deal, ending, clock.seconds() - deal.began)
+        await self._drop()
+
+    async def _quit(self, event: events.Quit) -> None:
+        await self._drop()
+
+    async def _cut_off(self, event: events.CutOff) -> None:
+        self._report.cut_short(self._deal, event.reason)
+        if self._origin is Origin.WAN:
+            client = self._report.client
+            self._parts.guard.failed(client.address, client.service, "", what="protocol")
+
+    async def _drop(self) -> None:
+        """Forget the transaction."""
+        if self._deal is not None:
+            deal, self._deal = self._deal, None
+            await deal.discard()
+
+
+_REACTIONS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] = {
+    events.Hello: Session._hello,
+    events.Reset: Session._reset,
+    events.StartTls: Session._start_tls,
+    events.LogIn: Session._log_in,
+    events.Mail: Session._mail,
+    events.Rcpt: Session._rcpt,
+    events.Begin: Session._begin,
+    events.Content: Session._content,
+    events.Quit: Session._quit,
+    events.CutOff: Session._cut_off,
+}

@@ -1,0 +1,94 @@
+"""Listening sockets: opened while we may still be root, silent until everything behind them stands.
+
+A port that listens but is not read keeps its first visitors in the kernel's queue, so a start or restart refuses
+nobody. IPv6 sockets are IPv6 only: Twisted's ``tcp6:N`` would be dual-stack, and a following ``tcp:N`` would fail.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import socket
+from typing import Any, Protocol
+
+from twisted.internet.interfaces import IProtocolFactory
+
+BACKLOG = 511
+
+
+class PortTaken(Exception):
+    """The port could not be opened; str() tells the owner why and what to do."""
+
+
+class ListeningReactor(Protocol):
+    """What is asked of the reactor."""
+
+    def adoptStreamPort(self, fileDescriptor: int, addressFamily: int, factory: Any) -> Any:
+        """IReactorSocket."""
+
+
+class Opened:
+    """One open port; ``key`` is the config key it comes from, ``text`` the endpoint as the owner wrote it."""
+
+    def __init__(self, key: str, text: str, port: Any, number: int) -> None:
+        self.key = key
+        self.text = text
+        self.number = number  # the port it really has; 0 for a Unix socket
+        self._port = port
+
+    def admit(self) -> None:
+        """From now on connections are taken."""
+        self._port.startReading()
+
+    def close(self) -> Any:
+        """Take no more connections; a Deferred or None."""
+        return self._port.stopListening()
+
+
+def open_port(
+    reactor: ListeningReactor, key: str, text: str, kind: str, number: int, interface: str, path: str, factory: Any
+) -> Opened:
+    """Open an endpoint: ``kind`` "tcp", "tcp6" or "unix". Raises PortTaken. It admits nobody before ``admit``."""
+    family = {"tcp": socket.AF_INET, "tcp6": socket.AF_INET6, "unix": socket.AF_UNIX}[kind]
+    try:
+        sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    except OSError as error:
+        raise PortTaken(f"listen.{key} = {text}: this machine has no such sockets ({error.strerror})") from error
+    with contextlib.closing(sock):
+        try:
+            if kind == "unix":
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(path)
+                sock.bind(path)
+            else:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if kind == "tcp6":
+                    sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                host = "127.0.0.1" if kind == "tcp" and interface == "localhost" else interface
+                info = socket.getaddrinfo(host or None, number, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+                sock.bind(info[0][4])
+            sock.listen(BACKLOG)
+        except OSError as error:
+            raise PortTaken(f"listen.{key} = {text}: {_remedy(error, key, number)}") from error
+        sock.setblocking(False)
+        bound = 0 if kind == "unix" else sock.getsockname()[1]
+        port = reactor.adoptStreamPort(sock.fileno(), family, IProtocolFactory(factory))
+    port.stopReading()
+    return Opened(key, text, port, bound)
+
+
+def _remedy(error: OSError, key: str, number: int) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {number} is in use. See who has it with `ss -ltnp 'sport = :{number}'` and stop it, "
+            f"or choose another port for listen.{key}"
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"port {number} needs root or CAP_NET_BIND_SERVICE to bind. Start with the systemd unit from etc/, or as "
+            "root with `twistd --uid USER --gid GROUP`"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return "this machine has no such address. Correct interface= or leave it out for all addresses"
+    return f"{error.strerror or error}"

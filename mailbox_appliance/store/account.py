@@ -1,0 +1,126 @@
+"""What all parts of one account's store share: where it lies, its index, the workers, and how troubles are told."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sqlite3
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import CancelledError
+
+from mailbox_appliance.journal.events.store import IndexDamaged, StoreFull, StoreLocked, StoreNotWritable
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.rounds import DiskTrouble, Rounds
+from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.store.admission import Restart
+from mailbox_appliance.store.dotlock import LockTimeout
+from mailbox_appliance.store.filenames import UniqueNames
+from mailbox_appliance.store.index import Index, is_damage, is_full
+from mailbox_appliance.store.paths import account_folder
+from mailbox_appliance.store.room import Room
+from mailbox_appliance.store.scan import MailboxGone
+
+T = TypeVar("T")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FORBIDDEN = (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """``mail`` is STATE/mail, ``host`` stands in file names. Times in seconds."""
+
+    mail: str
+    host: str = "localhost"
+    rest: float = 300.0  # an unwatched mailbox stays in memory for so long
+    most_resting: int = 64  # and so many of them, over all accounts
+    poll: float = 1.0  # how often watched mailboxes are looked at for changes by other programs
+    arrival_delay: float = 1.0  # mail for a mailbox that is not open gets its UIDs after this
+    leftover_age: float = 36 * 3600.0
+    prerender: bool = True
+    prerender_delay: float = 0.25
+    most_kinds: int = 24  # tables of rendered octets an account may have
+
+
+class JournalAndFailures(Journal, HasFailed, Protocol):
+    """What the store needs of the journal."""
+
+
+class Account:
+    """One account's ground. ``damaged`` is called when the index was set aside: everything open must go."""
+
+    def __init__(
+        self,
+        address: Address,
+        settings: StoreSettings,
+        clock: Clock,
+        workers: Workers,
+        journal: JournalAndFailures,
+        rounds: Rounds,
+        names: UniqueNames,
+        limit_of: Callable[[Address], Awaitable[int]],
+    ) -> None:
+        self.address = address
+        self.settings = settings
+        self.clock = clock
+        self.workers = workers
+        self.journal = journal
+        self.rounds = rounds
+        self.names = names
+        self.folder = account_folder(settings.mail, address)
+        self.root = os.path.join(self.folder, "Maildir")
+        self.index = Index(os.path.join(self.folder, "index.db"), workers)
+        self.kinds: dict[str, int] = {}  # tables of rendered octets
+        self.room = Room(self, limit_of)
+        self.damaged: Callable[[], None] = lambda: None
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction of the index in a worker, files included. Raises StoreError, MailboxGone, Restart."""
+        try:
+            return await self.index.run(work)
+        except Exception as error:
+            await self._mend(error)
+            raise self.refusal(error) from error
+
+    async def disk(self, job: Callable[..., T], *args: object) -> T:
+        """Files only, without the index. Raises StoreError, MailboxGone."""
+        try:
+            return await self.workers.run("disk", job, *args)
+        except Exception as error:
+            raise self.refusal(error) from error
+
+    async def _mend(self, error: Exception) -> None:
+        if not is_damage(error):
+            return
+        kept = await self.workers.run("disk", self.index.set_aside, int(self.clock.seconds()))
+        self.journal.tell(IndexDamaged(account=str(self.address), kept_as=kept, private=str(error)))
+        self.damaged()
+
+    def refusal(self, error: Exception) -> Exception:
+        """The exception for the caller, told to the owner where there is something to do."""
+        account = str(self.address)
+        if isinstance(error, (StoreError, MailboxGone, Restart, CancelledError)):
+            return error
+        if isinstance(error, LockTimeout):
+            self.journal.tell(StoreLocked(account=account, private=str(error)))
+            return StoreError(Problem.BUSY, "another program keeps the mailbox locked; try again")
+        if isinstance(error, Busy):
+            return StoreError(Problem.BUSY, "the server is very busy; try again")
+        full = isinstance(error, OSError) and error.errno in _FULL
+        if full or is_full(error) or (isinstance(error, DiskTrouble) and error.full):
+            self.journal.tell(StoreFull(account=account, private=str(error)))
+            return StoreError(Problem.DISK, "the disk of the server is full; nothing was lost")
+        if is_damage(error):
+            return StoreError(Problem.BUSY, "the index of this account is being built anew; try again")
+        if (isinstance(error, OSError) and error.errno in _FORBIDDEN) or "readonly" in str(error):
+            self.journal.tell(StoreNotWritable(account=account, private=str(error)))
+            return StoreError(Problem.DISK, "the server cannot write to this mailbox")
+        if isinstance(error, (OSError, DiskTrouble, sqlite3.Error)):
+            self.journal.broken("store", error)
+            return StoreError(Problem.DISK, "the server has trouble with its disk")
+        return error

@@ -1,0 +1,45 @@
+"""Small files replaced whole: temporary file, fsync, rename, fsync of the folder. For worker threads."""
+
+from __future__ import annotations
+
+import os
+
+
+def sync_folder(path: str) -> None:
+    """Make renames and links in ``path`` survive a power cut."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def replace_file(path: str, octets: bytes, *, temporary: str = "", sync: bool = True) -> None:
+    """Put ``octets`` in the place of ``path``, so that a reader sees the old or the new file, never a part."""
+    beside = temporary or path + ".tmp"
+    fd = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_NOFOLLOW, 0o600)
+    try:
+        write_all(fd, octets)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+    os.rename(beside, path)
+    if sync:
+        sync_folder(os.path.dirname(path))
+
+
+def write_all(fd: int, octets: bytes) -> None:
+    """os.write until all is written. Raises OSError."""
+    view = memoryview(octets)
+    while view:
+        view = view[os.write(fd, view) :]
+
+
+def read_file(path: str, most: int) -> bytes | None:
+    """The file's octets (at most ``most``), or None when there is none."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(most)
+    except FileNotFoundError:
+        return None

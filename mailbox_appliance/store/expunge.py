@@ -1,0 +1,108 @@
+"""EXPUNGE: files are removed in bursts, rows follow, UIDs are remembered for resynchronization (RFC 7162)."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from mailbox_appliance.mail.mailbox import DELETED
+from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.store import index, quota
+from mailbox_appliance.store.filenames import base_of
+from mailbox_appliance.store.flags import BURST, own_change
+from mailbox_appliance.store.index import MailboxRow
+from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.scan import listing, mtimes, next_modseq
+from mailbox_appliance.store.shielded import Held
+
+if TYPE_CHECKING:
+    from mailbox_appliance.store.mailbox import OpenMailbox
+
+
+@dataclass(slots=True)
+class Unlinked:
+    """What a burst removed."""
+
+    row: MailboxRow
+    gone: list[int] = field(default_factory=list)
+    octets: int = 0
+    trouble: OSError | None = None
+
+
+def find_again(folder: Folder, base: str) -> tuple[bool, str] | None:
+    """Where a file lies that another program has renamed: (in new/, name), or None when it is gone."""
+    for fresh, directory in ((False, folder.cur), (True, folder.new)):
+        for name in listing(directory):
+            if name.startswith(base) and base_of(name) == base:
+                return fresh, name
+    return None
+
+
+def unlink_files(
+    connection: sqlite3.Connection, row: MailboxRow, folder: Folder, uids: Sequence[int], modseq: int
+) -> Unlinked:
+    """Remove the files of ``uids`` (sorted) and their rows. For workers."""
+    result = Unlinked(row)
+    before = mtimes(folder)
+    for uid, file, fresh, _, octets in index.files_of(connection, row.number, uids):
+        try:
+            try:
+                os.unlink(folder.message(bool(fresh), file))
+            except FileNotFoundError:
+                found = find_again(folder, base_of(file))
+                if found is not None:
+                    os.unlink(folder.message(*found))
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            result.trouble = error
+            break
+        result.gone.append(uid)
+        result.octets += octets
+    if result.gone:
+        changed = index.remove_messages(connection, row, result.gone, modseq)
+        known = own_change(row, folder, before)
+        result.row = replace(changed, highest_modseq=modseq, known=known)
+        index.save_mailbox(connection, result.row)
+        quota.add(folder.root, -result.octets, -len(result.gone))
+    return result
+
+
+async def expunge_deleted(box: OpenMailbox, uids: Sequence[int] | None) -> tuple[int, ...]:
+    """EXPUNGE and UID EXPUNGE (RFC 3501 §6.4.3, RFC 4315 §2.1)."""
+    async with Held(box.lock):
+        box.check_alive()
+        if box.read_only:
+            raise StoreError(Problem.NOT_ALLOWED, "this mailbox is read-only")
+        places = range(len(box.uids)) if uids is None else box.positions(uids)
+        return await remove(box, [box.uids[at] for at in places if box.flags[at] & DELETED])
+
+
+async def remove(box: OpenMailbox, uids: Sequence[int]) -> tuple[int, ...]:
+    """Remove these messages, whatever their flags. Call under the lock."""
+    gone: list[int] = []
+    folder = box.folder
+    modseq = next_modseq(box.row, box.account.clock.seconds())
+    octets = 0
+    try:
+        for start in range(0, len(uids), BURST):
+            burst = uids[start : start + BURST]
+            row = box.row
+            result = await box.account.run(
+                lambda connection, row=row, burst=burst: unlink_files(  # type: ignore[misc]
+                    connection, row, folder, burst, modseq
+                )
+            )
+            box.take_row(result.row)
+            gone += result.gone
+            octets += result.octets
+            if result.trouble is not None:
+                raise box.account.refusal(result.trouble) from result.trouble
+    finally:
+        if gone:
+            box.account.room.note(-octets, -len(gone))
+            box.drop(gone, modseq)
+    return tuple(gone)

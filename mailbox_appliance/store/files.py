@@ -1,0 +1,244 @@
+"""Messages' octets for IMAP: CRLF line ends over LF files, small ones in batches, large ones in slices.
+
+A large file is walked once to learn where its lines end (a checkpoint every 64 KiB); after that any slice of its CRLF
+form is read without touching the rest.
+"""
+
+from __future__ import annotations
+
+import bisect
+import contextlib
+import mmap
+import os
+import re
+from array import array
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from mailbox_appliance.mail.mime import Part
+from mailbox_appliance.mail.mime_scan import scan, scan_lf, to_crlf
+from mailbox_appliance.ports.store import MessageFile
+from mailbox_appliance.store import index
+from mailbox_appliance.store.expunge import find_again
+from mailbox_appliance.store.filenames import base_of
+from mailbox_appliance.store.index import Index
+from mailbox_appliance.store.paths import Folder
+
+if TYPE_CHECKING:
+    from mailbox_appliance.store.mailbox import OpenMailbox
+
+LARGE = 256 * 1024  # octets; above this a message is read in slices
+BATCH_OCTETS = 1024 * 1024
+BATCH_MESSAGES = 64
+BLOCK = 64 * 1024
+REMEMBERED = 32  # structures and line maps of large messages, a mailbox
+T = TypeVar("T")
+_BARE_LF = re.compile(rb"(?<!\r)\n")
+
+
+@dataclass(slots=True)
+class Read:
+    """One file as a worker found it: its octets as on disk, or (large) an open descriptor and its line map."""
+
+    uid: int
+    octets: bytes = b""
+    fd: int = -1
+    lines: array[int] | None = None
+
+
+def open_again(folder: Folder, fresh: bool, file: str) -> int | None:
+    """A descriptor of the message's file, wherever another program has put it; None when it is gone."""
+    try:
+        return os.open(folder.message(fresh, file), os.O_RDONLY)
+    except FileNotFoundError:
+        pass
+    found = find_again(folder, base_of(file))
+    if found is None:
+        return None
+    try:
+        return os.open(folder.message(*found), os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+
+
+def line_map(fd: int) -> array[int]:
+    """CRLF offsets of every 64 KiB block's first octet, and of the end."""
+    offsets: array[int] = array("Q", [0])
+    at = 0
+    last = b""
+    while block := os.read(fd, BLOCK):
+        bare = block.count(b"\n")
+        if b"\r" in block or last == b"\r":
+            bare -= block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
+        at += len(block) + bare
+        last = block[-1:]
+        offsets.append(at)
+        if len(block) < BLOCK:
+            break
+    return offsets
+
+
+def read_slice(fd: int, offsets: array[int], offset: int, length: int) -> bytes:
+    """Octets [offset, offset + length) of the CRLF form. For workers."""
+    stop = min(offset + length, offsets[-1])
+    if offset >= stop:
+        return b""
+    first = bisect.bisect_right(offsets, offset) - 1
+    last = bisect.bisect_left(offsets, stop)
+    raw = os.pread(fd, (last - first) * BLOCK, first * BLOCK)
+    before = os.pread(fd, 1, first * BLOCK - 1) if first else b""
+    if b"\r" not in raw and before != b"\r":
+        text = raw.replace(b"\n", b"\r\n")
+    else:
+        text = _BARE_LF.sub(b"\r\n", before + raw)[len(before) :]
+    start = offset - offsets[first]
+    return text[start : start + stop - offset]
+
+
+def read_files(
+    store: Index, folder: Folder, number: int, uids: Sequence[int], maps: dict[int, array[int]], most: int | None
+) -> tuple[list[Read], bool]:
+    """Read messages (their first ``most`` octets only, if given); tells whether some were missing. For workers."""
+    rows = store.now(lambda connection: index.files_of(connection, number, uids))
+    found: list[Read] = []
+    missing = len(rows) < len(uids)
+    for uid, file, fresh, _, _ in rows:
+        fd = open_again(folder, bool(fresh), file)
+        if fd is None:
+            missing = True
+            continue
+        try:
+            size = os.fstat(fd).st_size
+            if most is None and size > LARGE:
+                lines = maps.get(uid)
+                found.append(Read(uid, fd=fd, lines=lines if lines is not None else line_map(fd)))
+                fd = -1
+                continue
+            found.append(Read(uid, _read_all(fd, size if most is None else min(size, most))))
+        finally:
+            if fd >= 0:
+                os.close(fd)
+    return found, missing
+
+
+def _read_all(fd: int, size: int) -> bytes:
+    octets = os.read(fd, size)
+    if len(octets) == size:
+        return octets
+    pieces = [octets]
+    while octets := os.read(fd, size):
+        pieces.append(octets)
+    return b"".join(pieces)
+
+
+def batches(
+    box: OpenMailbox, uids: Sequence[int], octets: int = BATCH_OCTETS, messages: int = BATCH_MESSAGES
+) -> Iterator[list[int]]:
+    """``uids`` that are still there, in batches bounded in number and octets; a large message stands alone."""
+    batch: list[int] = []
+    total = 0
+    for uid in uids:
+        at = box.position(uid)
+        if at < 0:
+            continue
+        size = box.sizes[at]
+        if batch and (total + size > octets or len(batch) >= messages):
+            yield batch
+            batch, total = [], 0
+        batch.append(uid)
+        total += size
+    if batch:
+        yield batch
+
+
+class SmallFile:
+    """ports.store.MessageFile in memory."""
+
+    __slots__ = ("_octets", "size", "uid")
+
+    def __init__(self, uid: int, octets: bytes) -> None:
+        self.uid = uid
+        self._octets = octets
+        self.size = len(octets)
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return self._octets[offset : offset + length] if offset or length < self.size else self._octets
+
+    async def structure(self) -> Part:
+        return scan(self._octets)
+
+    def close(self) -> None:
+        self._octets = b""
+
+
+class LargeFile:
+    """ports.store.MessageFile over an open descriptor."""
+
+    __slots__ = ("_box", "_fd", "_lines", "size", "uid")
+
+    def __init__(self, box: OpenMailbox, uid: int, fd: int, lines: array[int]) -> None:
+        self.uid = uid
+        self.size = lines[-1]
+        self._box = box
+        self._fd = fd
+        self._lines = lines
+
+    async def read(self, offset: int, length: int) -> bytes:
+        return await self._box.account.disk(self._read_now, offset, length)
+
+    def _read_now(self, offset: int, length: int) -> bytes:
+        # The descriptor is doubled: the reader may close the file while a worker still reads.
+        fd = os.dup(self._fd)
+        try:
+            return read_slice(fd, self._lines, offset, length)
+        finally:
+            os.close(fd)
+
+    async def structure(self) -> Part:
+        known = self._box.structures.get(self.uid)
+        if known is None:
+            known = await self._box.account.disk(self._scan_now)
+            remember(self._box.structures, self.uid, known)
+        return known
+
+    def _scan_now(self) -> Part:
+        with contextlib.closing(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)) as octets:
+            return scan_lf(octets)
+
+    def close(self) -> None:
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def __del__(self) -> None:
+        self.close()
+
+
+def remember(held: dict[int, T], uid: int, value: T) -> None:
+    """Keep a few of the latest."""
+    if len(held) >= REMEMBERED:
+        held.pop(next(iter(held)))
+    held[uid] = value
+
+
+async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
+    """ports.store.Mailbox.files."""
+    slices = box.slices()
+    for batch in batches(box, uids):
+        found, missing = await box.account.disk(
+            read_files, box.account.index, box.folder, box.number, batch, dict(box.line_maps), None
+        )
+        if missing:
+            box.look_again_in(0.2)
+        slices.begin()
+        result: list[MessageFile] = []
+        for read in found:
+            if read.lines is not None:
+                remember(box.line_maps, read.uid, read.lines)
+                result.append(LargeFile(box, read.uid, read.fd, read.lines))
+            else:
+                result.append(SmallFile(read.uid, to_crlf(read.octets)))
+                await slices.breathe()
+        if result:
+            yield result

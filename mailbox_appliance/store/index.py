@@ -1,0 +1,486 @@
+"""The account's index: one SQLite file that can be thrown away at any time and costs only time then.
+
+It remembers what the directories, dovecot-uidlist and the keyword files said when they were last read (so that they
+need not be read again), which UIDs were expunged when (RFC 7162), and octets rendered for IMAP. A message's row id is
+``mailbox number << 32 | UID``: a mailbox's messages lie together, in order. Functions that take a connection run in
+worker threads inside one transaction of :class:`Index`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from array import array
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TypeVar
+
+from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.store import uidlist as uidlists
+from mailbox_appliance.store.keywords import Signatures
+from mailbox_appliance.store.uidlist import Signature
+
+T = TypeVar("T")
+MIGRATIONS = (
+    """
+CREATE TABLE mailbox (
+  number INTEGER PRIMARY KEY, disk TEXT NOT NULL UNIQUE, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL,
+  highest_modseq INTEGER NOT NULL, guid TEXT NOT NULL, recent_from INTEGER NOT NULL, forgotten_to INTEGER NOT NULL,
+  keywords TEXT NOT NULL, known TEXT NOT NULL, counts TEXT NOT NULL DEFAULT '');
+CREATE TABLE message (
+  id INTEGER PRIMARY KEY, file TEXT NOT NULL, fresh INTEGER NOT NULL, flags INTEGER NOT NULL, modseq INTEGER NOT NULL,
+  size INTEGER NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL, zone INTEGER NOT NULL, saved INTEGER NOT NULL);
+CREATE INDEX message_fresh ON message (id) WHERE fresh;
+CREATE INDEX message_file ON message (file);
+CREATE TABLE expunged (
+  mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL, PRIMARY KEY (mailbox, modseq, uid)
+) WITHOUT ROWID;
+CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)
+""",
+)
+UID_BITS = 32
+UID_MASK = (1 << UID_BITS) - 1
+MOST_EXPUNGED = 10_000
+_IN_CHUNK = 500
+_KIND_RESTED = 3600
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What of a mailbox's files has been seen. Times are st_mtime_ns.
+
+    ``doubt`` 0: nothing; 1: only our own changes since a listing, which we know of; 2: a directory was so young when it
+    was listed that it may have changed again in the same tick: look again.
+    """
+
+    new: int = 0
+    cur: int = 0
+    doubt: int = 2
+    uidlist: Signature = uidlists.NONE
+    lines: int = 0  # of dovecot-uidlist
+    keywords: Signatures = (uidlists.NONE, uidlists.NONE)
+
+    def as_text(self) -> str:
+        return json.dumps([self.new, self.cur, self.doubt, self.uidlist, self.lines, self.keywords])
+
+    @classmethod
+    def of_text(cls, text: str) -> Known:
+        new, cur, doubt, listed, lines, (dovecot, ours) = json.loads(text)
+        return cls(new, cur, doubt, tuple(listed), lines, (tuple(dovecot), tuple(ours)))
+
+
+@dataclass(frozen=True, slots=True)
+class MailboxRow:
+    """One mailbox as the index knows it. ``uidvalidity`` 0: not known yet."""
+
+    number: int
+    disk: str
+    uidvalidity: int = 0
+    uidnext: int = 1
+    highest_modseq: int = 1
+    guid: str = ""
+    recent_from: int = 1
+    forgotten_to: int = 0  # vanished_since is complete from here on
+    keywords: tuple[str, ...] = ()
+    known: Known = field(default_factory=Known)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """One message. ``fresh``: its file lies in new/. ``size`` with CRLF, ``octets`` on disk; times in epoch seconds."""
+
+    uid: int
+    file: str
+    fresh: bool
+    flags: int
+    modseq: int
+    size: int
+    octets: int
+    date: int
+    zone: int
+    saved: int
+
+
+@dataclass(slots=True)
+class Arrays:
+    """A mailbox's messages, packed; all run in step, sorted by UID."""
+
+    uids: array[int] = field(default_factory=lambda: array("I"))
+    flags: array[int] = field(default_factory=lambda: array("Q"))
+    modseqs: array[int] = field(default_factory=lambda: array("Q"))
+    sizes: array[int] = field(default_factory=lambda: array("I"))
+    dates: array[int] = field(default_factory=lambda: array("q"))
+    zones: array[int] = field(default_factory=lambda: array("h"))
+
+
+class Index:
+    """The one open connection; ``now`` is for worker threads, ``run`` for the reactor."""
+
+    def __init__(self, path: str, workers: Workers) -> None:
+        self.path = path
+        self._workers = workers
+        self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=512)
+
+    def now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """One transaction in the calling (worker) thread."""
+        return self._database.run_now(work)
+
+    def run(self, work: Callable[[sqlite3.Connection], T], door: str = "disk") -> Awaitable[T]:
+        """One transaction in a worker thread; ``work`` may also touch files."""
+        return self._workers.run(door, self.now, work)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def set_aside(self, moment: int) -> str:
+        """Rename a damaged file out of the way; returns its new name. For worker threads."""
+        with contextlib.suppress(sqlite3.Error):
+            self._database.close()
+        aside = f"{self.path}.damaged-{moment}"
+        for tail in ("", "-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                if tail:
+                    os.unlink(self.path + tail)
+                else:
+                    os.rename(self.path, aside)
+        self._database = Database(self.path, MIGRATIONS, self._workers, synchronous="NORMAL", cache_kib=512)
+        return aside
+
+
+def is_damage(error: BaseException) -> bool:
+    """Does the error mean that the index itself is broken (and not the disk full, or a lock held)?"""
+    if isinstance(error, DatabaseTrouble):
+        return True
+    if isinstance(error, sqlite3.OperationalError):
+        text = str(error)
+        return ("no such" in text and "rendered_" not in text) or "malformed" in text or "has no column" in text
+    return isinstance(error, sqlite3.DatabaseError)
+
+
+def is_full(error: BaseException) -> bool:
+    """Is the disk full, says SQLite?"""
+    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
+
+
+# ---------------------------------------------------------------- mailboxes
+
+
+def load_mailbox(connection: sqlite3.Connection, disk: str) -> MailboxRow:
+    """The row of a folder; a fresh one with a number of its own when the index has never seen it."""
+    found = connection.execute(
+        "SELECT number, disk, uidvalidity, uidnext, highest_modseq, guid, recent_from, forgotten_to, keywords, known "
+        "FROM mailbox WHERE disk = ?",
+        (disk,),
+    ).fetchone()
+    if found is not None:
+        number, name, validity, uidnext, modseq, guid, recent, forgotten, names, known = found
+        return MailboxRow(
+            number, name, validity, uidnext, modseq, guid, recent, forgotten, tuple(json.loads(names)),
+            Known.of_text(known),
+        )  # fmt: skip
+    row = MailboxRow(0, disk)
+    cursor = connection.execute(
+        "INSERT INTO mailbox (disk, uidvalidity, uidnext, highest_modseq, guid, recent_from, forgotten_to, keywords, "
+        "known) VALUES (?, 0, 1, 1, '', 1, 0, '[]', ?)",
+        (disk, row.known.as_text()),
+    )
+    return replace(row, number=cursor.lastrowid or 0)
+
+
+def save_mailbox(connection: sqlite3.Connection, row: MailboxRow) -> None:
+    """Write everything but the disk name; counts are to be made anew."""
+    connection.execute(
+        "UPDATE mailbox SET uidvalidity=?, uidnext=?, highest_modseq=?, guid=?, recent_from=?, forgotten_to=?, "
+        "keywords=?, known=?, counts='' WHERE number=?",
+        (
+            row.uidvalidity,
+            row.uidnext,
+            row.highest_modseq,
+            row.guid,
+            row.recent_from,
+            row.forgotten_to,
+            json.dumps(row.keywords),
+            row.known.as_text(),
+            row.number,
+        ),
+    )
+
+
+def rename_mailbox(connection: sqlite3.Connection, disk: str, to: str) -> None:
+    """A folder has got another name."""
+    forget_mailbox(connection, to)
+    connection.execute("UPDATE mailbox SET disk=? WHERE disk=?", (to, disk))
+
+
+def forget_mailbox(connection: sqlite3.Connection, disk: str) -> None:
+    """Remove a mailbox and all its rows."""
+    for (number,) in connection.execute("SELECT number FROM mailbox WHERE disk=?", (disk,)).fetchall():
+        forget_messages(connection, number)
+        connection.execute("DELETE FROM mailbox WHERE number=?", (number,))
+
+
+def forget_messages(connection: sqlite3.Connection, number: int) -> None:
+    """Remove all messages of a mailbox, with what was rendered of them and what was expunged."""
+    low, high = bounds(number)
+    connection.execute("DELETE FROM message WHERE id BETWEEN ? AND ?", (low, high))
+    connection.execute("DELETE FROM expunged WHERE mailbox=?", (number,))
+    for kind in kinds(connection).values():
+        connection.execute(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", (low, high))
+
+
+def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, int, int, int]:
+    """Messages, unseen, deleted, octets with CRLF, recent; remembered until something changes."""
+    (text,) = connection.execute("SELECT counts FROM mailbox WHERE number=?", (row.number,)).fetchone()
+    if text:
+        messages, unseen, deleted, size, recent = json.loads(text)
+        return messages, unseen, deleted, size, recent
+    low, high = bounds(row.number)
+    found = connection.execute(
+        "SELECT count(*), coalesce(sum(flags & 1 = 0), 0), coalesce(sum(flags & 8 != 0), 0), coalesce(sum(size), 0), "
+        "coalesce(sum(id >= ?), 0) FROM message WHERE id BETWEEN ? AND ?",
+        (low | row.recent_from, low, high),
+    ).fetchone()
+    connection.execute("UPDATE mailbox SET counts=? WHERE number=?", (json.dumps(found), row.number))
+    return found[0], found[1], found[2], found[3], found[4]
+
+
+def usage(connection: sqlite3.Connection) -> tuple[int, int]:
+    """Octets on disk and messages of the whole account, as far as the index knows."""
+    octets, messages = connection.execute("SELECT coalesce(sum(octets), 0), count(*) FROM message").fetchone()
+    return octets, messages
+
+
+# ---------------------------------------------------------------- messages
+
+
+def bounds(number: int) -> tuple[int, int]:
+    """The lowest and highest row id of a mailbox."""
+    return number << UID_BITS, number << UID_BITS | UID_MASK
+
+
+def signed(bits: int) -> int:
+    """64 bits as SQLite keeps them."""
+    return bits - (1 << 64) if bits >> 63 else bits
+
+
+def load_arrays(connection: sqlite3.Connection, number: int) -> Arrays:
+    """All messages of a mailbox."""
+    rows = connection.execute(
+        "SELECT id & 4294967295, flags, modseq, size, date, zone FROM message WHERE id BETWEEN ? AND ? ORDER BY id",
+        bounds(number),
+    ).fetchall()
+    if not rows:
+        return Arrays()
+    uids, flags, modseqs, sizes, dates, zones = zip(*rows, strict=True)
+    bits: array[int] = array("Q")
+    bits.frombytes(array("q", flags).tobytes())
+    return Arrays(array("I", uids), bits, array("Q", modseqs), array("I", sizes), array("q", dates), array("h", zones))
+
+
+def insert_messages(connection: sqlite3.Connection, number: int, rows: Iterable[MessageRow]) -> None:
+    """New messages."""
+    low = number << UID_BITS
+    connection.executemany(
+        "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (low | r.uid, r.file, r.fresh, signed(r.flags), r.modseq, r.size, r.octets, r.date, r.zone, r.saved)
+            for r in rows
+        ],
+    )
+
+
+def files_of(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -> list[tuple[int, str, int, int, int]]:
+    """(uid, file, fresh, flags, octets) of those ``uids`` (sorted) that are there, in order."""
+    low = number << UID_BITS
+    columns = "SELECT id & 4294967295, file, fresh, flags, octets FROM message WHERE id"
+    if not uids:
+        return []
+    if len(uids) * 2 >= uids[-1] - uids[0] + 1:
+        rows = connection.execute(f"{columns} BETWEEN ? AND ? ORDER BY id", (low | uids[0], low | uids[-1])).fetchall()
+        if len(rows) == len(uids):
+            return rows
+        wanted = set(uids)
+        return [row for row in rows if row[0] in wanted]
+    rows = []
+    for start in range(0, len(uids), _IN_CHUNK):
+        ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
+        rows += connection.execute(f"{columns} IN ({','.join('?' * len(ids))}) ORDER BY id", ids).fetchall()
+    return rows
+
+
+def all_files(
+    connection: sqlite3.Connection, number: int, fresh_only: bool = False, most: int = -1
+) -> list[tuple[int, str, int, int, int]]:
+    """(uid, file, fresh, flags, octets) of every message of a mailbox (or of those in new/), at most ``most``."""
+    where = " AND fresh" if fresh_only else ""
+    return connection.execute(
+        f"SELECT id & 4294967295, file, fresh, flags, octets FROM message WHERE id BETWEEN ? AND ?{where} "
+        "ORDER BY id LIMIT ?",
+        (*bounds(number), most),
+    ).fetchall()
+
+
+def saved_of(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -> list[tuple[int, int]]:
+    """(uid, epoch seconds when it came into this mailbox), of ``uids`` (sorted) and perhaps of others between them."""
+    if not uids:
+        return []
+    low = number << UID_BITS
+    return connection.execute(
+        "SELECT id & 4294967295, saved FROM message WHERE id BETWEEN ? AND ?", (low | uids[0], low | uids[-1])
+    ).fetchall()
+
+
+def find_base(connection: sqlite3.Connection, number: int, base: str) -> tuple[int, str, int, int] | None:
+    """(uid, file, fresh, flags) of the message that bears this base, or None."""
+    low, high = bounds(number)
+    # ";" is the letter behind ":": the range holds the base itself and the base with any flags.
+    for row in connection.execute(
+        "SELECT id & 4294967295, file, fresh, flags FROM message INDEXED BY message_file "
+        "WHERE file >= ? AND file < ? AND id BETWEEN ? AND ?",
+        (base, base + ";", low, high),
+    ).fetchall():
+        if row[1] == base or row[1].startswith(base + ":"):
+            found: tuple[int, str, int, int] = row
+            return found
+    return None
+
+
+def update_files(
+    connection: sqlite3.Connection, number: int, changes: Iterable[tuple[int, str, bool, int, int]]
+) -> None:
+    """(uid, file, fresh, flags, modseq): a message has another name, place or flags."""
+    low = number << UID_BITS
+    connection.executemany(
+        "UPDATE message SET file=?, fresh=?, flags=?, modseq=? WHERE id=?",
+        [(file, fresh, signed(flags), modseq, low | uid) for uid, file, fresh, flags, modseq in changes],
+    )
+
+
+def move_files(connection: sqlite3.Connection, number: int, moved: Iterable[tuple[int, str]]) -> None:
+    """(uid, file): moved to cur/ under this name; nothing else has changed."""
+    low = number << UID_BITS
+    connection.executemany("UPDATE message SET file=?, fresh=0 WHERE id=?", [(file, low | uid) for uid, file in moved])
+
+
+def remove_messages(connection: sqlite3.Connection, row: MailboxRow, uids: Sequence[int], modseq: int) -> MailboxRow:
+    """Expunged: rows go, ``vanished_since`` remembers (bounded). Returns the row, not saved yet."""
+    low = row.number << UID_BITS
+    ids = [(low | uid,) for uid in uids]
+    connection.executemany("DELETE FROM message WHERE id=?", ids)
+    for kind in kinds(connection).values():
+        connection.executemany(f"DELETE FROM rendered_{kind} WHERE id=?", ids)
+    connection.executemany(
+        "INSERT OR IGNORE INTO expunged VALUES (?, ?, ?)", [(row.number, modseq, uid) for uid in uids]
+    )
+    (held,) = connection.execute("SELECT count(*) FROM expunged WHERE mailbox=?", (row.number,)).fetchone()
+    if held <= MOST_EXPUNGED + MOST_EXPUNGED // 4:
+        return row
+    (floor,) = connection.execute(
+        "SELECT modseq FROM expunged WHERE mailbox=? ORDER BY modseq DESC LIMIT 1 OFFSET ?",
+        (row.number, MOST_EXPUNGED),
+    ).fetchone()
+    connection.execute("DELETE FROM expunged WHERE mailbox=? AND modseq<=?", (row.number, floor))
+    return replace(row, forgotten_to=max(row.forgotten_to, floor))
+
+
+def vanished_since(connection: sqlite3.Connection, number: int, modseq: int) -> tuple[int, ...]:
+    """UIDs expunged after ``modseq``, sorted."""
+    rows = connection.execute(
+        "SELECT uid FROM expunged WHERE mailbox=? AND modseq>? ORDER BY uid", (number, modseq)
+    ).fetchall()
+    return tuple(uid for (uid,) in rows)
+
+
+# ---------------------------------------------------------------- rendered octets
+
+
+def kinds(connection: sqlite3.Connection) -> dict[str, int]:
+    """What is rendered for this account: name and table number."""
+    return dict(connection.execute("SELECT name, number FROM kind").fetchall())
+
+
+def make_kind(connection: sqlite3.Connection, name: str, moment: int, most: int) -> None:
+    """Make the table for ``name`` when it is new. Beyond ``most`` the one that rested longest goes; when all have been
+    used within the hour, none is made."""
+    found = connection.execute("SELECT number, used FROM kind WHERE name=?", (name,)).fetchone()
+    if found is not None:
+        if moment - found[1] > _KIND_RESTED // 4:
+            connection.execute("UPDATE kind SET used=? WHERE number=?", (moment, found[0]))
+        return
+    (held,) = connection.execute("SELECT count(*) FROM kind").fetchone()
+    if held >= most:
+        old = connection.execute(
+            "SELECT number FROM kind WHERE used<? ORDER BY used LIMIT 1", (moment - _KIND_RESTED,)
+        ).fetchone()
+        if old is None:
+            return
+        connection.execute(f"DROP TABLE IF EXISTS rendered_{old[0]}")
+        connection.execute("DELETE FROM kind WHERE number=?", old)
+    number = connection.execute("INSERT INTO kind (name, used) VALUES (?, ?)", (name, moment)).lastrowid
+    connection.execute(f"CREATE TABLE IF NOT EXISTS rendered_{number} (id INTEGER PRIMARY KEY, value BLOB NOT NULL)")
+
+
+def load_rendered(
+    connection: sqlite3.Connection, number: int, kind: int, uids: Sequence[int]
+) -> list[tuple[int, bytes]]:
+    """(uid, value) of those ``uids`` (sorted) that have been rendered; perhaps of others between them too."""
+    low = number << UID_BITS
+    query = f"SELECT id & 4294967295, value FROM rendered_{kind} WHERE id"
+    if not uids:
+        return []
+    if len(uids) * 2 >= uids[-1] - uids[0] + 1:
+        return connection.execute(f"{query} BETWEEN ? AND ? ORDER BY id", (low | uids[0], low | uids[-1])).fetchall()
+    rows = []
+    for start in range(0, len(uids), _IN_CHUNK):
+        ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
+        rows += connection.execute(f"{query} IN ({','.join('?' * len(ids))}) ORDER BY id", ids).fetchall()
+    return rows
+
+
+def find_rendered(
+    connection: sqlite3.Connection, number: int, kind: int, uids: Sequence[int], needle: bytes
+) -> tuple[list[int], list[int]]:
+    """UIDs whose rendered octets hold ``needle``, and those of ``uids`` (sorted) that are not rendered yet."""
+    low = number << UID_BITS
+    span = (low | uids[0], low | uids[-1])
+    wanted = set(uids)
+    found = connection.execute(
+        f"SELECT id & 4294967295 FROM rendered_{kind} WHERE id BETWEEN ? AND ? AND instr(value, ?)", (*span, needle)
+    ).fetchall()
+    (there,) = connection.execute(f"SELECT count(*) FROM rendered_{kind} WHERE id BETWEEN ? AND ?", span).fetchone()
+    lacking: list[int] = []
+    if there != len(uids):
+        ready = connection.execute(f"SELECT id & 4294967295 FROM rendered_{kind} WHERE id BETWEEN ? AND ?", span)
+        lacking = sorted(wanted.difference([uid for (uid,) in ready.fetchall()]))
+    return [uid for (uid,) in found if uid in wanted], lacking
+
+
+def unrendered(connection: sqlite3.Connection, number: int, kind: int, most: int) -> list[int]:
+    """UIDs of messages that lack a kind, newest first, at most ``most``."""
+    rows = connection.execute(
+        f"SELECT m.id & 4294967295 FROM message m LEFT JOIN rendered_{kind} r ON r.id = m.id "
+        "WHERE m.id BETWEEN ? AND ? AND r.id IS NULL ORDER BY m.id DESC LIMIT ?",
+        (*bounds(number), most),
+    ).fetchall()
+    return [uid for (uid,) in rows]
+
+
+def save_rendered(connection: sqlite3.Connection, number: int, kind: int, rows: Iterable[tuple[int, bytes]]) -> None:
+    """Keep rendered octets of messages that are still there."""
+    low = number << UID_BITS
+    connection.executemany(
+        f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, ? WHERE EXISTS (SELECT 1 FROM message WHERE id=?)",
+        [(low | uid, value, low | uid) for uid, value in rows],
+    )
+
+
+def copy_rendered(connection: sqlite3.Connection, source: int, target: int, pairs: Sequence[tuple[int, int]]) -> None:
+    """A copy of a message looks like the message."""
+    for kind in kinds(connection).values():
+        connection.executemany(
+            f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, value FROM rendered_{kind} WHERE id=?",
+            [(target << UID_BITS | new, source << UID_BITS | old) for old, new in pairs],
+        )

@@ -1,0 +1,323 @@
+"""Looking at a mailbox's directories: what has come, gone or got other flags since the index last knew.
+
+Runs in worker threads. Directories that have not changed are not listed; ``cur`` is listed only when somebody else
+changed it. A listing taken while files are renamed may miss some (readdir promises nothing), so nothing is believed to
+be gone unless it was missing in a listing during which the directories stood still.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from mailbox_appliance.store import index, keywords, uidvalidity
+from mailbox_appliance.store import uidlist as uidlists
+from mailbox_appliance.store.dotlock import dotlock
+from mailbox_appliance.store.filenames import LETTER_BITS, base_of, flags_of, order_of
+from mailbox_appliance.store.index import MailboxRow
+from mailbox_appliance.store.keywords import HIGH_BITS, placeholder
+from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.uidlist import UidList
+
+YOUNG_NS = 2_000_000_000  # a directory changed less than this ago may change again within the same clock tick
+FUTURE_NS = 10_000_000_000  # a time further ahead than this is a wrong clock, not a young directory
+_TRIES = 4
+
+
+class MailboxGone(Exception):
+    """The folder is not there any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Newcomer:
+    """A file without a row. What is not known yet is found by ``admit``; ``flags`` are keywords no letter can say.
+
+    ``size`` with CRLF line ends; ``date`` and ``saved`` in epoch seconds, ``zone`` in minutes east of UTC.
+    """
+
+    fresh: bool
+    file: str
+    flags: int = 0
+    date: int | None = None
+    zone: int = 0
+    saved: int | None = None
+    size: int | None = None
+    counted: bool = False  # one of ours: the account's use grows by it
+
+
+@dataclass(slots=True)
+class Changes:
+    """What a look has found; ``changed`` and ``gone`` are in the index already, ``newcomers`` wait for ``admit``."""
+
+    row: MailboxRow
+    newcomers: list[Newcomer] = field(default_factory=list)
+    changed: list[tuple[int, int]] = field(default_factory=list)  # uid, flags
+    gone: list[int] = field(default_factory=list)
+    modseq: int = 0
+    reset: bool = False  # UIDVALIDITY or the meaning of keywords has changed: nothing told before holds
+    again: bool = False  # somebody is at work in there: look again soon
+    listed: tuple[uidlists.Signature, UidList] | None = None
+
+
+def next_modseq(row: MailboxRow, now: float) -> int:
+    """Higher than all before; bound to the clock, so that an index older than its clients never repeats one."""
+    return max(row.highest_modseq + 1, int(now) << 20)
+
+
+def mtimes(folder: Folder) -> tuple[int, int]:
+    """st_mtime_ns of new/ and cur/. Raises MailboxGone."""
+    try:
+        return os.stat(folder.new).st_mtime_ns, os.stat(folder.cur).st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        if not os.path.isdir(folder.cur):
+            raise MailboxGone(folder.path) from None
+        os.makedirs(folder.new, 0o700, exist_ok=True)
+        return os.stat(folder.new).st_mtime_ns, os.stat(folder.cur).st_mtime_ns
+
+
+def listing(directory: str) -> list[str]:
+    """The message files of new/ or cur/."""
+    return [name for name in os.listdir(directory) if name[0] != "."]
+
+
+def _still_listing(folder: Folder) -> tuple[list[str], list[str], int, int, bool]:
+    """Both directories, their times, and whether they stood still meanwhile."""
+    new: set[str] = set()
+    cur: set[str] = set()
+    before = mtimes(folder)
+    for _ in range(_TRIES):
+        new = set(listing(folder.new))
+        cur = set(listing(folder.cur))
+        after = mtimes(folder)
+        if after == before:
+            return list(new), list(cur), *after, True
+        before = after
+    return list(new), list(cur), *before, False
+
+
+def is_unchanged(row: MailboxRow, folder: Folder) -> bool:
+    """Do a few stats say that the index knows everything?"""
+    known = row.known
+    return (
+        row.uidvalidity > 0
+        and known.doubt < 2
+        and mtimes(folder) == (known.new, known.cur)
+        and uidlists.signature(folder.file(uidlists.NAME)) == known.uidlist
+        and keywords.signatures(folder) == known.keywords
+    )
+
+
+def look(
+    connection: sqlite3.Connection, row: MailboxRow, folder: Folder, now: float, *, thorough: bool = False
+) -> Changes:
+    """Bring the index up to the state of the files, but for newcomers. Raises MailboxGone, OSError, LockTimeout."""
+    changes = Changes(row)
+    if not thorough and is_unchanged(row, folder):
+        return changes
+    new_time, cur_time = mtimes(folder)
+    masks = _look_at_keywords(changes, folder)
+    path = folder.file(uidlists.NAME)
+    relisted = not row.uidvalidity or uidlists.signature(path) != row.known.uidlist
+    if relisted:
+        with dotlock(path):
+            _settle_uidlist(connection, changes, folder, now)
+    known = changes.row.known
+    both = relisted or thorough or changes.reset or known.doubt == 2 or cur_time != known.cur or masks is not None
+    new: list[str] = []
+    if not both:
+        new = listing(folder.new)
+        fresh = {file for _, file, *_ in index.all_files(connection, row.number, fresh_only=True)}
+        both = not fresh <= set(new)  # gone from new/, perhaps only moved: both must be seen
+    cur: list[str] | None = None
+    still = True
+    if both:
+        new, cur, new_time, cur_time, still = _still_listing(folder)
+        if masks is None and known.keywords[1] != uidlists.NONE:
+            masks = keywords.read(folder).masks
+    _compare(connection, changes, folder, new, cur, masks, now, still)
+    _nothing_outstanding(changes)
+    young = any(-FUTURE_NS < now * 1e9 - moment < YOUNG_NS for moment in (new_time, cur_time))
+    if not still:
+        doubt, changes.again = 2, True
+    elif both:
+        doubt = 2 if young else 0
+    else:
+        doubt = max(known.doubt, 1)
+    if not both and young:
+        new_time = 0  # only new/ was listed and may have changed again: list it next time, too
+    changes.row = replace(changes.row, known=replace(changes.row.known, new=new_time, cur=cur_time, doubt=doubt))
+    index.save_mailbox(connection, changes.row)
+    return changes
+
+
+def _look_at_keywords(changes: Changes, folder: Folder) -> dict[str, int] | None:
+    """Names, if the files have changed; the high keywords by base when our own file has."""
+    row = changes.row
+    found = keywords.signatures(folder)
+    if found == row.known.keywords and not (row.uidvalidity == 0 and found[1] != uidlists.NONE):
+        return None
+    held = keywords.read(folder)
+    names = list(held.names)
+    names += [placeholder(number) for number in range(len(names), len(row.keywords))]
+    old = row.keywords
+    if any(was != is_now and was != placeholder(n) for n, (was, is_now) in enumerate(zip(old, names, strict=False))):
+        changes.reset = changes.reset or row.uidvalidity > 0
+    if held.lines > 2 * len(held.masks) + 200:
+        with dotlock(folder.file(keywords.DOVECOT)):
+            keywords.compact(folder, keywords.read(folder))
+        found = keywords.signatures(folder)
+    changes.row = replace(row, keywords=tuple(names), known=replace(row.known, keywords=found))
+    return held.masks if found[1] != row.known.keywords[1] or row.uidvalidity == 0 else None
+
+
+def _settle_uidlist(connection: sqlite3.Connection, changes: Changes, folder: Folder, now: float) -> None:
+    """Make dovecot-uidlist and the index agree; call under the lock.
+
+    The file is the truth; a message the file has lost keeps the UID the index knows, and the higher of two UIDs wins.
+    """
+    path = folder.file(uidlists.NAME)
+    row = changes.row
+    listed = uidlists.read(path)
+    if not listed.validity and not row.uidvalidity:
+        validity = uidvalidity.give(folder.root, now)
+        listed = UidList(validity, 1, uidvalidity.new_guid(), damaged=True)
+    if listed.validity and listed.validity != row.uidvalidity:
+        if row.uidvalidity:
+            index.forget_messages(connection, row.number)
+            changes.reset = True
+        modseq = next_modseq(row, now)
+        row = replace(
+            row, uidvalidity=listed.validity, uidnext=1, guid="", recent_from=0, highest_modseq=modseq,
+            forgotten_to=modseq,
+        )  # fmt: skip
+    guid = listed.guid or row.guid or uidvalidity.new_guid()
+    row = replace(row, guid=guid)
+    held = {base_of(file): uid for uid, file, _, _, _ in index.all_files(connection, row.number)}
+    rewrite = listed.damaged or not listed.guid or not listed.validity
+    overruled: list[int] = []
+    for base, uid in held.items() - listed.uids.items():
+        theirs = listed.uids.get(base, 0)
+        if theirs > uid:
+            overruled.append(uid)
+        else:
+            rewrite = True
+            listed.uids[base] = uid
+    if overruled:
+        modseq = next_modseq(row, now)
+        overruled.sort()
+        row = index.remove_messages(connection, row, overruled, modseq)
+        row = replace(row, highest_modseq=modseq)
+        changes.gone += overruled
+        changes.modseq = modseq
+    listed.next = max(listed.next, row.uidnext, max(listed.uids.values(), default=0) + 1)
+    signature = uidlists.signature(path)
+    if rewrite:
+        entries = sorted((uid, base, listed.extras.get(uid, "")) for base, uid in listed.uids.items())
+        signature = uidlists.rewrite(path, row.uidvalidity, listed.next, guid, entries)
+        listed.lines, listed.damaged = len(entries), False
+    changes.listed = signature, listed
+    outstanding = any(uid >= row.uidnext for uid in listed.uids.values())
+    if outstanding:
+        # Until every file with a UID of its own has been admitted the list counts as unread: see admission.
+        changes.row = replace(row, known=replace(row.known, uidlist=(0, 0, 1), lines=listed.lines))
+    else:
+        changes.row = replace(row, uidnext=listed.next, known=replace(row.known, uidlist=signature, lines=listed.lines))
+
+
+def _compare(
+    connection: sqlite3.Connection,
+    changes: Changes,
+    folder: Folder,
+    new: Sequence[str],
+    cur: Sequence[str] | None,
+    masks: dict[str, int] | None,
+    now: float,
+    still: bool,
+) -> None:
+    """Set the listing against the rows; ``cur`` None means that only new/ was listed."""
+    row = changes.row
+    rows = index.all_files(connection, row.number, fresh_only=cur is None)
+    held = {("n" if fresh else "c") + file: (uid, flags) for uid, file, fresh, flags, _ in rows}
+    present = {"n" + name for name in new}
+    if cur is not None:
+        present.update(["c" + name for name in cur])
+    appeared = present - held.keys()
+    missing = held.keys() - present
+    lost = {base_of(key[1:]): key for key in missing}
+    moved: list[tuple[int, str, bool, int, int]] = []
+    modseq = next_modseq(row, now)
+    for key in appeared:
+        name = key[1:]
+        was = lost.pop(base_of(name), None)
+        if was is None:
+            changes.newcomers.append(Newcomer(key[0] == "n", name, masks.get(base_of(name), 0) if masks else 0))
+            continue
+        uid, flags = held[was]
+        bits = flags_of(name) | (flags & ~LETTER_BITS)
+        moved.append((uid, name, key[0] == "n", bits, modseq))
+        if bits != flags:
+            changes.changed.append((uid, bits))
+    gone = sorted(held[key][0] for key in lost.values()) if still else []
+    if masks is not None:
+        went = set(gone)
+        seen = {uid for uid, *_ in moved}
+        for uid, file, fresh, flags, _ in rows:
+            bits = flags & ~HIGH_BITS | masks.get(base_of(file), 0)
+            if bits != flags and uid not in went and uid not in seen:
+                moved.append((uid, file, bool(fresh), bits, modseq))
+                changes.changed.append((uid, bits))
+    index.update_files(connection, row.number, moved)
+    if gone:
+        row = index.remove_messages(connection, row, gone, modseq)
+        changes.gone = sorted({*changes.gone, *gone})
+    if gone or changes.changed:
+        row = replace(row, highest_modseq=modseq)
+        changes.modseq = modseq
+    uids = changes.listed[1].uids if changes.listed else {}
+    changes.newcomers.sort(key=lambda n: (uids.get(base_of(n.file), 1 << 32), order_of(base_of(n.file))))
+    if row.recent_from == 0:
+        row = replace(row, recent_from=_first_recent(changes, row))
+    changes.row = row
+
+
+def _first_recent(changes: Changes, row: MailboxRow) -> int:
+    """At the first look, what lies in new/ behind everything else has been seen by nobody (RFC 3501 §2.3.2)."""
+    listed = changes.listed[1] if changes.listed else UidList(next=row.uidnext)
+    bases = [base_of(newcomer.file) for newcomer in changes.newcomers]
+    strangers = sum(base not in listed.uids for base in bases)
+    first = listed.next + strangers
+    for newcomer, base in zip(reversed(changes.newcomers), reversed(bases), strict=True):
+        if not newcomer.fresh:
+            break
+        if base in listed.uids:
+            first = listed.uids[base]
+        else:
+            strangers -= 1
+            first = listed.next + strangers
+    return first
+
+
+def _nothing_outstanding(changes: Changes) -> None:
+    """Lines of files that are gone need no admission: the list has been read."""
+    if changes.listed is not None and not changes.newcomers:
+        signature, listed = changes.listed
+        known = replace(changes.row.known, uidlist=signature)
+        changes.row = replace(changes.row, uidnext=max(changes.row.uidnext, listed.next), known=known)
+
+
+def compact(connection: sqlite3.Connection, row: MailboxRow, folder: Folder) -> MailboxRow:
+    """Rewrite a dovecot-uidlist that has many lines of files that are gone. Raises OSError, LockTimeout."""
+    path = folder.file(uidlists.NAME)
+    with dotlock(path):
+        if uidlists.signature(path) != row.known.uidlist:
+            return row
+        extras = uidlists.read(path).extras
+        entries = [
+            (uid, base_of(file), extras.get(uid, "")) for uid, file, *_ in index.all_files(connection, row.number)
+        ]
+        signature = uidlists.rewrite(path, row.uidvalidity, row.uidnext, row.guid, entries)
+    row = replace(row, known=replace(row.known, uidlist=signature, lines=len(entries)))
+    index.save_mailbox(connection, row)
+    return row

@@ -1,0 +1,357 @@
+"""One account's mail: the tree of mailboxes, and the open ones that its sessions share."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Awaitable, Callable, Sequence
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from mailbox_appliance.journal.events.store import LeftoversRemoved, MailStored
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Quota, SpecialUse
+from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.ports.store import Appended, Copied, NewMessage, Problem, StoreError, Watcher
+from mailbox_appliance.store import append as appending
+from mailbox_appliance.store import copy as copying
+from mailbox_appliance.store import flags, folders, index, rendering, scan, subscriptions, uidvalidity
+from mailbox_appliance.store.account import Account
+from mailbox_appliance.store.index import Arrays, MailboxRow
+from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.paths import Folder, checked_name, folder_of
+from mailbox_appliance.store.scan import MailboxGone, Newcomer
+from mailbox_appliance.store.shielded import Held, shielded
+
+PRERENDERED_AT_ONCE = 64
+
+
+class AccountStore:
+    """ports.store.Mailstore. ``resting`` is told of mailboxes that nobody watches any longer."""
+
+    def __init__(self, account: Account, resting: Callable[[AccountStore, OpenMailbox], None]) -> None:
+        self.ground = account
+        self.address = account.address
+        self.boxes: dict[str, OpenMailbox] = {}
+        self.present: set[str] = set()  # mailboxes seen to be there, for deliveries
+        self.used_at = account.clock.seconds()
+        self._resting = resting
+        self._loading = DeferredLock()
+        self._arrivals: dict[str, list[Newcomer]] = {}
+        self._arrival_timer: Timer | None = None
+        self._rendering = False
+        account.damaged = self._index_lost
+
+    @property
+    def account(self) -> Address:
+        return self.address
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing is open and nothing waits."""
+        return not self.boxes and not self._arrivals
+
+    async def prepare(self) -> None:
+        """INBOX and the special folders. Raises StoreError (DISK)."""
+        await self.ground.disk(folders.prepare, self.ground.root)
+
+    async def clean(self) -> None:
+        """Remove leftovers of crashed programs."""
+        age = self.ground.settings.leftover_age
+        removed = await self.ground.disk(folders.clean, self.ground.root, self.ground.clock.seconds(), age)
+        if removed:
+            self.ground.journal.tell(LeftoversRemoved(account=str(self.address), files=removed))
+
+    # ------------------------------------------------------------ open mailboxes
+
+    async def box(self, name: str) -> OpenMailbox:
+        """The open mailbox ``name``, loaded if need be. Raises StoreError."""
+        name = checked_name(name)
+        self.used_at = self.ground.clock.seconds()
+        found = self.boxes.get(name)
+        if found is not None and not found.is_dead:
+            return found
+        return await shielded(self._box(name))
+
+    async def _box(self, name: str) -> OpenMailbox:
+        async with Held(self._loading):
+            for last in (False, False, True):
+                found = self.boxes.get(name)
+                if found is not None and not found.is_dead:
+                    return found
+                try:
+                    return await self._load(name)
+                except StoreError as error:
+                    # A replaced uidlist or a damaged index: what was loaded is void, the next load is good.
+                    if last or error.problem not in (Problem.NO_SUCH_MAILBOX, Problem.BUSY) or not self._retry(name):
+                        raise
+        raise AssertionError("unreachable")
+
+    def _retry(self, name: str) -> bool:
+        box = self.boxes.pop(name, None)
+        return box is not None or not self.ground.kinds
+
+    async def _load(self, name: str) -> OpenMailbox:
+        folder = folder_of(self.ground.root, name)
+
+        def work(connection: sqlite3.Connection) -> tuple[MailboxRow, Arrays, bool]:
+            if not folders.exists(folder):
+                raise MailboxGone(folder.path)
+            row = index.load_mailbox(connection, folder.disk)
+            return row, index.load_arrays(connection, row.number), scan.is_unchanged(row, folder)
+
+        try:
+            row, arrays, unchanged = await self.ground.run(work)
+        except MailboxGone:
+            self.present.discard(name)
+            raise StoreError(Problem.NO_SUCH_MAILBOX, f"there is no mailbox {name}") from None
+        box = OpenMailbox(self.ground, name, folder, row, arrays)
+        box.released = self._released
+        box.grown = self._grown
+        box.copying = self._copy
+        self.boxes[name] = box
+        if not unchanged:
+            await box.refresh()
+        elif row.known.doubt:
+            # Only our own changes since the last listing: good enough to answer, and verified soon.
+            box.look_again_in(3.0)
+        for newcomer in self._arrivals.pop(name, ()):
+            box.enqueue(newcomer)
+        if not box.watchers:
+            self._resting(self, box)
+        return box
+
+    def _released(self, box: OpenMailbox) -> None:
+        if self.boxes.get(box.name) is box:
+            self._resting(self, box)
+
+    async def unload(self, box: OpenMailbox) -> None:
+        """Forget a mailbox that nobody watches; its uidlist is tidied when most of it is about messages gone."""
+        if box.watchers or box.has_waiting or box.is_dead or self.boxes.get(box.name) is not box:
+            return
+        async with Held(box.lock):
+            if box.row.known.lines > 2 * len(box.uids) + 200:
+                row, folder = box.row, box.folder
+                box.take_row(await self.ground.run(lambda connection: scan.compact(connection, row, folder)))
+        if box.watchers or box.has_waiting or self.boxes.get(box.name) is not box:
+            return
+        box.stop()
+        box.is_dead = True
+        del self.boxes[box.name]
+
+    def _index_lost(self) -> None:
+        self.ground.kinds = {}
+        boxes, self.boxes = self.boxes, {}
+        for box in boxes.values():
+            box.die("the index of this account is being built anew; select the mailbox again")
+
+    def stop(self) -> None:
+        """No timer runs any longer, the index is closed."""
+        if self._arrival_timer is not None and self._arrival_timer.active():
+            self._arrival_timer.cancel()
+        for box in self.boxes.values():
+            box.stop()
+            box.is_dead = True
+        self.boxes.clear()
+        self.ground.index.close()
+
+    # ------------------------------------------------------------ the port
+
+    async def mailboxes(self) -> tuple[MailboxInfo, ...]:
+        return folders.infos(await self.ground.disk(folders.read_tree, self.ground.root))
+
+    async def create(self, name: str, use: SpecialUse | None = None) -> None:
+        name = checked_name(name)
+        await shielded(self.ground.disk(folders.create, self.ground.root, name, use))
+
+    async def delete(self, name: str) -> None:
+        await shielded(self._delete(checked_name(name)))
+
+    async def _delete(self, name: str) -> None:
+        async with Held(self._loading):
+            folder = await self.ground.disk(folders.check_deletable, self.ground.root, name)
+            self.present.discard(name)
+            box = self.boxes.pop(name, None)
+            if box is None:
+                await self._remove(folder, name)
+                return
+            async with Held(box.lock):
+                box.die("the mailbox was deleted")
+                await self._remove(folder, name)
+
+    async def _remove(self, folder: Folder, name: str) -> None:
+        def work(connection: sqlite3.Connection) -> None:
+            uidvalidity.spent(folder.root, index.load_mailbox(connection, folder.disk).uidvalidity)
+            index.forget_mailbox(connection, folder.disk)
+            folders.remove(folder, name)
+
+        await self.ground.run(work)
+        self.ground.room.forget()
+
+    async def rename(self, name: str, to: str) -> None:
+        await shielded(self._rename(checked_name(name), checked_name(to)))
+
+    async def _rename(self, name: str, to: str) -> None:
+        if name == INBOX:
+            await self.ground.disk(folders.create, self.ground.root, to, None)
+            inbox = await self.box(INBOX)
+            await inbox.refresh()
+            await copying.copy(inbox, list(inbox.uids), await self.box(to), move=True)
+            return
+        async with Held(self._loading):
+            plan = await self.ground.disk(folders.plan_rename, self.ground.root, name, to)
+            boxes = {old: self.boxes[old] for old, _ in plan if old in self.boxes}
+            for box in boxes.values():
+                await box.lock.acquire()
+            try:
+
+                def work(connection: sqlite3.Connection) -> None:
+                    folders.rename(self.ground.root, plan)
+                    for old, new in plan:
+                        old_disk, new_disk = (
+                            folder_of(self.ground.root, old).disk,
+                            folder_of(self.ground.root, new).disk,
+                        )
+                        index.rename_mailbox(connection, old_disk, new_disk)
+
+                await self.ground.run(work)
+                for old, new in plan:
+                    self.present.discard(old)
+                    if old in boxes:
+                        box = self.boxes.pop(old)
+                        box.name, box.folder = new, folder_of(self.ground.root, new)
+                        self.boxes[new] = box
+            finally:
+                for box in boxes.values():
+                    box.lock.release()
+
+    async def subscribe(self, name: str, wanted: bool) -> None:
+        name = checked_name(name)
+        change = ([name], []) if wanted else ([], [name])
+        await shielded(self.ground.disk(subscriptions.change, self.ground.root, *change))
+
+    async def status(self, name: str) -> MailboxStatus:
+        name = checked_name(name)
+        if name not in self.boxes and name not in self._arrivals:
+            found = await self._status_of_closed(name)
+            if found is not None:
+                return found
+        box = await self.box(name)
+        await box.refresh()
+        return box.status()
+
+    async def _status_of_closed(self, name: str) -> MailboxStatus | None:
+        folder = folder_of(self.ground.root, name)
+
+        def work(connection: sqlite3.Connection) -> MailboxStatus | None:
+            if not folders.exists(folder):
+                raise StoreError(Problem.NO_SUCH_MAILBOX, f"there is no mailbox {name}")
+            row = index.load_mailbox(connection, folder.disk)
+            if not scan.is_unchanged(row, folder):
+                return None
+            messages, unseen, deleted, size, recent = index.counts(connection, row)
+            return MailboxStatus(
+                messages, recent, row.uidnext, row.uidvalidity, unseen, row.highest_modseq, size, deleted, row.guid
+            )
+
+        return await self.ground.run(work)
+
+    async def open(self, name: str, watcher: Watcher, *, read_only: bool = False) -> OpenMailbox:
+        name = checked_name(name)
+        known = name in self.boxes
+        box = await self.box(name)
+        if known:
+            await box.refresh()
+        box.check_alive()
+        box.watch(watcher)
+        if not read_only:
+            shielded(flags.settle(box)).addErrback(self._background_failed)
+        return box
+
+    async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
+        box = await self.box(name)
+        return await shielded(appending.append(box, messages))
+
+    def _copy(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Awaitable[Copied]:
+        return shielded(self._copy_to(box, uids, target, move))
+
+    async def _copy_to(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Copied:
+        return await copying.copy(box, uids, await self.box(target), move=move)
+
+    async def quota(self) -> Quota:
+        return await self.ground.room.current(fresh=True)
+
+    # ------------------------------------------------------------ deliveries
+
+    async def make_present(self, name: str) -> None:
+        """Make sure the mailbox is there; a new one is subscribed. Raises StoreError."""
+        if name in self.present or name in self.boxes:
+            return
+        try:
+            await self.create(name)
+        except StoreError as error:
+            if error.problem is not Problem.MAILBOX_EXISTS:
+                raise
+        else:
+            await self.subscribe(name, True)
+        self.present.add(name)
+
+    def arrived(self, name: str, newcomer: Newcomer) -> None:
+        """A delivered file is durable: at once for a mailbox in memory, in a moment for others."""
+        self.used_at = self.ground.clock.seconds()
+        self.ground.journal.tell(MailStored(account=str(self.address), mailbox=name))
+        box = self.boxes.get(name)
+        if box is not None and not box.is_dead:
+            box.enqueue(newcomer)
+            return
+        self._arrivals.setdefault(name, []).append(newcomer)
+        if self._arrival_timer is None:
+            delay = self.ground.settings.arrival_delay
+            self._arrival_timer = self.ground.clock.callLater(delay, self._arrivals_due)
+
+    def _arrivals_due(self) -> None:
+        self._arrival_timer = None
+        for name in list(self._arrivals):
+            shielded(self._load_for_arrivals(name)).addErrback(self._background_failed)
+
+    async def _load_for_arrivals(self, name: str) -> None:
+        try:
+            box = await self.box(name)
+        finally:
+            newcomers = self._arrivals.pop(name, [])
+        for newcomer in newcomers:
+            box.enqueue(newcomer)
+
+    def _background_failed(self, failure: object) -> None:
+        error = getattr(failure, "value", None)
+        if isinstance(error, BaseException) and not isinstance(error, StoreError):
+            self.ground.journal.broken("store", error)
+
+    # ------------------------------------------------------------ made beforehand
+
+    def _grown(self, box: OpenMailbox) -> None:
+        settings = self.ground.settings
+        if settings.prerender and not self._rendering:
+            self._rendering = True
+            self.ground.clock.callLater(settings.prerender_delay, self._start_rendering)
+
+    def _start_rendering(self) -> None:
+        shielded(self._render_all()).addErrback(self._background_failed)
+
+    async def _render_all(self) -> None:
+        """What is missing in open mailboxes, newest first, while nobody waits for anything."""
+        try:
+            for box in list(self.boxes.values()):
+                while not box.is_dead:
+                    if box.readers:
+                        await self._pause(self.ground.settings.prerender_delay)
+                    elif not await rendering.prerender_some(box, PRERENDERED_AT_ONCE):
+                        break
+                    else:
+                        await self._pause(0)
+        finally:
+            self._rendering = False
+
+    def _pause(self, seconds: float) -> Deferred[None]:
+        pause: Deferred[None] = Deferred()
+        self.ground.clock.callLater(seconds, pause.callback, None)
+        return pause

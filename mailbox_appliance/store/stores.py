@@ -1,0 +1,176 @@
+"""The store's door: one AccountStore per account, shared by everybody, and what must happen now and then.
+
+Watched mailboxes are looked at every second for changes by other programs (a few stats in one worker job); mailboxes
+that nobody watches rest in memory for a while; the index of an account that nobody uses is closed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.rounds import Rounds
+from mailbox_appliance.ports.store import StoreError
+from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.store import scan
+from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
+from mailbox_appliance.store.filenames import UniqueNames
+from mailbox_appliance.store.index import MailboxRow
+from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.scan import MailboxGone
+from mailbox_appliance.store.shielded import Held, shielded
+from mailbox_appliance.store.store import AccountStore
+
+
+class MailStores:
+    """ports.store.Stores. ``limit_of`` gives an account's quota in octets (ports.users.Directory.quota)."""
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        clock: Clock,
+        workers: Workers,
+        journal: JournalAndFailures,
+        rounds: Rounds,
+        limit_of: Callable[[Address], Awaitable[int]],
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._workers = workers
+        self._journal = journal
+        self._rounds = rounds
+        self._limit_of = limit_of
+        self.names = UniqueNames(settings.host)
+        self._stores: dict[Address, AccountStore] = {}
+        self._making = DeferredLock()
+        self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
+        self._timer: Timer | None = None
+        self._polling = False
+
+    # ------------------------------------------------------------ the port
+
+    async def of(self, account: Address) -> AccountStore:
+        """Raises StoreError (DISK, NOT_ALLOWED)."""
+        account = account.folded()
+        found = self._stores.get(account)
+        if found is not None:
+            return found
+        return await shielded(self._make(account))
+
+    def now(self, account: Address) -> AccountStore | None:
+        """The store if it is in use already."""
+        return self._stores.get(account.folded())
+
+    async def _make(self, address: Address) -> AccountStore:
+        async with Held(self._making):
+            if address in self._stores:
+                return self._stores[address]
+            account = Account(
+                address,
+                self._settings,
+                self._clock,
+                self._workers,
+                self._journal,
+                self._rounds,
+                self.names,
+                self._limit_of,
+            )
+            store = AccountStore(account, self._rests)
+            await store.prepare()
+            self._stores[address] = store
+        shielded(store.clean()).addErrback(self._failed)
+        return store
+
+    # ------------------------------------------------------------ now and then
+
+    def start(self) -> None:
+        """Begin to look at watched mailboxes."""
+        if self._timer is None:
+            self._timer = self._clock.callLater(self._settings.poll, self._turn)
+
+    def stop(self) -> None:
+        """Nothing runs any longer, every index is closed. Blocks for a moment."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        for store in self._stores.values():
+            store.stop()
+        self._stores.clear()
+        self._resting.clear()
+
+    def forget(self, account: Address) -> None:
+        """The account is being removed: nothing of it stays open."""
+        store = self._stores.pop(account.folded(), None)
+        if store is not None:
+            for box in list(store.boxes.values()):
+                box.die("the account was removed")
+            store.stop()
+
+    def _turn(self) -> None:
+        self._timer = self._clock.callLater(self._settings.poll, self._turn)
+        self._unload_rested()
+        if not self._polling:
+            self._polling = True
+            shielded(self._poll()).addErrback(self._failed)
+
+    async def _poll(self) -> None:
+        try:
+            watched = [
+                box
+                for store in self._stores.values()
+                for box in store.boxes.values()
+                if box.watchers and not box.has_waiting
+            ]
+            if not watched:
+                return
+            places = [(box.row, box.folder) for box in watched]
+            changed = await self._workers.run("disk", _changed, places)
+            for box, is_changed in zip(watched, changed, strict=True):
+                if is_changed and not box.is_dead:
+                    box.refresh().addErrback(self._failed)
+        finally:
+            self._polling = False
+
+    def _rests(self, store: AccountStore, box: OpenMailbox) -> None:
+        self._resting.pop(box, None)
+        self._resting[box] = (store, self._clock.seconds())
+
+    def _unload_rested(self) -> None:
+        now = self._clock.seconds()
+        for number, (box, (store, since)) in enumerate(list(self._resting.items())):
+            if box.watchers or box.is_dead:
+                del self._resting[box]
+            elif now - since >= self._settings.rest or len(self._resting) - number > self._settings.most_resting:
+                if not box.has_waiting:
+                    del self._resting[box]
+                    shielded(store.unload(box)).addErrback(self._failed)
+        for store in self._stores.values():
+            if store.is_idle and now - store.used_at >= self._settings.rest:
+                store.used_at = now
+                self._close(store).addErrback(self._failed)
+
+    def _close(self, store: AccountStore) -> Deferred[None]:
+        async def close() -> None:
+            await self._workers.run("disk", store.ground.index.close)
+
+        return shielded(close())
+
+    def _failed(self, failure: object) -> None:
+        error = getattr(failure, "value", None)
+        if isinstance(error, BaseException) and not isinstance(error, StoreError):
+            self._journal.broken("store", error)
+
+
+def _changed(places: list[tuple[MailboxRow, Folder]]) -> list[bool]:
+    """For workers: which mailboxes somebody else has touched."""
+    result = []
+    for row, folder in places:
+        try:
+            result.append(not scan.is_unchanged(row, folder))
+        except (OSError, MailboxGone):
+            result.append(True)
+    return result

@@ -1,0 +1,1 @@
+"""What an operator may change, one desk per noun: domains, accounts, aliases, app passwords."""

@@ -1,0 +1,217 @@
+"""The one cred portal: SMTP, IMAP and every desk log in here.
+
+A user name is an account's whole address, in any case of letters, or its local part when there is one domain only;
+aliases are no user names. What looks like an app password is checked as one, by its prefix and a SHA-256; everything
+else is checked with argon2id, once, whether or not the name exists. Main passwords that look like app passwords are
+refused when they are set, so the two never meet.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, cast
+
+from twisted.cred.checkers import ICredentialsChecker
+from twisted.cred.credentials import IUsernamePassword, UsernamePassword
+from twisted.cred.error import UnauthorizedLogin
+from twisted.cred.portal import IRealm, Portal
+from twisted.internet.defer import CancelledError, Deferred
+from zope.interface import Interface, implementer
+
+from mailbox_appliance.mail.address import Address, AddressError
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import HasFailed
+from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials, Principal
+from mailbox_appliance.ports.workers import Busy
+from mailbox_appliance.users import apppassword
+from mailbox_appliance.users.directory import SnapshotDirectory, shielded
+from mailbox_appliance.users.password import PASSWORD_OCTETS, Passwords, RecentSuccesses, Shared, prepare
+from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord
+from mailbox_appliance.users.snapshot import Snapshot, lookup_key
+
+USERNAME_OCTETS = 1024
+
+
+class IPrincipal(Interface):
+    """The avatar that the portal gives: a ports.users.Principal."""
+
+
+class Uses(Protocol):
+    """Who is told that a device's password was used."""
+
+    def used(self, app_password: int, peer: str, service: str) -> None:
+        """Now."""
+
+
+@implementer(IUsernamePassword)
+class ServicePassword(UsernamePassword):
+    """Name and password with the service that asks and its peer, for "last used"."""
+
+    def __init__(self, username: bytes, password: bytes, service: str = "", peer: str = "") -> None:
+        super().__init__(username, password)
+        self.service = service
+        self.peer = peer
+
+
+def account_of(snapshot: Snapshot, username: str) -> AccountRecord | None:
+    """The living account that ``username`` names."""
+    name = username.strip()
+    try:
+        if "@" in name:
+            address = Address.parse(name)
+        elif len(snapshot.domains) == 1:
+            address = Address.of(name, next(iter(snapshot.domains)))
+        else:
+            return None
+    except AddressError:
+        return None
+    return snapshot.accounts.get(lookup_key(address))
+
+
+@implementer(ICredentialsChecker)
+class PasswordChecker:
+    """Turns a name and a password into an avatar id: an account's number, and the app password's after a "/"."""
+
+    credentialInterfaces = (IUsernamePassword,)
+
+    def __init__(
+        self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: HasFailed, uses: Uses
+    ) -> None:
+        self._directory = directory
+        self._passwords = passwords
+        self._journal = journal
+        self._uses = uses
+        self._recent = RecentSuccesses(clock.seconds, seconds=directory.settings_now.remember_success)
+        self._checks = Shared()
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        return Deferred.fromCoroutine(self._avatar_id(credentials))
+
+    def token(self, username: str, password: str) -> bytes:
+        """What LogInRefused carries: the same for the same name and password, meaningless elsewhere."""
+        return self._recent.token(f"refused {username.strip().lower()}", password)
+
+    async def _avatar_id(self, credentials: Any) -> bytes | tuple[()]:
+        username = credentials.username.decode("utf-8", "surrogateescape")
+        password = credentials.password.decode("utf-8", "surrogateescape")
+        account = account_of(self._directory.snapshot, username)
+        text = apppassword.canonical(password)
+        if text is not None:
+            device = self._device(account, text)
+            if account is None or device is None:
+                raise UnauthorizedLogin
+            self._uses.used(device.number, getattr(credentials, "peer", ""), getattr(credentials, "service", ""))
+            return b"%d/%d" % (account.number, device.number)
+        if not await self._main_password_fits(account, username, password):
+            raise UnauthorizedLogin
+        assert account is not None
+        return b"%d" % account.number
+
+    def _device(self, account: AccountRecord | None, text: str) -> AppPasswordRecord | None:
+        device = self._directory.snapshot.app_passwords.get(apppassword.prefix(text))
+        # Compared even when the row is missing or somebody else's: refusals differ in nothing.
+        fits = apppassword.fits(device.digest if device is not None else bytes(32), text)
+        return device if fits and device is not None and account and device.account == account.number else None
+
+    async def _main_password_fits(self, account: AccountRecord | None, username: str, password: str) -> bool:
+        who = f"{account.number} {account.hash_version}" if account else f"nobody {username.lower()}"
+        token = self._recent.token(who, password)
+        if self._recent.knows(token):
+            return account is not None
+        hash = account.hash if account else None
+
+        def compute() -> Deferred[bool]:
+            return Deferred.fromCoroutine(self._passwords.fits(hash, password))
+
+        if not await self._checks.ask(token, compute) or account is None:
+            return False
+        now = self._directory.snapshot.accounts.get(account.address)
+        if now is None or (now.number, now.hash_version) != (account.number, account.hash_version):
+            return False  # removed or changed while we were computing
+        self._recent.remember(token)
+        if self._passwords.outdated(account.hash):
+            shielded(self._renew(account, password))
+        return True
+
+    async def _renew(self, account: AccountRecord, password: str) -> None:
+        """Hash again with today's parameters; a failure only means that the next log-in tries again."""
+        try:
+            fresh = await self._passwords.hash(password)
+            await self._directory.edit(
+                lambda snapshot: (
+                    lambda connection: connection.execute(
+                        "UPDATE accounts SET hash = ? WHERE id = ? AND hash = ?", (fresh, account.number, account.hash)
+                    )
+                )
+            )
+        except Busy:
+            return
+        except Exception as error:  # noqa: BLE001 - nobody waits for this
+            self._journal.broken("users", error)
+
+
+@implementer(IRealm)
+class Household:
+    """The realm: an avatar id becomes the Principal as the directory has it now."""
+
+    def __init__(self, directory: SnapshotDirectory) -> None:
+        self._directory = directory
+
+    def requestAvatar(self, avatarId: Any, mind: Any, *interfaces: Any) -> tuple[Any, Principal, Any]:
+        if IPrincipal not in interfaces:
+            raise NotImplementedError("the avatars here are IPrincipal")
+        number, _, device = avatarId.partition(b"/")
+        snapshot = self._directory.snapshot
+        account = snapshot.by_number.get(int(number))
+        if account is None or account.removed is not None:
+            raise UnauthorizedLogin
+        label = ""
+        if device:
+            found = next((one for one in snapshot.app_passwords.values() if one.number == int(device)), None)
+            if found is None:
+                raise UnauthorizedLogin
+            label = found.label
+        default = self._directory.settings_now.default_quota
+        principal = Principal(
+            account.address,
+            label,
+            may_send=account.settings.get("may_send", "yes") != "no",
+            quota=default if account.quota is None else account.quota,
+        )
+        return IPrincipal, principal, lambda: None
+
+
+class PortalLogIn:
+    """Fits ports.users.LogIn over the portal; ``portal`` itself is for twisted.web and its like."""
+
+    def __init__(
+        self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: HasFailed, uses: Uses
+    ) -> None:
+        self._journal = journal
+        self._checker = PasswordChecker(directory, passwords, clock, journal, uses)
+        self.portal = Portal(Household(directory), [self._checker])
+
+    async def log_in(self, credentials: PasswordCredentials) -> Principal:
+        """Raises LogInRefused; what goes wrong inside is journaled and refused with ``later``."""
+        username, password = credentials.username, credentials.password
+        if len(prepare(username)) > USERNAME_OCTETS or len(prepare(password)) > PASSWORD_OCTETS or "\0" in password:
+            raise LogInRefused
+        token = self._checker.token(username, password)
+        # A lone surrogate becomes octets that are no UTF-8: a wrong password, not an error.
+        said = ServicePassword(
+            username.encode("utf-8", "surrogatepass"),
+            password.encode("utf-8", "surrogatepass"),
+            credentials.service,
+            credentials.peer,
+        )
+        try:
+            found = await self.portal.login(said, None, IPrincipal)
+        except UnauthorizedLogin:
+            raise LogInRefused(token=token) from None
+        except Busy:
+            raise LogInRefused("too many log-ins at once, try again in a moment", later=True) from None
+        except CancelledError:
+            raise  # the connection is gone
+        except Exception as error:  # noqa: BLE001 - an error of ours must not look like a wrong password
+            self._journal.broken("users", error)
+            raise LogInRefused("log-in is not possible just now, try again later", later=True) from None
+        return cast(Principal, found[1])

@@ -1,0 +1,52 @@
+"""The rows of the user database as values: what the snapshot is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mailbox_appliance.mail.address import Address
+
+
+@dataclass(frozen=True, slots=True)
+class DomainRecord:
+    """One of our domains. ``number`` is its place in the order of adding; ``owner`` an account's number or None."""
+
+    name: str
+    number: int
+    owner: int | None
+    catch_all: Address | None
+    added: float
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account. ``quota`` None means the default; ``removed`` None means it lives."""
+
+    number: int
+    address: Address
+    hash: str = field(repr=False)
+    hash_version: int
+    scram_salt: bytes = field(repr=False)
+    scram_iterations: int
+    quota: int | None
+    added: float
+    removed: float | None
+    settings: Mapping[str, str] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class AppPasswordRecord:
+    """A device's password. ``account`` is the account's number; ``used`` is what had been written at load time."""
+
+    number: int
+    account: int
+    prefix: str
+    label: str
+    digest: bytes = field(repr=False)
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+    made: float
+    used: float | None
+    used_from: str
+    used_by: str

@@ -1,0 +1,60 @@
+"""The rows of STATE/users.db: one script per schema version, applied forward only.
+
+A script that has been released is never edited: a change is a new script at the end. Times are epoch seconds,
+addresses of our own are in lower case, domains are A-labels.
+"""
+
+from __future__ import annotations
+
+VERSION_1 = """
+CREATE TABLE accounts (
+    id INTEGER PRIMARY KEY,
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    hash TEXT NOT NULL,                   -- argon2id, encoded with its parameters
+    hash_version INTEGER NOT NULL,        -- grows with each new password
+    scram_salt BLOB NOT NULL,             -- one for all app passwords of the account (RFC 5802 section 5.1)
+    scram_iterations INTEGER NOT NULL,
+    quota INTEGER,                        -- octets, 0 = none, NULL = the default
+    added REAL NOT NULL,
+    removed REAL,                         -- set: rests until it is forgotten or brought back
+    UNIQUE (local, domain)
+);
+CREATE TABLE domains (
+    name TEXT PRIMARY KEY,
+    number INTEGER NOT NULL UNIQUE,       -- order of adding: the first is asked for the bare postmaster
+    owner INTEGER REFERENCES accounts (id) ON DELETE SET NULL,
+    catch_all TEXT NOT NULL,              -- an address or ''
+    added REAL NOT NULL
+);
+CREATE TABLE aliases (
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL REFERENCES domains (name),
+    position INTEGER NOT NULL,
+    target_local TEXT NOT NULL,
+    target_domain TEXT NOT NULL,
+    PRIMARY KEY (local, domain, position)
+) WITHOUT ROWID;
+CREATE TABLE app_passwords (
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    prefix TEXT NOT NULL UNIQUE,
+    label TEXT NOT NULL,
+    digest BLOB NOT NULL,                 -- SHA-256 of the secret
+    stored_key BLOB NOT NULL,             -- SCRAM-SHA-256 (RFC 7677)
+    server_key BLOB NOT NULL,
+    made REAL NOT NULL,
+    used REAL,
+    used_from TEXT NOT NULL DEFAULT '',
+    used_by TEXT NOT NULL DEFAULT '',     -- the service
+    UNIQUE (account, label)
+);
+CREATE TABLE settings (
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    value TEXT NOT NULL,
+    PRIMARY KEY (account, key)
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1,)

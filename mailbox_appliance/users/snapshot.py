@@ -1,0 +1,227 @@
+"""The whole user database in memory, frozen: where an address leads is answered without touching the disk.
+
+A household has some thousand addresses at most, so each edit simply makes a new snapshot. The order in which an
+address of ours is looked up is the table below; the first that fits wins (RFC 5321 §3.3, §5.1; RFC 5233 for the
+subaddress; RFC 2142 for the roles):
+
+    1  account of exactly that name             ann@
+    2  alias of exactly that name               family@  ann+shop@
+    3  account or alias without the subaddress  ann+shop@ → ann@, with the detail "shop"
+    4  role                                     postmaster@ hostmaster@ webmaster@ abuse@ → the domain's owner
+    5  the domain's catch-all
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sqlite3
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.users import (
+    Destination,
+    Elsewhere,
+    Known,
+    LocalMailbox,
+    NotOurs,
+    Resolution,
+    Unknown,
+)
+from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord, DomainRecord
+
+SEPARATOR = "+"
+ROLES = frozenset({"postmaster", "hostmaster", "webmaster", "abuse"})
+# One message to an alias goes to so many places at most; the rest of a wilder expansion is left out.
+MOST_DESTINATIONS = 1000
+
+
+def lookup_key(address: Address) -> Address:
+    """The form in which addresses of ours are kept and compared: lower case, composed (Unicode NFC)."""
+    local = address.local.lower()
+    if not local.isascii():
+        local = unicodedata.normalize("NFC", local)
+    return address if local == address.local else Address(local, address.domain)
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """Where an address leads. ``via`` says by which row of the table; ``loop`` is an alias that leads to itself."""
+
+    destinations: tuple[Destination, ...]
+    via: str
+    loop: Address | None = None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """All rows as they were after the last edit; mappings are never changed."""
+
+    domains: Mapping[str, DomainRecord]
+    accounts: Mapping[Address, AccountRecord]  # living ones
+    resting: Mapping[Address, AccountRecord]  # removed, not yet forgotten
+    aliases: Mapping[Address, tuple[Address, ...]]
+    app_passwords: Mapping[str, AppPasswordRecord]  # by prefix
+
+    @cached_property
+    def domain_names(self) -> frozenset[str]:
+        """Our domains."""
+        return frozenset(self.domains)
+
+    @cached_property
+    def by_number(self) -> Mapping[int, AccountRecord]:
+        """Every account, living or resting, by its number."""
+        return {one.number: one for group in (self.accounts, self.resting) for one in group.values()}
+
+    @cached_property
+    def _mailboxes(self) -> Mapping[Address, Known]:
+        return {address: Known((LocalMailbox(address),)) for address in self.accounts}
+
+    @cached_property
+    def primary_domain(self) -> str:
+        """The domain that answers for the bare ``postmaster``: the first with an owner; '' when there is none."""
+        ordered = sorted(self.domains.values(), key=lambda one: one.number)
+        return next((one.name for one in ordered if self.owner(one.name) is not None), "")
+
+    def owner(self, domain: str) -> AccountRecord | None:
+        """The living owner account of ``domain``."""
+        record = self.domains.get(domain)
+        if record is None or record.owner is None:
+            return None
+        account = self.by_number.get(record.owner)
+        return account if account is not None and account.removed is None else None
+
+    def resolve(self, address: Address) -> Resolution:
+        """As ports.users.Directory.resolve. Never loops, never names a destination twice."""
+        if not address.domain:
+            # RFC 5321 §4.5.1: "postmaster" without a domain, in any case of letters, is always served.
+            if address.local.lower() != "postmaster" or not self.primary_domain:
+                return NotOurs()
+            address = Address("postmaster", self.primary_domain)
+        if address.domain not in self.domains:
+            return NotOurs()
+        key = lookup_key(address)
+        mailbox = self._mailboxes.get(key)
+        if mailbox is not None:
+            return mailbox
+        expansion = self.expand(address)
+        return Known(expansion.destinations, expansion.via) if expansion.destinations else Unknown()
+
+    def expand(self, address: Address) -> Expansion:
+        """Follow ``address`` to the end, each alias and each catch-all once.
+
+        One account is named once even when several ways lead to it; the first way gives the detail.
+        """
+        found: dict[Address, Destination] = {}
+        followed: set[tuple[str, Address]] = set()
+        path: list[tuple[str, Address]] = []  # the aliases we are inside of
+        loop: Address | None = None
+        via = ""
+        # (address, detail handed down, depth); an explicit stack, since chains may be longer than Python's.
+        waiting: list[tuple[Address, str, int]] = [(address, "", 0)]
+        while waiting and len(found) < MOST_DESTINATIONS:
+            current, handed, depth = waiting.pop()
+            del path[depth:]
+            if current.domain not in self.domains:
+                found.setdefault(lookup_key(current), Elsewhere(current))
+                continue
+            how, name, detail, onward = self._look_up(current)
+            if depth == 0:
+                via = how
+            detail = detail or handed
+            if how == "role" or (not how and onward):
+                found.setdefault(onward[0], LocalMailbox(onward[0], detail))
+                continue
+            if (how, name) in followed:
+                if (how, name) in path:
+                    loop = loop or name
+                continue
+            followed.add((how, name))
+            path.append((how, name))
+            if how == "catch-all":
+                detail = ""
+            waiting.extend((target, detail, depth + 1) for target in reversed(onward))
+        return Expansion(tuple(found.values()), via, loop)
+
+    def _look_up(self, address: Address) -> tuple[str, Address, str, Sequence[Address]]:
+        """One row of the table for an address of ours: how, the name that fitted, the detail, where it leads.
+
+        The detail keeps its case, names do not.
+        """
+        exact = lookup_key(address)
+        plain, detail = address.without_detail(SEPARATOR)
+        base = lookup_key(plain)
+        for name, rest in ((exact, ""),) if base == exact else ((exact, ""), (base, detail)):
+            if name in self.accounts:
+                return "", name, rest, (name,)
+            targets = self.aliases.get(name)
+            if targets is not None:
+                return "alias", name, rest, targets
+        if base.local in ROLES:
+            owner = self.owner(address.domain)
+            if owner is not None:
+                return "role", base, detail, (owner.address,)
+        default = self.domains[address.domain].catch_all
+        return "catch-all", Address("*", address.domain), "", () if default is None else (default,)
+
+    def with_changes(
+        self,
+        *,
+        aliases: Mapping[Address, tuple[Address, ...]] | None = None,
+        domains: Mapping[str, DomainRecord] | None = None,
+    ) -> Snapshot:
+        """What the directory would be with these aliases or domains in place: for refusing loops before they exist."""
+        return dataclasses.replace(
+            self, aliases={**self.aliases, **(aliases or {})}, domains={**self.domains, **(domains or {})}
+        )
+
+
+EMPTY = Snapshot({}, {}, {}, {}, {})
+
+
+def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """Read every row; runs in a worker inside the transaction of the edit."""
+    settings: dict[int, dict[str, str]] = {}
+    for account, key, value in connection.execute("SELECT account, key, value FROM settings"):
+        settings.setdefault(account, {})[key] = value
+    living: dict[Address, AccountRecord] = {}
+    resting: dict[Address, AccountRecord] = {}
+    for number, local, domain, hash, version, salt, iterations, quota, added, removed in connection.execute(
+        "SELECT id, local, domain, hash, hash_version, scram_salt, scram_iterations, quota, added, removed "
+        "FROM accounts ORDER BY domain, local"
+    ):
+        record = AccountRecord(
+            number,
+            Address(local, domain),
+            hash,
+            version,
+            salt,
+            iterations,
+            quota,
+            added,
+            removed,
+            settings.get(number, {}),
+        )
+        (living if record.removed is None else resting)[record.address] = record
+    domains = {
+        name: DomainRecord(name, number, owner, Address.parse(catch_all) if catch_all else None, added)
+        for name, number, owner, catch_all, added in connection.execute(
+            "SELECT name, number, owner, catch_all, added FROM domains ORDER BY name"
+        )
+    }
+    aliases: dict[Address, tuple[Address, ...]] = {}
+    for local, domain, target_local, target_domain in connection.execute(
+        "SELECT local, domain, target_local, target_domain FROM aliases ORDER BY domain, local, position"
+    ):
+        alias = Address(local, domain)
+        aliases[alias] = (*aliases.get(alias, ()), Address(target_local, target_domain))
+    app_passwords = {
+        row[2]: AppPasswordRecord(*row)
+        for row in connection.execute(
+            "SELECT id, account, prefix, label, digest, stored_key, server_key, made, used, used_from, used_by "
+            "FROM app_passwords ORDER BY id"
+        )
+    }
+    return Snapshot(domains, living, resting, aliases, app_passwords)

@@ -1,0 +1,73 @@
+"""The station put together: one database, one directory, one portal, and the desks that edit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailbox_appliance.database import Database
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.users.desks.accounts import Accounts
+from mailbox_appliance.users.desks.aliases import Aliases
+from mailbox_appliance.users.desks.apppasswords import AppPasswords
+from mailbox_appliance.users.desks.domains import Domains
+from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
+from mailbox_appliance.users.password import Passwords
+from mailbox_appliance.users.portal import PortalLogIn
+from mailbox_appliance.users.schema import MIGRATIONS
+from mailbox_appliance.users.uses import LastUses
+
+
+class FullJournal(Journal, HasFailed, Protocol):
+    """Events and tracebacks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Users:
+    """Everything ``users/`` offers. ``directory`` and ``log_in`` fill the ports, the rest is for the desks."""
+
+    directory: SnapshotDirectory
+    log_in: PortalLogIn
+    domains: Domains
+    accounts: Accounts
+    aliases: Aliases
+    app_passwords: AppPasswords
+    uses: LastUses
+    database: Database
+
+    @classmethod
+    def at(
+        cls,
+        path: str,
+        workers: Workers,
+        clock: Clock,
+        journal: FullJournal,
+        settings: UsersSettings | None = None,
+    ) -> Users:
+        """Put it together; ``path`` is STATE/users.db. Nothing is opened before :meth:`start`."""
+        settings = settings or UsersSettings()
+        database = Database(path, MIGRATIONS, workers, synchronous="FULL")
+        directory = SnapshotDirectory(database, settings)
+        passwords = Passwords(workers, settings.hashing)
+        uses = LastUses(database, clock, journal, settings.write_uses_every)
+        return cls(
+            directory,
+            PortalLogIn(directory, passwords, clock, journal, uses),
+            Domains(directory, clock, journal),
+            Accounts(directory, passwords, clock, journal),
+            Aliases(directory, journal),
+            AppPasswords(directory, workers, clock, journal, uses),
+            uses,
+            database,
+        )
+
+    async def start(self) -> None:
+        """Open the file and read it. Raises DatabaseTrouble."""
+        await self.directory.start()
+
+    async def stop(self) -> None:
+        """Write what is still in memory and close the file."""
+        await self.uses.write()
+        self.database.close()

@@ -1,0 +1,434 @@
+"""The client's side of SMTP as a machine without wires: octets of the server in, octets to send and events out.
+
+::
+
+    GREETING → HELLO ─(STARTTLS → HANDSHAKE → HELLO)→ (AUTH) → IDLE ⇄ ENVELOPE → DATA → CONTENT → FINAL → IDLE … QUIT
+
+Every command stands in one queue with the step that takes its reply; with PIPELINING (RFC 2920) MAIL and all RCPTs
+leave together, else one after the other. DATA waits for the RCPTs, so that a message nobody wants is never sent. What
+came before TLS is forgotten (RFC 3207 §4.2). Whatever is neither expected nor SMTP ends the session, and whoever is
+still undecided is to be tried again. RFC 5321 §4.2 (replies), §4.3 (sequence); RFC 1870, 3461, 4954, 6152, 6531, 8689.
+
+A server without 8BITMIME gets 8-bit content as it is: such servers are 8-bit clean in practice, while a conversion
+(RFC 6152 §3) would break every DKIM signature.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections import deque
+from collections.abc import Callable
+
+from mailbox_appliance.mail.outcome import Outcome, Result
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.wire.smtp import client_checks as checks
+from mailbox_appliance.wire.smtp import client_commands as commands
+from mailbox_appliance.wire.smtp.client_events import (
+    ContentDue,
+    Credentials,
+    Done,
+    Event,
+    HandshakeDue,
+    Offers,
+    Ready,
+    Refusal,
+    Stage,
+    StartTls,
+    Transaction,
+    Trouble,
+)
+from mailbox_appliance.wire.smtp.replies import MalformedReply, ReplyParser
+
+Step = Callable[[Reply], None]
+
+
+class ClientCore:
+    """One connection. Feed with ``receive``, ``lost``, ``timed_out``; after each call send what ``take`` gives."""
+
+    def __init__(
+        self, hello: str, *, starttls: StartTls = StartTls.IF_OFFERED, credentials: Credentials | None = None
+    ) -> None:
+        """``hello``: the name for EHLO (RFC 5321 §4.1.1.1). Raises UnsafeText when it holds control characters."""
+        commands.command(hello)
+        self._hello = hello
+        self._starttls = starttls
+        self._credentials = credentials
+        self._parser = ReplyParser()
+        self._unsent: deque[tuple[bytes, Step]] = deque()
+        self._expected: deque[Step] = deque([self._greeted])
+        self._output: list[bytes] = []
+        self._events: list[Event] = []
+        self._transaction: Transaction | None = None
+        self._outcomes: list[Outcome | None] = []
+        self._accepted: list[tuple[int, Reply]] = []
+        self._content_sent = False
+        self._unclean = False
+        self.stage = Stage.GREETING
+        self.offers = Offers()
+        self.greeting = ""
+        self.replies = 0  # whole replies so far: a server that drips octets gets no more time
+        self.secure = False
+        self.tls_refused = ""  # why STARTTLS was offered but came to nothing
+
+    # ------------------------------------------------------------ the owner's calls
+
+    def receive(self, data: bytes) -> list[Event]:
+        """Octets from the server; returns what they mean."""
+        if self.stage in (Stage.HANDSHAKE, Stage.CLOSED):
+            return self._told()
+        self._parser.feed(data)
+        try:
+            while not self._is(Stage.CLOSED) and (reply := self._parser.next_reply()) is not None:
+                self._replied(reply)
+                if self._is(Stage.HANDSHAKE):
+                    # Whatever else came in clear is not the server's word (injection before TLS).
+                    self._events.append(HandshakeDue(self._parser.clear()))
+                    break
+        except MalformedReply as error:
+            self._break(Trouble.MALFORMED, Reply(451, "4.5.0", f"the server does not speak SMTP: {error}"))
+        return self._told()
+
+    def take(self) -> bytes:
+        """Octets to send now."""
+        self._pump()
+        octets = b"".join(self._output)
+        self._output.clear()
+        return octets
+
+    def tls_started(self) -> list[Event]:
+        """The handshake is done: forget what was said in clear and say EHLO again (RFC 3207 §4.2)."""
+        self.secure = True
+        self.offers = Offers()
+        self._parser.clear()
+        if self.stage is Stage.HANDSHAKE:
+            self._say_hello()
+        return self._told()
+
+    def begin(self, transaction: Transaction) -> list[Event]:
+        """Send a message (only when IDLE). A message that cannot go at all is Done at once."""
+        assert self.stage is Stage.IDLE, self.stage
+        envelope, offers = transaction.envelope, self.offers
+        self._transaction, self._accepted, self._content_sent = transaction, [], False
+        self._outcomes = [None] * len(envelope.recipients)
+        whole = checks.cannot_go(transaction, offers, secure=self.secure)
+        utf8 = checks.wants_utf8(transaction, offers)
+        lines: list[tuple[bytes, Step]] = []
+        for index, recipient in enumerate(envelope.recipients):
+            refused = whole
+            if refused is None and not recipient.forward_path.is_ascii and "SMTPUTF8" not in offers:
+                refused = checks.NO_UTF8
+            if refused is None:
+                try:
+                    line = commands.rcpt_command(recipient, offers, smtputf8=utf8)
+                    lines.append((line, functools.partial(self._rcpt_answered, index)))
+                except commands.UnsafeText:
+                    refused = checks.UNSAFE_RECIPIENT
+            if refused is not None:
+                self._outcomes[index] = refused
+        try:
+            mail = commands.mail_command(transaction, offers, smtputf8=utf8)
+        except commands.UnsafeText:
+            self._settle(checks.UNSAFE_SENDER)
+            lines.clear()
+        if not lines:
+            self._finish()
+            return self._told()
+        self.stage = Stage.ENVELOPE
+        if self._unclean:
+            self._send(b"RSET\r\n", self._reset_first)
+        self._send(mail, self._mail_answered)
+        for line, step in lines:
+            self._send(line, step)
+        return self._told()
+
+    def content_sent(self) -> list[Event]:
+        """The content and its dot line have been handed to the connection."""
+        if self.stage is Stage.CONTENT:
+            self.stage, self._content_sent = Stage.FINAL, True
+        return self._told()
+
+    def content_failed(self, reason: str) -> list[Event]:
+        """The content cannot be read to its end: close the connection at once, without a dot line."""
+        self._break(Trouble.LOST, Reply(451, "4.3.0", "the message could not be read from disk"), reason)
+        return self._told()
+
+    def quit(self) -> list[Event]:
+        """Say goodbye; when the reply is in, ``stage`` is CLOSED."""
+        if self.stage is not Stage.CLOSED:
+            self.stage = Stage.QUIT
+            self._unsent.clear()
+            self._send(b"QUIT\r\n", self._quitted)
+        return self._told()
+
+    def lost(self, reason: str = "") -> list[Event]:
+        """The connection is gone."""
+        waiting = self.stage.value
+        text = f"connection lost while waiting for {waiting}"
+        self._break(Trouble.LOST, Reply(421, "4.4.2", text), f"{text}{': ' if reason else ''}{reason}")
+        return self._told()
+
+    def timed_out(self, seconds: float) -> list[Event]:
+        """The server took too long over what ``stage`` says (RFC 5321 §4.5.3.2): the connection must be closed."""
+        text = f"no answer within {seconds:.0f} s while waiting for {self.stage.value}"
+        self._break(Trouble.SLOW, Reply(421, "4.4.2", text), text)
+        return self._told()
+
+    def _is(self, stage: Stage) -> bool:
+        return self.stage is stage
+
+    @property
+    def is_waiting(self) -> bool:
+        """A reply is due."""
+        return bool(self._expected)
+
+    # ------------------------------------------------------------ greeting, EHLO, TLS, AUTH
+
+    def _greeted(self, reply: Reply) -> None:
+        self.greeting = reply.text
+        if reply.code == 220:
+            self._say_hello()
+        else:
+            self._refuse(Trouble.GREETING, reply)
+
+    def _say_hello(self) -> None:
+        self.stage = Stage.HELLO
+        self._send(commands.command(f"EHLO {self._hello}"), self._ehlo_answered)
+
+    def _ehlo_answered(self, reply: Reply) -> None:
+        if reply.code == 250:
+            self.offers = commands.read_offers(reply)
+            self._go_on()
+        elif reply.is_permanent and self._credentials is None and self._may_be_clear():
+            # RFC 5321 §3.2: a server that knows no EHLO gets HELO.
+            self._send(commands.command(f"HELO {self._hello}"), self._helo_answered)
+        else:
+            self._refuse(Trouble.HELLO, reply)
+
+    def _helo_answered(self, reply: Reply) -> None:
+        if reply.code == 250:
+            self.offers = Offers()
+            self._go_on()
+        else:
+            self._refuse(Trouble.HELLO, reply)
+
+    def _may_be_clear(self) -> bool:
+        return self.secure or self._starttls is not StartTls.ALWAYS
+
+    def _go_on(self) -> None:
+        if not self.secure and self._starttls is not StartTls.NEVER and not self.tls_refused:
+            if "STARTTLS" in self.offers:
+                self.stage = Stage.STARTTLS
+                self._send(b"STARTTLS\r\n", self._starttls_answered)
+                return
+            if self._starttls is StartTls.ALWAYS:
+                reply = Reply(454, "4.7.0", "the server offers no STARTTLS, and without it nothing is sent")
+                self._refuse(Trouble.NO_TLS, reply, remote=False)
+                return
+        if self._credentials is None:
+            self._ready()
+            return
+        self.stage = Stage.AUTH
+        mechanisms = self.offers.mechanisms
+        if "PLAIN" in mechanisms:
+            self._send(commands.auth_plain(self._credentials), self._plain_answered)
+        elif "LOGIN" in mechanisms:
+            self._send(b"AUTH LOGIN\r\n", self._login_asks_user)
+        else:
+            offered = " ".join(mechanisms) or "none"
+            text = f"the server offers no log-in by PLAIN or LOGIN (it offers {offered})"
+            self._refuse(Trouble.NO_AUTH, Reply(454, "4.7.0", text), remote=False)
+
+    def _starttls_answered(self, reply: Reply) -> None:
+        if reply.code == 220:
+            self.stage = Stage.HANDSHAKE
+        elif self._starttls is StartTls.ALWAYS:
+            self._refuse(Trouble.NO_TLS, reply)
+        else:
+            self.tls_refused = str(reply)
+            self._go_on()
+
+    def _plain_answered(self, reply: Reply) -> None:
+        if reply.code == 334 and self._credentials is not None:
+            # A server that overlooked the initial response asks for it.
+            self._send(commands.plain_response(self._credentials), self._auth_answered)
+        else:
+            self._auth_answered(reply)
+
+    def _login_asks_user(self, reply: Reply) -> None:
+        if reply.code == 334 and self._credentials is not None:
+            self._send(commands.base64_line(self._credentials.user), self._login_asks_password)
+        else:
+            self._auth_answered(reply)
+
+    def _login_asks_password(self, reply: Reply) -> None:
+        if reply.code == 334 and self._credentials is not None:
+            self._send(commands.base64_line(self._credentials.password), self._auth_answered)
+        else:
+            self._auth_answered(reply)
+
+    def _auth_answered(self, reply: Reply) -> None:
+        if reply.code == 235:
+            self._ready()
+        elif reply.code >= 400:
+            self._refuse(Trouble.AUTH, reply)
+        else:
+            self._unexpected(reply)
+
+    def _ready(self) -> None:
+        self.stage = Stage.IDLE
+        self._events.append(Ready(self.offers))
+
+    # ------------------------------------------------------------ one transaction
+
+    def _reset_first(self, reply: Reply) -> None:
+        if reply.code != 250:
+            self._break_by(reply)
+        self._unclean = False
+
+    def _mail_answered(self, reply: Reply) -> None:
+        if 200 <= reply.code < 300:
+            self._unclean = True
+            return
+        if reply.code < 400:
+            self._unexpected(reply)
+            return
+        self._settle(checks.by_server(reply))
+        self._unsent.clear()
+        self._all_answered()
+
+    def _rcpt_answered(self, index: int, reply: Reply) -> None:
+        if self._outcomes[index] is None:
+            if 200 <= reply.code < 300:
+                self._accepted.append((index, reply))
+            elif reply.code < 400:
+                self._unexpected(reply)
+                return
+            elif reply.code == 552 and reply.enhanced in ("", "5.5.3") and self._accepted:
+                # RFC 5321 §4.5.3.1.10: some servers say 552 for "too many recipients"; that is transient.
+                self._outcomes[index] = Outcome(Result.TRY_AGAIN, reply, remote=True)
+            else:
+                self._outcomes[index] = checks.by_server(reply)
+        self._all_answered()
+
+    def _all_answered(self) -> None:
+        """After the last reply to MAIL and RCPT: DATA, if anybody wants the message."""
+        if self._expected or self._unsent or self._transaction is None:
+            return
+        if self._accepted and not self._transaction.probe:
+            self.stage = Stage.DATA
+            self._send(b"DATA\r\n", self._data_answered)
+            return
+        for index, reply in self._accepted:  # a probe: accepted is all we wanted to know
+            self._outcomes[index] = Outcome(Result.DELIVERED, reply, remote=True)
+        self._finish()
+
+    def _data_answered(self, reply: Reply) -> None:
+        if reply.code == 354:
+            self.stage = Stage.CONTENT
+            self._expected.append(self._content_answered)
+            self._events.append(ContentDue())
+        elif reply.code >= 400:
+            self._settle(checks.by_server(reply))
+            self._finish()
+        else:
+            self._unexpected(reply)
+
+    def _content_answered(self, reply: Reply) -> None:
+        if self.stage is Stage.CONTENT:
+            # The server did not wait for the end. A refusal counts; the connection is out of step.
+            if reply.code >= 400:
+                self._settle(checks.by_server(reply))
+                self._break(Trouble.BUSY, reply, remote=True)
+            else:
+                self._unexpected(reply)
+        elif 200 <= reply.code < 300:
+            self._unclean = False
+            self._settle(Outcome(Result.DELIVERED, reply, remote=True))
+            self._finish()
+        elif reply.code >= 400:
+            self._settle(checks.by_server(reply))
+            self._finish()
+        else:
+            self._unexpected(reply)
+
+    def _settle(self, outcome: Outcome) -> None:
+        """Everybody who is undecided gets ``outcome``."""
+        self._outcomes = [known or outcome for known in self._outcomes]
+
+    def _finish(self) -> None:
+        self.stage = Stage.IDLE
+        self._transaction = None
+        self._events.append(Done(tuple(outcome for outcome in self._outcomes if outcome is not None)))
+
+    # ------------------------------------------------------------ the queue of commands and the ends
+
+    def _send(self, line: bytes, step: Step) -> None:
+        self._unsent.append((line, step))
+
+    def _pump(self) -> None:
+        together = self.stage is Stage.ENVELOPE and "PIPELINING" in self.offers
+        while self._unsent and (together or not self._expected):
+            line, step = self._unsent.popleft()
+            self._output.append(line)
+            self._expected.append(step)
+
+    def _replied(self, reply: Reply) -> None:
+        self.replies += 1
+        if not self._expected:
+            if self.stage is Stage.IDLE and reply.code == 421:
+                self._break(Trouble.BUSY, reply, remote=True)
+            else:
+                self._break(Trouble.MALFORMED, Reply(451, "4.5.0", f"a reply nobody asked for: {reply}"))
+        elif reply.code == 421 and self.stage is not Stage.QUIT:
+            self._break_by(reply)
+        else:
+            self._expected.popleft()(reply)
+            self._pump()
+
+    def _break_by(self, reply: Reply) -> None:
+        """421: the server closes the connection, whatever was going on (RFC 5321 §3.8)."""
+        if self.stage in (Stage.FINAL, Stage.CONTENT):
+            self._settle(Outcome(Result.TRY_AGAIN, reply, remote=True))
+        self._break(Trouble.BUSY, reply, remote=True)
+
+    def _unexpected(self, reply: Reply) -> None:
+        text = f"unexpected reply while waiting for {self.stage.value}: {reply}"
+        self._break(Trouble.MALFORMED, Reply(451, "4.5.0", text))
+
+    def _quitted(self, reply: Reply) -> None:
+        self._closed()
+
+    def _refuse(self, trouble: Trouble, reply: Reply, *, remote: bool = True) -> None:
+        """No session comes about: say QUIT, whatever it answers."""
+        if remote and reply.code < 400:
+            self._unexpected(reply)
+            return
+        self._closed()
+        self._output.append(b"QUIT\r\n")
+        self._events.append(Refusal(trouble, reply, remote, "" if remote else reply.text))
+
+    def _break(self, trouble: Trouble, reply: Reply, reason: str = "", *, remote: bool = False) -> None:
+        """The session is over; who is undecided is to be tried again."""
+        if self.stage is Stage.CLOSED:
+            return
+        quitting = self.stage is Stage.QUIT
+        self._closed()
+        reason = reason or ("" if remote else reply.text)
+        if self._transaction is not None:
+            at_risk, self._transaction = self._content_sent, None
+            untold = frozenset(index for index, outcome in enumerate(self._outcomes) if outcome is None)
+            self._settle(Outcome(Result.TRY_AGAIN, reply, reason=reason, remote=remote))
+            outcomes = tuple(outcome for outcome in self._outcomes if outcome is not None)
+            self._events.append(Done(outcomes, True, at_risk, untold))
+        elif not quitting:
+            self._events.append(Refusal(trouble, reply, remote, reason))
+
+    def _closed(self) -> None:
+        self.stage = Stage.CLOSED
+        self._unsent.clear()
+        self._expected.clear()
+        self._parser.clear()
+
+    def _told(self) -> list[Event]:
+        events, self._events = self._events, []
+        return events

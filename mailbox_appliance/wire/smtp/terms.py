@@ -1,0 +1,77 @@
+"""What a server offers on which port, as tables: services and capabilities.
+
+RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 §4.3 (submission authenticates), RFC 8314 (implicit TLS), RFC 3207 §4.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mailbox_appliance.wire.sasl import MECHANISMS
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One kind of port. A new service is a new row of SERVICES."""
+
+    name: str
+    implicit_tls: bool  # TLS before the first octet
+    offers_tls: bool  # STARTTLS
+    needs_tls: bool  # 530 before it
+    offers_auth: bool
+    needs_auth: bool
+
+
+SERVICES: dict[str, Service] = {
+    row.name: row
+    for row in (
+        #       name           implicit offers_tls needs_tls offers_auth needs_auth
+        Service("smtp", False, True, False, False, False),
+        Service("submission", False, True, True, True, True),
+        Service("submissions", True, False, True, True, True),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one session is told. Octets and counts; ``message_size`` 0 = no limit."""
+
+    service: Service
+    hostname: str
+    tls_available: bool = True
+    message_size: int = 0
+    command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 and more
+    auth_line: int = 12_288  # RFC 4954 §4
+    errors: int = 20
+
+
+Offered = Callable[[Terms, bool], str | None]  # (terms, under TLS) → argument; None = not offered now
+
+# keyword: when it is offered, and with what behind it; in the order of the EHLO reply.
+CAPABILITIES: dict[str, Offered] = {
+    "SIZE": lambda terms, tls: str(terms.message_size) if terms.message_size else "",
+    "8BITMIME": lambda terms, tls: "",
+    "PIPELINING": lambda terms, tls: "",
+    "ENHANCEDSTATUSCODES": lambda terms, tls: "",
+    "CHUNKING": lambda terms, tls: "",
+    "SMTPUTF8": lambda terms, tls: "",
+    "DSN": lambda terms, tls: "",
+    "STARTTLS": lambda terms, tls: "" if terms.service.offers_tls and terms.tls_available and not tls else None,
+    "AUTH": lambda terms, tls: " ".join(MECHANISMS) if terms.service.offers_auth and tls else None,
+}
+
+
+@functools.lru_cache(maxsize=64)
+def capabilities(terms: Terms, tls: bool) -> tuple[tuple[str, str], ...]:
+    """What is offered now: keyword and argument, in order."""
+    offers = ((keyword, offered(terms, tls)) for keyword, offered in CAPABILITIES.items())
+    return tuple((keyword, argument) for keyword, argument in offers if argument is not None)
+
+
+@functools.lru_cache(maxsize=64)
+def offered_keywords(terms: Terms, tls: bool) -> frozenset[str]:
+    """The keywords alone: which parameters MAIL and RCPT may carry."""
+    return frozenset(keyword for keyword, _ in capabilities(terms, tls))

@@ -1,0 +1,417 @@
+"""Sessions at their limits: log-in, floods, slow readers, large messages, faults, the end."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.imap.commands import TABLE
+from mailbox_appliance.imap.settings import ImapSettings, Trouble
+from mailbox_appliance.journal.events.imap import ImapEnded, ImapLoggedIn, ImapLogInFailed, ImapRefused
+from mailbox_appliance.mail.client import peer_address
+from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.wire.imap.server import Limits
+from tests.imap.stage import MESSAGES, ImapStage, World
+from tests.kit.tls import Peer
+
+
+class LogInTests(SynchronousTestCase):
+    """Who comes in."""
+
+    def test_octets_behind_starttls_are_never_run(self) -> None:
+        """What was sent in clear behind STARTTLS is discarded, in the same packet or half a command of it."""
+        stage = World().connect(clear=True)
+        stage.taken()
+        stage.send(b'a1 STARTTLS\r\na2 ID ("name" "evil")\r\na3 LOGIN {3+}\r\nann')
+        self.assertEqual(stage.taken(), b"a1 OK Begin TLS now.\r\n")
+        assert isinstance(stage.peer, Peer)
+        stage.peer.start_tls()
+        self.assertEqual(stage.ask("a4 NOOP"), b"a4 OK Done.\r\n")
+
+    def test_failures_are_counted(self) -> None:
+        """The guard hears of each failure; after a few the connection is closed, known and unknown alike."""
+        world = World()
+        stage = world.connect()
+        stage.taken()
+        said = [stage.ask(f"a LOGIN {name} wrong") for name in ("ann@example.org", "nobody", "ben", "x", "y")]
+        self.assertEqual(len(set(said[:4])), 1)
+        self.assertIn(b"* BYE", said[4])
+        self.assertTrue(stage.closed())
+        self.assertEqual(len(world.guard.failures), 5)
+        self.assertEqual([e.reason for e in world.journal.of(ImapLogInFailed)], ["password"] * 5)
+
+    def test_success_is_told(self) -> None:
+        """The guard and the journal hear of a good log-in."""
+        world = World()
+        world.connect().log_in()
+        self.assertEqual(world.guard.successes, [(peer_address("192.0.2.9"), "imaps", "ann@example.org")])
+        self.assertEqual([e.account for e in world.journal.of(ImapLoggedIn)], ["ann@example.org"])
+
+    def test_refused_by_the_guard(self) -> None:
+        """At the door with BYE, on imaps without a word; with the right password too."""
+        world = World()
+        world.guard.banned.add(peer_address("192.0.2.9"))
+        stage = world.connect(clear=True, peer="::ffff:192.0.2.9")
+        self.assertTrue(stage.taken().startswith(b"* BYE "))
+        self.assertTrue(stage.closed())
+        stage = world.connect()
+        self.assertEqual(stage.taken(), b"")
+        self.assertTrue(stage.closed())
+        self.assertEqual([e.reason for e in world.journal.of(ImapRefused)], ["guard", "guard"])
+
+    def test_banned_meanwhile(self) -> None:
+        """A ban counts for connections that are open already."""
+        world = World()
+        stage = world.connect()
+        world.guard.banned.add(peer_address("192.0.2.9"))
+        said = stage.ask("a LOGIN ann@example.org secret")
+        self.assertIn(b"a NO [LIMIT]", said)
+        self.assertTrue(stage.closed())
+        self.assertEqual(world.users.asked, [])
+
+    def test_later(self) -> None:
+        """When passwords cannot be checked it is nobody's failure."""
+        world = World()
+        world.users.busy = True
+        self.assertIn(b"a NO [UNAVAILABLE]", world.connect().ask("a LOGIN ann@example.org secret"))
+        self.assertEqual(world.guard.failures, [])
+
+    def test_the_answer_is_held_back(self) -> None:
+        """The guard may delay a refusal."""
+        world = World()
+        world.guard.delay = lambda peer, service: 3.0  # type: ignore[method-assign]
+        stage = world.connect()
+        stage.taken()
+        self.assertEqual(stage.ask("a LOGIN ann@example.org wrong"), b"")
+        world.clock.advance(3)
+        self.assertIn(b"a NO [AUTHENTICATIONFAILED]", stage.taken())
+
+    def test_hidden_capabilities(self) -> None:
+        """A client that told its name is not shown what it cannot live with; the owner may hide more from all."""
+        world = World(ImapSettings(hidden=frozenset({"QUOTA"}), troubles=(Trouble("bad mail", frozenset({"MOVE"})),)))
+        stage = world.connect()
+        stage.ask('a ID ("name" "Bad Mail" "version" "1")')
+        said = stage.ask("b LOGIN ann@example.org secret")
+        self.assertNotIn(b" MOVE ", said)
+        self.assertNotIn(b" QUOTA ", said)
+        self.assertIn(b" MOVE ", world.connect().ask("b LOGIN ann@example.org secret"))
+
+
+class LimitsTests(SynchronousTestCase):
+    """The table of limits, one row after another."""
+
+    def test_connections(self) -> None:
+        """So many from one address, so many in all, the last ones only for those who log in."""
+        world = World(ImapSettings(connections_per_address=3, connections=6, reserved=2))
+        stages = [world.connect() for _ in range(4)]
+        self.assertEqual([s.closed() for s in stages], [False, False, False, True])
+        others = [world.connect(peer=f"192.0.2.{n}") for n in range(20, 24)]
+        self.assertEqual([s.closed() for s in others], [False, True, True, True])
+        stages[0].log_in()
+        stages[1].log_in()
+        others = [world.connect(peer=f"192.0.2.{n}") for n in range(30, 34)]
+        self.assertEqual([s.closed() for s in others], [False, False, True, True])
+        for stage in stages:
+            stage.transport.lose()
+        self.assertEqual(world.house.connections, 3)
+        self.assertFalse(world.connect().closed())
+
+    def test_sessions_of_an_account(self) -> None:
+        """One account holds so many sessions; one that ends makes room."""
+        world = World(ImapSettings(sessions_per_account=2))
+        first = world.connect().log_in()
+        world.connect().log_in()
+        third = world.connect()
+        self.assertIn(b"a NO [LIMIT]", third.ask("a LOGIN ann@example.org secret"))
+        self.assertIn(b"a OK", third.ask("a LOGIN ben@example.org geheim"))
+        first.ask("z LOGOUT")
+        first.transport.lose()
+        world.connect().log_in()
+
+    def test_before_log_in(self) -> None:
+        """A line of 64 KiB, a literal of 8 KiB, 20 bad commands."""
+        stage = World().connect()
+        stage.taken()
+        self.assertIn(b"a BAD [TOOBIG]", stage.ask("a NOOP " + "x" * 70_000))
+        self.assertIn(b"b BAD [TOOBIG]", stage.ask("b LOGIN {8193}"))
+        self.assertIn(b"+ OK", stage.ask("c LOGIN {8192}"))
+        stage.send(b"x" * 8192 + b" y\r\n")
+        self.assertIn(b"c NO [AUTHENTICATIONFAILED]", stage.taken())
+        for _ in range(17):
+            self.assertFalse(stage.closed())
+            stage.ask("d FROBNICATE")
+        self.assertIn(b"* BYE", stage.ask("e FROBNICATE"))
+        self.assertTrue(stage.closed())
+
+    def test_a_huge_literal_before_log_in(self) -> None:
+        """It is not even swallowed."""
+        stage = World().connect()
+        self.assertIn(b"* BYE", stage.ask("a LOGIN {4294967296+}"))
+        self.assertTrue(stage.closed())
+
+    def test_time_outs(self) -> None:
+        """Three minutes to log in, a minute to shake hands, thirty minutes of silence."""
+        world = World()
+        stranger, handshake = world.connect(), World().connect(clear=True)
+        ann = world.connect().log_in()
+        world.clock.advance(181)
+        self.assertIn(b"* BYE", stranger.taken())
+        self.assertTrue(stranger.closed())
+        self.assertFalse(ann.closed())
+        world.clock.advance(1500)
+        ann.ask("a NOOP")
+        world.clock.advance(1799)
+        self.assertFalse(ann.closed())
+        world.clock.advance(1)
+        self.assertIn(b"* BYE", ann.taken())
+        self.assertTrue(ann.closed())
+        del handshake
+        self.assertEqual([e.reason for e in world.journal.of(ImapEnded)], ["login timeout", "idle"])
+
+    def test_deep_searches(self) -> None:
+        """Ten thousand parentheses or NOTs are BAD, and the session lives."""
+        world = World(dataclasses.replace(ImapSettings(), after_login=Limits(1 << 20, 1 << 20, 1 << 21)))
+        stage = world.connect().log_in("INBOX")
+        self.assertIn(b"a BAD", stage.ask("a SEARCH " + "(" * 10_000 + "ALL" + ")" * 10_000))
+        self.assertIn(b"b BAD", stage.ask("b SEARCH " + "NOT " * 10_000 + "ALL"))
+        self.assertIn(b"c OK", stage.ask("c NOOP"))
+
+    def test_every_command_in_every_state(self) -> None:
+        """Without arguments each verb gets exactly one tagged answer, and no fault of ours."""
+        for mailbox in (None, "", "INBOX"):
+            for verb in TABLE:
+                if verb in ("IDLE", "LOGOUT", "STARTTLS", "AUTHENTICATE"):
+                    continue
+                world = World()
+                stage = world.connect()
+                if mailbox is not None:
+                    stage.log_in(mailbox)
+                stage.taken()
+                said = stage.ask(f"t1 {verb}")
+                self.assertEqual(said.count(b"t1 "), 1, (verb, said))
+                self.assertEqual(world.journal.failures, [])
+
+
+class AppendTests(SynchronousTestCase):
+    """Messages in."""
+
+    def append(self, stage: ImapStage, octets: bytes, sign: str = "+", piece: int = 50_000) -> bytes:
+        stage.send(b"a APPEND Sent {%d%b}\r\n" % (len(octets), sign.encode()))
+        if not sign:
+            said = stage.taken()
+            if said != b"+ OK\r\n":
+                return said
+        for start in range(0, len(octets), piece):
+            stage.send(octets[start : start + piece])
+        stage.send(b"\r\n")
+        return stage.taken()
+
+    def test_octets_are_kept(self) -> None:
+        """Line ends become CRLF, everything else stays: bare CR, 8 bits, no end of line, CR at a chunk's end."""
+        for octets, kept in (
+            (b"a: b\r\n\r\nx\ry\r\r\nz", b"a: b\r\n\r\nx\ry\r\nz"),
+            (b"a: b\n\nx\n", b"a: b\r\n\r\nx\r\n"),
+            (bytes(range(1, 256)), bytes(range(1, 256)).replace(b"\n", b"\r\n")),
+            (b"\r\n\r\n", b"\r\n\r\n"),
+            (b"x\r", b"x\r"),
+        ):
+            for piece in (1, 2, 1000):
+                world = World()
+                said = self.append(world.connect().log_in(), octets, piece=piece)
+                self.assertIn(b"a OK [APPENDUID 1002 1]", said)
+                self.assertEqual(world.box("Sent").messages[0].octets, kept)
+
+    def test_large_ones_go_to_the_disk(self) -> None:
+        """Above the bound for memory the message lies in a spool file, which is gone afterwards."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        world = World(ImapSettings(spool=folder, in_memory=1000))
+        stage = world.connect().log_in()
+        octets = b"Subject: long\r\n\r\n" + b"0123456789\r\n" * 30_000
+        said = self.append(stage, octets)
+        self.assertIn(b"a OK [APPENDUID 1002 1]", said)
+        self.assertEqual(world.box("Sent").messages[0].octets, octets)
+        self.assertIn("disk", world.workers.doors)
+        self.assertEqual(os.listdir(folder), [])
+
+    def test_no_folder_for_large_ones(self) -> None:
+        """A disk that does not take the message is NO, the rest is swallowed, the session lives."""
+        world = World(ImapSettings(spool=f"{__file__}/folder", in_memory=1000))
+        stage = world.connect().log_in()
+        self.assertIn(b"a NO [UNAVAILABLE]", self.append(stage, b"x" * 100_000))
+        self.assertEqual(stage.ask("b NOOP"), b"b OK Done.\r\n")
+
+    def test_the_peer_leaves_in_the_middle(self) -> None:
+        """Nothing is stored, and the spool file goes."""
+        folder = self.mktemp()
+        os.mkdir(folder)
+        world = World(ImapSettings(spool=folder, in_memory=1000))
+        stage = world.connect().log_in()
+        stage.send(b"a APPEND Sent {100000+}\r\n" + b"x" * 50_000)
+        self.assertEqual(len(os.listdir(folder)), 1)
+        stage.transport.lose()
+        world.clock.advance(0)
+        self.assertEqual(os.listdir(folder), [])
+        self.assertEqual(world.box("Sent").messages, [])
+        self.assertEqual(world.journal.failures, [])
+
+    def test_full(self) -> None:
+        """Over quota is said before "+"; one that comes all the same is refused after it."""
+        world = World(limit=1000)
+        stage = world.connect().log_in()
+        self.assertIn(b"a NO [OVERQUOTA]", self.append(stage, b"x" * 2000, ""))
+        self.assertIn(b"a NO [OVERQUOTA]", self.append(stage, b"x" * 2000))
+        self.assertIn(b"b OK", stage.ask("b NOOP"))
+
+
+class FaultTests(SynchronousTestCase):
+    """What goes wrong on our side."""
+
+    def test_a_fault_costs_one_command(self) -> None:
+        """An unexpected exception is journaled and answered with NO; the session lives."""
+        world = World()
+        stage = world.connect().log_in()
+
+        async def broken(name: str) -> Any:
+            raise ZeroDivisionError("a secret path")
+
+        world.store.status = broken  # type: ignore[method-assign]
+        said = stage.ask("a STATUS INBOX (MESSAGES)")
+        self.assertIn(b"a NO [SERVERBUG]", said)
+        self.assertNotIn(b"secret", said)
+        self.assertEqual(len(world.journal.failures), 1)
+        self.assertIn(b"b OK", stage.ask("b NOOP"))
+
+    def test_refusals_have_codes(self) -> None:
+        """The store's problems become response codes (RFC 5530)."""
+        world = World()
+        stage = world.connect().log_in()
+        for problem, code in (
+            (Problem.OVER_QUOTA, b"OVERQUOTA"),
+            (Problem.LIMIT, b"LIMIT"),
+            (Problem.BUSY, b"INUSE"),
+            (Problem.DISK, b"UNAVAILABLE"),
+            (Problem.NOT_ALLOWED, b"CANNOT"),
+        ):
+            world.store.refuse = StoreError(problem, "no\r\nnever")
+            self.assertEqual(stage.ask("a CREATE x"), b"a NO [%b] no??never\r\n" % code)
+
+    def test_a_file_that_shrinks(self) -> None:
+        """Half a literal cannot be taken back: the connection ends."""
+        world = World()
+        box = world.box()
+        box.deliver(b"a: b\n\n" + b"x" * 1_000_000)
+        stage = world.connect().log_in("INBOX")
+        files = box.files
+
+        async def shrunk(uids: Sequence[int]) -> AsyncIterator[Any]:
+            async for batch in files(uids):
+                for file in batch:
+                    file._octets = file._octets[:500_000]
+                yield batch
+
+        box.files = shrunk  # type: ignore[method-assign, assignment]
+        stage.ask("a FETCH 1 BODY.PEEK[]")
+        self.assertTrue(stage.closed())
+
+
+class FlowTests(SynchronousTestCase):
+    """Clients that do not read, that leave, that wait."""
+
+    def test_a_client_that_does_not_read(self) -> None:
+        """The answer stops while the transport is full, and goes on when it is not."""
+        world = World()
+        for _ in range(40):
+            world.box().deliver(b"a: b\n\n" + b"x" * 100_000)
+        stage = world.connect().log_in("INBOX")
+        transport = stage.transport
+        transport.producer.pauseProducing()
+        stage.ask("a FETCH 1:* BODY.PEEK[]")
+        self.assertLess(len(transport.value()), 400_000)
+        stage.send(b"b NOOP\r\n" * 30_000)
+        self.assertEqual(transport.producerState, "paused")
+        got = 0
+        while not stage.closed():
+            said = stage.taken()
+            got += len(said)
+            if b"a OK" in said:
+                break
+            transport.producer.resumeProducing()
+            world.clock.advance(0)
+        self.assertGreater(got, 4_000_000)
+        self.assertEqual(transport.producerState, "producing")
+
+    def test_a_client_that_never_reads(self) -> None:
+        """After the time-out the connection is cut."""
+        world = World()
+        world.box().deliver(b"a: b\n\n" + b"x" * 1_000_000)
+        stage = world.connect().log_in("INBOX")
+        stage.transport.producer.pauseProducing()
+        stage.send(b"a FETCH 1 BODY.PEEK[]\r\n")
+        world.clock.advance(1800)
+        world.clock.advance(1800)
+        self.assertTrue(stage.transport.gone)
+        world.clock.advance(0)
+        self.assertEqual(world.house.connections, 0)
+        self.assertEqual(world.box().watchers, [])
+
+    def test_leaving_during_a_search(self) -> None:
+        """A search is cancelled when its client goes away."""
+        world = World()
+        cancelled: list[object] = []
+        never: Deferred[list[int]] = Deferred(cancelled.append)
+
+        async def search(*arguments: object) -> list[int]:
+            return await never
+
+        stage = world.connect().log_in("INBOX")
+        world.box().search = search  # type: ignore[method-assign, assignment]
+        stage.send(b"a SEARCH TEXT x\r\n")
+        stage.transport.lose()
+        world.clock.advance(0)
+        self.assertEqual(cancelled, [never])
+        self.assertEqual(world.box().watchers, [])
+        self.assertEqual([e.reason for e in world.journal.of(ImapEnded)], ["closed"])
+
+    def test_the_mailbox_is_released(self) -> None:
+        """A session that ends, in whatever way, no longer watches."""
+        for end in ("a LOGOUT", "a UNSELECT", "a CLOSE", "a SELECT Sent"):
+            world = World()
+            stage = world.connect().log_in("INBOX")
+            self.assertEqual(len(world.box().watchers), 1)
+            stage.ask(end)
+            self.assertEqual(world.box().watchers, [], end)
+
+    def test_drain(self) -> None:
+        """SIGTERM: BYE to all who wait, nobody new."""
+        world = World()
+        stages = [world.connect(), world.connect().log_in("INBOX")]
+        stages[1].ask("a IDLE")
+        world.house.drain()
+        world.clock.advance(0)
+        for stage in stages:
+            self.assertIn(b"* BYE", stage.taken())
+            self.assertTrue(stage.closed())
+        self.assertIn(b"* BYE", world.connect(clear=True).taken())
+
+    def test_a_flood_of_changes(self) -> None:
+        """Thousands of flags changed by others are told by their modification sequences, none is lost."""
+        world = World()
+        box = world.box()
+        for _ in range(5000):
+            box._add(MESSAGES["short"], 0, 0, 0)
+        stage = world.connect().log_in("INBOX")
+        for start in range(1, 5001, 2500):
+            box._set(box.messages[start - 1 : start + 2499], 1, None)
+        said = stage.ask("a NOOP")
+        self.assertEqual(said.count(b"FETCH"), 5000)
+        self.assertIn(b"* 5000 FETCH (UID 5000 FLAGS (\\Seen \\Recent))\r\n", said)
+
+    def test_nagle_is_off(self) -> None:
+        """Answers are not held back by the system."""
+        self.assertTrue(World().connect().transport.nodelay)

@@ -1,0 +1,38 @@
+"""A LogIn made of a dict of passwords."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials, Principal
+
+
+class FakeLogIn:
+    """``passwords`` by account address; ``devices`` maps an app password to (account, label).
+
+    ``busy`` True refuses everybody for now; ``asked`` remembers the credentials seen.
+    """
+
+    def __init__(self, passwords: Mapping[str, str], devices: Mapping[str, tuple[str, str]] | None = None) -> None:
+        self.passwords = dict(passwords)
+        self.devices = dict(devices or {})
+        self.busy = False
+        self.asked: list[PasswordCredentials] = []
+
+    async def log_in(self, credentials: PasswordCredentials) -> Principal:
+        self.asked.append(credentials)
+        if self.busy:
+            raise LogInRefused("too busy to check passwords, try again", later=True)
+        name = credentials.username.lower()
+        domains = {account.rpartition("@")[2] for account in self.passwords}
+        if "@" not in name and len(domains) == 1:
+            name = f"{name}@{next(iter(domains))}"
+        if name in self.passwords:
+            account, label = self.devices.get(credentials.password, ("", ""))
+            if account == name:
+                return Principal(Address.parse(account), label)
+            if credentials.password and self.passwords[name] == credentials.password:
+                return Principal(Address.parse(name))
+        raise LogInRefused(token=hashlib.sha256(f"{name}\0{credentials.password}".encode()).digest()[:16])

@@ -1,0 +1,331 @@
+"""The door: counting, guarding, TLS, silence, slow readers, fast writers, and the way down."""
+
+from __future__ import annotations
+
+import ssl
+
+from OpenSSL import SSL
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.smtp.listener import SmtpStation
+from tests.smtp.stage import STRANGER, House, code, talk
+
+TO_DATA = ("EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>", "DATA")
+MESSAGE = b"From: x@y.test\r\n\r\nhello\r\n.\r\n"
+
+
+class ConnectionTests(SynchronousTestCase):
+    """Who gets in."""
+
+    def test_per_address(self) -> None:
+        """No more than the limit from one address (IPv6: one /64); others come in; a place given back is free."""
+        for first, same, other in (
+            ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+            ("2001:db8::1", "2001:db8::ffff", "2001:db8:0:1::1"),
+            ("203.0.113.7", "::ffff:203.0.113.7", "203.0.113.8"),
+        ):
+            house = House(connections_per_address=2)
+            peers = [house.peer(address=first), house.peer(address=same)]
+            refused = house.peer(address=same)
+            self.assertEqual(refused.taken(), b"421 4.7.0 Too many connections from your address, try again later\r\n")
+            self.assertTrue(refused.closed())
+            self.assertTrue(house.peer(address=other).taken().startswith(b"220"))
+            peers[0].hang_up()
+            self.assertTrue(house.peer(address=first).taken().startswith(b"220"))
+            house.close()
+
+    def test_all_and_the_reserve(self) -> None:
+        """Port 25 may not take the places kept for users."""
+        house = House(connections=4, reserve=2)
+        for last in (1, 2):
+            self.assertTrue(house.peer(address=f"203.0.113.{last}").taken().startswith(b"220"))
+        self.assertTrue(house.peer(address="203.0.113.3").taken().startswith(b"421 4.7.0"))
+        for last in (4, 5):
+            self.assertTrue(house.peer("submission", f"203.0.113.{last}").taken().startswith(b"220"))
+        self.assertTrue(house.peer("submission", "203.0.113.6").taken().startswith(b"421 4.7.0"))
+        house.close()
+
+    def test_guard(self) -> None:
+        """A banned address is turned away before TLS, and told nothing in clear where TLS comes first."""
+        house = House()
+        house.guard.banned.add(house.station.factory("smtp").buildProtocol(None).address.__class__(STRANGER))
+        for service, said in (("smtp", b"421 4.7.0"), ("submission", b"421 4.7.0"), ("submissions", b"")):
+            peer = house.peer(service)
+            self.assertTrue(peer.taken().startswith(said) and peer.closed())
+            self.assertIsNone(peer.transport.tls)
+        self.assertEqual({event.reason for event in house.journal.of(told.TurnedAway)}, {"banned"})
+        house.close()
+
+    def test_submission_from(self) -> None:
+        """587 and 465 may be closed to the rest of the world; 25 is not."""
+        house = House()
+        house.settle(submission_from=house.settings.lan)
+        self.assertTrue(house.peer("submission").taken().startswith(b"554 5.7.1"))
+        self.assertTrue(house.peer("submission", "192.168.1.9").taken().startswith(b"220"))
+        self.assertTrue(house.peer("smtp").taken().startswith(b"220"))
+        house.close()
+
+    def test_no_delay(self) -> None:
+        """Nagle's algorithm is off."""
+        house = House()
+        self.assertTrue(house.peer().transport.nodelay)
+        house.close()
+
+    def test_banner_waits_on_25_only(self) -> None:
+        """On 25 the greeting comes a moment later; the data of who talks earlier is refused (a dialogue shows it)."""
+        house = House()
+        peer = house.peer(wait=False)
+        self.assertEqual(peer.taken(), b"")
+        house.clock.advance(house.settings.limits.banner_wait)
+        self.assertTrue(peer.taken().startswith(b"220"))
+        self.assertTrue(house.peer("submission", wait=False).taken().startswith(b"220"))
+        house.close()
+
+
+class TlsTests(SynchronousTestCase):
+    """Handshakes that fail."""
+
+    def test_handshake_too_long(self) -> None:
+        """60 seconds, then cut off."""
+        for service in ("submissions", "smtp"):
+            house = House()
+            peer = house.peer(service)
+            if service == "smtp":
+                talk(peer, "EHLO a.test", "STARTTLS")
+            house.clock.advance(59)
+            self.assertFalse(peer.closed())
+            house.clock.advance(1)
+            self.assertTrue(peer.transport.gone)
+            self.assertIn("too long", house.journal.of(told.TlsFailed)[0].reason)
+            house.close()
+
+    def test_no_common_version(self) -> None:
+        """TLS 1.1 is refused, and the journal says why."""
+        house = House()
+        peer = house.peer("submissions")
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.set_ciphers("ALL:@SECLEVEL=0")
+        context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1_1
+        self.assertRaises(ssl.SSLError, peer.start_tls, context)
+        peer.hang_up()
+        self.assertTrue(house.journal.of(told.TlsFailed)[0].reason)
+        house.close()
+
+    def test_hang_up_in_handshake(self) -> None:
+        """A peer that leaves is told once, and nothing breaks."""
+        house = House()
+        peer = house.peer("submissions")
+        peer.hang_up()
+        self.assertEqual(len(house.journal.of(told.TlsFailed)), 1)
+        self.assertEqual(house.journal.failures, [])
+        house.close()
+
+    def test_strictness(self) -> None:
+        """Strict ciphers for users, whatever TLS gives for port 25."""
+        house = House()
+        house.peer("submissions")
+        peer = house.peer()
+        talk(peer, "EHLO a.test", "STARTTLS")
+        self.assertEqual(house.certificates.asked, [True, False])
+        house.close()
+
+    def test_no_certificate(self) -> None:
+        """Without one STARTTLS is not offered, and 465 cannot be opened."""
+        house = House()
+        house.station = SmtpStation(house.parts, None)
+        peer = house.peer()
+        self.assertNotIn("STARTTLS", talk(peer, "EHLO a.test"))
+        self.assertEqual(code(talk(peer, "STARTTLS")), "454 4.7.0")
+        self.assertRaises(ValueError, house.station.factory, "submissions")
+        house.close()
+
+    def test_broken_certificate(self) -> None:
+        """When TLS cannot even begin, the connection ends and the journal has the reason."""
+        house = House()
+
+        def fails(*, strict: bool = True) -> object:
+            raise SSL.Error([("", "", "no key")])
+
+        house.certificates.for_server = fails  # type: ignore[method-assign]
+        peer = house.peer()
+        talk(peer, "EHLO a.test", "STARTTLS")
+        self.assertTrue(peer.closed())
+        self.assertEqual(len(house.journal.failures), 1)
+        house.close()
+
+
+class FlowTests(SynchronousTestCase):
+    """Fast writers, slow readers, silence."""
+
+    def test_reading_stops_while_busy(self) -> None:
+        """While a message is being accepted a peer that goes on talking is not read for ever; nothing is lost."""
+        house = House()
+        house.acceptance.slow = True
+        peer = house.peer()
+        talk(peer, *TO_DATA)
+        peer.send(MESSAGE)
+        for _ in range(10):
+            peer.send(b"NOOP\r\n" * 2000)
+        self.assertEqual(peer.transport.producerState, "paused")
+        self.assertEqual(peer.taken(), b"")
+        house.acceptance.go()
+        self.assertEqual(peer.transport.producerState, "producing")
+        self.assertEqual(peer.taken().count(b"250 2.0.0 "), 20_001)
+        house.close()
+
+    def test_a_peer_that_does_not_read(self) -> None:
+        """When the transport's buffer is full no more commands are answered; after the idle time the peer is cut off."""
+        house = House()
+        peer = house.peer()
+        peer.transport.producer.pauseProducing()
+        talk(peer, "EHLO a.test")
+        peer.send(b"NOOP\r\n" * 10)
+        self.assertEqual(peer.taken(), b"")
+        peer.transport.producer.resumeProducing()
+        self.assertEqual(peer.taken().count(b"250 2.0.0 Ok"), 10)
+        peer.transport.producer.pauseProducing()
+        peer.send(b"NOOP\r\n")
+        house.clock.advance(301)
+        self.assertTrue(peer.transport.gone)
+        house.close()
+
+    def test_silence(self) -> None:
+        """421 after the idle time: before EHLO, within a command, within content; octets alone are no progress."""
+        for lines, octet in (((), b"N"), (TO_DATA, b"")):
+            house = House()
+            peer = house.peer()
+            talk(peer, *lines)
+            peer.taken()
+            for _ in range(2):
+                house.clock.advance(140)
+                if octet:
+                    peer.send(octet)
+            house.clock.advance(21)
+            self.assertTrue(peer.taken().startswith(b"421 4.4.2"), lines)
+            self.assertTrue(peer.closed())
+            house.close()
+
+    def test_slow_content_is_progress(self) -> None:
+        """A slow line may take long for a message."""
+        house = House()
+        peer = house.peer()
+        talk(peer, *TO_DATA)
+        for _ in range(20):
+            house.clock.advance(200)
+            peer.send(b"X: y\r\n")
+        self.assertFalse(peer.closed())
+        house.close()
+
+    def test_acceptance_is_no_silence(self) -> None:
+        """However long acceptance takes, the peer is not blamed for it."""
+        house = House()
+        house.acceptance.slow = True
+        peer = house.peer()
+        talk(peer, *TO_DATA)
+        peer.send(MESSAGE)
+        house.clock.pump([100] * 10)
+        self.assertFalse(peer.closed())
+        house.acceptance.go()
+        self.assertTrue(peer.taken().startswith(b"250"))
+        house.close()
+
+    def test_last_word_not_taken(self) -> None:
+        """A peer that does not close after our last word is cut off."""
+        house = House()
+        peer = house.peer()
+        talk(peer, "QUIT")
+        self.assertFalse(peer.transport.gone)
+        house.clock.advance(20)
+        self.assertTrue(peer.transport.gone)
+        house.close()
+
+    def test_lost_while_accepting(self) -> None:
+        """A message in acceptance is accepted though the peer is gone; the connection is forgotten only then."""
+        house = House()
+        house.acceptance.slow = True
+        peer = house.peer()
+        talk(peer, *TO_DATA)
+        peer.send(MESSAGE)
+        peer.hang_up()
+        self.assertEqual(len(house.station), 1)
+        house.acceptance.go()
+        self.assertEqual(len(house.acceptance.parcels), 1)
+        self.assertEqual(len(house.station), 0)
+        self.assertEqual(len(house.journal.of(told.Accepted)), 1)
+        self.assertEqual(house.journal.failures, [])
+        house.close()
+
+    def test_lost_in_content(self) -> None:
+        """A message cut off in the middle is not kept, and the journal says so with its trace id."""
+        house = House()
+        peer = house.peer()
+        talk(peer, *TO_DATA)
+        peer.send(b"From: x@y.test\r\n\r\nhel")
+        peer.hang_up()
+        self.assertEqual(house.acceptance.parcels, [])
+        (event,) = house.journal.of(told.Interrupted)
+        self.assertTrue(event.trace)
+        house.close()
+
+
+class DrainTests(SynchronousTestCase):
+    """SIGTERM."""
+
+    def test_drain(self) -> None:
+        """Who rests hears 421 at once; a message on its way is finished first; new ones are turned away."""
+        house = House()
+        idle, busy, content = house.peer(), house.peer(), house.peer()
+        house.acceptance.slow = True
+        talk(busy, *TO_DATA, MESSAGE)
+        talk(content, *TO_DATA, b"From: x@y.test\r\n")
+        idle.taken()
+        drained = house.station.drain()
+        self.assertTrue(idle.taken().startswith(b"421 4.3.2"))
+        self.assertEqual((busy.taken(), content.taken()), (b"", b""))
+        late = house.peer()
+        self.assertTrue(late.taken().startswith(b"421 4.3.2"))
+        content.send(b"\r\nhello\r\n.\r\n")
+        house.acceptance.go()
+        for peer in (busy, content):
+            said = peer.taken().decode()
+            self.assertEqual([line[:9] for line in said.splitlines()], ["250 2.0.0", "421 4.3.2"])
+        self.assertNoResult(drained)
+        for peer in house.peers:
+            peer.hang_up()
+        self.successResultOf(drained)
+        self.assertEqual(len(house.acceptance.parcels), 2)
+        house.close()
+
+    def test_drain_ends(self) -> None:
+        """After 30 seconds whoever is left is cut off."""
+        house = House()
+        peer = house.peer()
+        talk(peer, *TO_DATA, b"From: x@y.test\r\n")
+        drained = house.station.drain()
+        house.clock.advance(29)
+        self.assertNoResult(drained)
+        house.clock.advance(1)
+        self.successResultOf(drained)
+        self.assertEqual(house.acceptance.parcels, [])
+        house.close()
+
+    def test_nobody_there(self) -> None:
+        """Nothing to drain is drained at once."""
+        house = House()
+        self.successResultOf(house.station.drain())
+        house.close()
+
+    def test_no_timer_is_left(self) -> None:
+        """After everybody is gone the clock has nothing to call."""
+        house = House()
+        assert isinstance(house.clock, Clock)
+        peer = house.peer()
+        talk(peer, *TO_DATA, MESSAGE, "QUIT")
+        peer.hang_up()
+        other = house.user()
+        other.hang_up()
+        self.assertEqual(house.clock.getDelayedCalls(), [])
+        house.close()

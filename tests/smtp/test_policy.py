@@ -1,0 +1,106 @@
+"""The policy table: read aloud, and held against the few sentences that must always be true."""
+
+from __future__ import annotations
+
+from ipaddress import ip_network
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.smtp.policy import Action, Sender, Target, decide, refusal_of_sender
+from tests.smtp.stage import DEVICE, FORWARDER, STRANGER, House, code, talk
+
+ALL = Target.OURS, Target.ELSEWHERE
+# origin, sender → what happens to mail to our domain, to elsewhere
+TABLE = [
+    (Origin.AUTHENTICATED, Sender.OWNED, Action.SUBMIT, Action.SUBMIT),
+    (Origin.AUTHENTICATED, Sender.NULL, Action.SUBMIT, Action.SUBMIT),
+    (Origin.AUTHENTICATED, Sender.OURS, Action.REFUSE, Action.REFUSE),
+    (Origin.AUTHENTICATED, Sender.THEIRS, Action.REFUSE, Action.REFUSE),
+    (Origin.LAN, Sender.OURS, Action.RELAY, Action.RELAY),
+    (Origin.LAN, Sender.NULL, Action.CHECK, Action.REFUSE),
+    (Origin.LAN, Sender.THEIRS, Action.CHECK, Action.REFUSE),
+    (Origin.WAN, Sender.OURS, Action.REFUSE, Action.REFUSE),
+    (Origin.WAN, Sender.RETURNED, Action.CHECK, Action.REFUSE),
+    (Origin.WAN, Sender.NULL, Action.CHECK, Action.REFUSE),
+    (Origin.WAN, Sender.THEIRS, Action.CHECK, Action.REFUSE),
+    (Origin.PAIRED, Sender.THEIRS, Action.REFUSE, Action.REFUSE),
+    (Origin.LOCAL, Sender.OURS, Action.REFUSE, Action.REFUSE),
+]
+
+
+class PolicyTests(SynchronousTestCase):
+    """DESIGN's table as rows."""
+
+    def test_table(self) -> None:
+        """Each row."""
+        for origin, sender, ours, elsewhere in TABLE:
+            found = tuple(decide(origin, sender, target).action for target in ALL)
+            self.assertEqual(found, (ours, elsewhere), (origin, sender))
+
+    def test_wan_never_relays(self) -> None:
+        """Nobody from outside reaches another domain, whatever he calls himself."""
+        for sender in Sender:
+            self.assertIs(decide(Origin.WAN, sender, Target.ELSEWHERE).action, Action.REFUSE)
+            self.assertIsNot(decide(Origin.WAN, sender, Target.OURS).action, Action.RELAY)
+
+    def test_every_refusal_has_words(self) -> None:
+        """A refusal carries a 5xx for the peer and a reason for the owner."""
+        for origin in Origin:
+            for sender in Sender:
+                for target in Target:
+                    row = decide(origin, sender, target)
+                    self.assertTrue(row.reason)
+                    if row.action is Action.REFUSE:
+                        self.assertTrue(row.reply.is_permanent and row.reply.enhanced == "5.7.1")
+
+    def test_refused_at_mail(self) -> None:
+        """MAIL is refused exactly when no recipient could be accepted."""
+        for origin in Origin:
+            for sender in Sender:
+                hopeless = all(decide(origin, sender, target).action is Action.REFUSE for target in ALL)
+                self.assertEqual(refusal_of_sender(origin, sender) is not None, hopeless)
+
+
+OUR_DOMAINS = ["example.org", "example.net"]
+ADDRESSES = st.builds(
+    "{}@{}".format,
+    st.sampled_from(["ann", "bob", "info", "nobody", "postmaster", "victim%elsewhere.test", "away"]),
+    st.sampled_from([*OUR_DOMAINS, "elsewhere.test", "sub.example.org", "example.org.elsewhere.test"]),
+)
+
+
+class WholeWayTests(SynchronousTestCase):
+    """The same through a whole session."""
+
+    @settings(max_examples=60, deadline=None)
+    @given(st.sampled_from([STRANGER, DEVICE, FORWARDER, "127.0.0.1"]), st.one_of(st.just(""), ADDRESSES), ADDRESSES)
+    def test_never_an_open_relay(self, address: str, sender: str, recipient: str) -> None:
+        """Another domain's recipient is accepted only from the LAN as our domain."""
+        house = House()
+        said = talk(house.peer(address=address), "EHLO a.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>")
+        accepted = said.splitlines()[-1].startswith("250")
+        if recipient.rpartition("@")[2] not in OUR_DOMAINS:
+            from_us = sender.rpartition("@")[2] in OUR_DOMAINS
+            self.assertEqual(accepted, address == DEVICE and from_us)
+        if address in (STRANGER, "127.0.0.1") and sender.rpartition("@")[2] in OUR_DOMAINS:
+            self.assertFalse(accepted)
+        house.close()
+
+    def test_hairpin(self) -> None:
+        """Our own public address is told in the journal and granted nothing; inside lan it is lan."""
+        house = House()
+        self.assertEqual(
+            code(talk(house.peer(address="198.51.100.1"), "EHLO a", "MAIL FROM:<ann@example.org>")), "550 5.7.1"
+        )
+        self.assertEqual(
+            [event.name for event in house.journal.events if event.name == "smtp.hairpin"], ["smtp.hairpin"]
+        )
+        house.settle(lan=(*house.settings.lan, ip_network("198.51.100.1/32")))
+        self.assertEqual(
+            code(talk(house.peer(address="198.51.100.1"), "EHLO a", "MAIL FROM:<ann@example.org>")), "250 2.1.0"
+        )
+        self.assertEqual(len([event for event in house.journal.events if event.name == "smtp.hairpin"]), 1)
+        house.close()
