@@ -107,9 +107,11 @@ def main() -> None:
     if not options.no_peer and shutil.which("postfix") and os.geteuid() == 0:
         for cell in cells:
             (port,) = free_ports(1)
-            peer = peers.postfix(room / f"postfix{cell}", room / f"mail{cell}", port)
+            peer = peers.postfix(room / f"postfix-{cell[0]}-{cell[1]}", room / f"mail-{cell[0]}-{cell[1]}", port)
             try:
-                result = inject(port, [str(room / f"mail{cell}")], cell[0], cell[1], options.n, peer.pid, *more)
+                result = inject(
+                    port, [str(room / f"mail-{cell[0]}-{cell[1]}")], cell[0], cell[1], options.n, peer.pid, *more
+                )
             finally:
                 peer.stop()
             peer_lines[cell] = float(dict(_flatten(result)).get("delivered_per_s") or 0)  # type: ignore[arg-type]

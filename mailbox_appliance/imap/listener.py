@@ -17,7 +17,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailbox_appliance.imap.commands import TABLE
-from mailbox_appliance.imap.session import Ended, JournalAndFailures, Session
+from mailbox_appliance.imap.house import Ended, JournalAndFailures
+from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.imap.table import Row
 from mailbox_appliance.journal.events.imap import ImapEnded, ImapRefused
@@ -158,7 +159,9 @@ class ImapProtocol(Protocol):
         """TLS is on: greet on imaps; on imap the client speaks next (RFC 3501 §6.2.1)."""
         if self._handshake is not None and self._handshake.active():
             self._handshake.cancel()
-        if self._session is None and self._peer is not None:
+        if self._session is not None:
+            self._session.touch()
+        elif self._peer is not None:
             self._begin(secure=True)
 
     def _begin(self, *, secure: bool) -> None:

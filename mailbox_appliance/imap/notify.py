@@ -13,7 +13,7 @@ from mailbox_appliance.imap.outlet import Outlet
 from mailbox_appliance.imap.tracker import Tracker
 from mailbox_appliance.mail.mailbox import RECENT, SYSTEM_FLAGS
 from mailbox_appliance.ports.store import Mailbox
-from mailbox_appliance.wire.imap.responses import FlagNames, OctetFlagNames
+from mailbox_appliance.wire.imap.responses import FlagNames, OctetFlagNames, is_keyword
 from mailbox_appliance.wire.imap.sets import say_set
 
 # More changed UIDs than this are not listed; the modification sequences tell them when it comes to telling.
@@ -137,7 +137,7 @@ class Notices:
         """FLAGS and PERMANENTFLAGS (RFC 3501 §7.2.6, §7.1)."""
         keywords = self.mailbox.keywords
         self._keywords_told = len(keywords)
-        flags = " ".join([_SYSTEM_NAMES, *keywords])
+        flags = " ".join([_SYSTEM_NAMES, *filter(is_keyword, keywords)])
         permanent = "" if self.read_only else f"{flags} \\*"
         text = "No flag can be changed here." if self.read_only else "Flags that last."
         return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({permanent})] {text}\r\n".encode("ascii")

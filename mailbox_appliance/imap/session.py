@@ -7,26 +7,23 @@ keeps what other sessions and programs did until it may be told. An unexpected e
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any, Protocol, TypeVar
+from collections.abc import Awaitable
+from typing import Any, TypeVar
 
 from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
 
 from mailbox_appliance.imap import capabilities
 from mailbox_appliance.imap.capabilities import Moment
+from mailbox_appliance.imap.house import Ended, House
 from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.outlet import ConnectionGone, Outlet
-from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.imap.table import ANY, Done, Refused, Row, State, refusal
 from mailbox_appliance.journal.events.imap import ImapEnded
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
-from mailbox_appliance.ports.clock import Clock, Timer
-from mailbox_appliance.ports.guard import Guard
-from mailbox_appliance.ports.journal import HasFailed, Journal
-from mailbox_appliance.ports.store import Mailstore, StoreError, Stores
-from mailbox_appliance.ports.users import LogIn
-from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.ports.store import Mailstore, StoreError
+from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.wire.imap import responses
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor
 from mailbox_appliance.wire.imap.parse import UseNotKnown
@@ -36,37 +33,6 @@ from mailbox_appliance.wire.imap.server import Command, LineTooLong, MessageAhea
 T = TypeVar("T")
 BUFFERED = 131_072  # octets that may wait unread before we stop taking more
 _BYE = b"BYE"
-
-
-class JournalAndFailures(Journal, HasFailed, Protocol):
-    """The journal, and its way of telling our own faults."""
-
-
-class House(Protocol):
-    """What all sessions share (the listener's Factory)."""
-
-    settings: ImapSettings
-    stores: Stores
-    users: LogIn
-    guard: Guard
-    clock: Clock
-    workers: Workers
-    journal: JournalAndFailures
-    table: Mapping[str, Row]
-
-    def start_tls(self, transport: Any) -> None:
-        """Begin the handshake, as server."""
-
-    def log_in(self, session: Session, account: Address) -> bool:
-        """Count a session of ``account``; False when there are too many."""
-
-
-class Ended(Exception):
-    """The conversation is over: ``reason`` for the journal, ``text`` for the peer ("" when all is said)."""
-
-    def __init__(self, reason: str, text: str = "") -> None:
-        super().__init__(text)
-        self.reason = reason
 
 
 class Session:
@@ -366,6 +332,8 @@ class Session:
         self.client_name = ""
         self.hidden = frozenset()
         self.secure = True
+        if self._timer is not None and self._timer.active():
+            self._timer.reset(self.house.settings.handshake_timeout)
         self.house.start_tls(self._transport)
 
     def logged_in(self, account: Address, store: Mailstore) -> None:

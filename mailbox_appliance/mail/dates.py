@@ -48,7 +48,7 @@ def parse_date(value: bytes) -> SentDate | None:
     """Read a Date field; None when there is no date in it. Only the first 128 octets are looked at."""
     text = value[:128].decode("latin-1")
     if "(" in text:
-        text = _COMMENT.sub(" ", text) if not text.rstrip().endswith(")") or text.count("(") > 1 else text
+        text = _COMMENT.sub(" ", text)
     match = _USUAL.match(text)
     if match is not None:
         day, month, year, hour, minute, second, offset, zone = match.groups()

@@ -16,6 +16,7 @@ from typing import Any
 from mailbox_appliance.mail.header import header_end
 
 RELAXED, SIMPLE = "relaxed", "simple"
+MOST_FIELDS = 2000  # of one message; what has more is not looked at closely
 # One field as it stands, with its line ends. Lines without a colon belong to no field and are passed over.
 _FIELD = re.compile(rb"^([^:\s][^:\n]*):[^\n]*\n?(?:[ \t][^\n]*\n?)*", re.MULTILINE)
 _PIECE_OF_LINE_ENDS = 16_384
@@ -35,9 +36,9 @@ class Field:
 
 
 class HeaderBlock:
-    """The fields of one message, found by name; ``LF`` or CRLF line ends."""
+    """The fields of one message, found by name; LF or CRLF line ends. ``cut``: there are more than MOST_FIELDS."""
 
-    __slots__ = ("_places", "fields")
+    __slots__ = ("_places", "cut", "fields")
 
     def __init__(self, header: bytes) -> None:
         header = header[: header_end(header)]
@@ -45,7 +46,11 @@ class HeaderBlock:
             header = header.replace(b"\r\n", b"\n")
         self.fields: list[Field] = []
         self._places: dict[bytes, list[int]] = {}
+        self.cut = False
         for number, found in enumerate(_FIELD.finditer(header)):
+            if number == MOST_FIELDS:
+                self.cut = True
+                break
             raw = found[0]
             name = found[1].rstrip().lower()
             self.fields.append(Field(name, raw if raw[-1:] == b"\n" else raw + b"\n"))

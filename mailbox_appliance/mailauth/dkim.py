@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
-from mailbox_appliance.mailauth.canonical import BodyDigest, HeaderBlock
+from mailbox_appliance.mailauth.canonical import MOST_FIELDS, BodyDigest, HeaderBlock
 from mailbox_appliance.mailauth.lookups import Answers, Question
 from mailbox_appliance.mailauth.signature import (
     PublicKey,
@@ -22,7 +22,7 @@ from mailbox_appliance.mailauth.signature import (
     number_of,
     proves,
     read_signature,
-    signed_octets,
+    signed_digest,
 )
 from mailbox_appliance.mailauth.signature import domain_of as _domain_of
 from mailbox_appliance.mailauth.signature import tags_of as _tags_of
@@ -124,13 +124,15 @@ def judge_one(block: HeaderBlock, signature: Signature, body: BodyDigest, answer
     key: PublicKey | None = None
     try:
         # The cheap and telling questions first; the key comes last but its result is what most people want to see.
+        if block.cut:
+            raise SignatureTrouble("policy", f"the message has more than {MOST_FIELDS} header fields")
         check_body(signature, body)
         key = key_of(answers.get(signature.key_name, "TXT"), signature.algorithm)
         if key.strict and _domain_of_identity(signature) != signature.domain:
             raise SignatureTrouble("permerror", "the key is only for d= itself (t=s)")
         # From counts once more than it is named, so that a second one breaks every signature.
-        octets = signed_octets(block, signature, (*signature.names, b"from"))
-        if not proves(key, octets, signature.signature):
+        digest = signed_digest(block, signature, (*signature.names, b"from"))
+        if not proves(key, digest, signature.signature):
             raise SignatureTrouble("fail", "the signed header fields were changed, or the key is another")
         for name in SINGLE_FIELDS:
             if block.count(name) > max(1, signature.names.count(name)):

@@ -113,7 +113,7 @@ def tags_of(field_value: bytes, needed: tuple[str, ...]) -> dict[str, str]:
     except TagError as error:
         raise SignatureTrouble("permerror", str(error)) from None
     for name in needed:
-        if not tags.get(name):
+        if name not in tags:
             raise SignatureTrouble("permerror", f"{name}= is missing")
     return tags
 
@@ -129,7 +129,12 @@ def algorithm_of(tags: dict[str, str]) -> str:
 
 
 def read_signature(
-    field: Field, needed: tuple[str, ...], *, default: str = SIMPLE, forbidden: frozenset[bytes] = frozenset()
+    field: Field,
+    needed: tuple[str, ...],
+    *,
+    default: str = SIMPLE,
+    must_sign: frozenset[bytes] = frozenset((b"from",)),
+    must_not_sign: frozenset[bytes] = frozenset(),
 ) -> Signature:
     """A DKIM-Signature or ARC-Message-Signature. Raises SignatureTrouble."""
     tags = tags_of(field.value, needed)
@@ -141,9 +146,9 @@ def read_signature(
     names = tuple(name.strip().lower().encode("utf-8") for name in tags["h"].split(":"))
     if len(names) > MOST_SIGNED:
         raise SignatureTrouble("permerror", f"h= names more than {MOST_SIGNED} fields")
-    if b"from" not in names:
+    if not must_sign.issubset(names):
         raise SignatureTrouble("permerror", "From is not signed")
-    if forbidden.intersection(names):
+    if must_not_sign.intersection(names):
         raise SignatureTrouble("permerror", "h= names a field that must not be signed")
     if "q" in tags and "dns/txt" not in without_blanks(tags["q"]).lower().split(":"):
         raise SignatureTrouble("permerror", "unknown way to the key in q=")
@@ -277,11 +282,12 @@ def _load_ed25519(octets: bytes) -> tuple[Any, int]:
 # ---------------------------------------------------------------- proving and making
 
 
-def signed_octets(block: HeaderBlock, signature: Signature, names: tuple[bytes, ...] | None = None) -> bytes:
-    """What the signature is made over (RFC 6376 §3.7): the fields of h=, then its own field with b= empty."""
+def signed_digest(block: HeaderBlock, signature: Signature, names: tuple[bytes, ...] | None = None) -> bytes:
+    """SHA-256 of what a signature is made over (RFC 6376 §3.7): the fields of h=, then its own with b= empty."""
     form = signature.header_canonicalization
     selected = block.select(signature.names if names is None else names, signature.field)
-    return canonical_fields(selected, form) + canonical_fields([without_b(signature.field)], form).removesuffix(b"\r\n")
+    own = canonical_fields([without_b(signature.field)], form).removesuffix(b"\r\n")
+    return hashlib.sha256(canonical_fields(selected, form) + own).digest()
 
 
 def without_b(field: Field) -> Field:
@@ -291,17 +297,18 @@ def without_b(field: Field) -> Field:
     return Field(field.name, name + colon + (emptied if emptied.endswith(b"\n") else emptied + b"\n"))
 
 
-def proves(key: PublicKey, octets: bytes, signature: bytes) -> bool:
-    """Is ``signature`` over ``octets`` made with the other half of ``key``?"""
+def proves(key: PublicKey, digest: bytes, signature: bytes) -> bool:
+    """Is ``signature`` over what has this SHA-256 ``digest`` made with the other half of ``key``?"""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+    from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
         if key.algorithm == RSA:
-            key.key.verify(signature, octets, PKCS1v15(), SHA256())
+            key.key.verify(signature, digest, PKCS1v15(), Prehashed(SHA256()))
         else:
-            key.key.verify(signature, hashlib.sha256(octets).digest())
+            key.key.verify(signature, digest)  # RFC 8463 §3: the hash is what is signed
     except InvalidSignature:
         return False
     return True

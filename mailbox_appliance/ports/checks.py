@@ -1,10 +1,14 @@
-"""Evidence about a stranger's message: what smtp/ asks before it accepts. Filled by ``checks/``."""
+"""Evidence about a stranger's message, and our own signatures: what smtp/ asks before it accepts. Filled by ``checks/``.
+
+Whoever accepts a message puts ``Verdict.fields``, or what ``Signing.sign`` returns, on top of its header block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
 from typing import Protocol
 
+from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Verdict
 from mailbox_appliance.ports.delivery import Parcel
 
@@ -14,3 +18,13 @@ class Checks(Protocol):
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
         """Judge a message from outside, not yet accepted; its header block is final. Never raises."""
+
+
+class Signing(Protocol):
+    """Our own name under our own mail."""
+
+    def sign(self, content: Content, domain: str) -> Awaitable[bytes]:
+        """DKIM-Signature fields for the finished message, made with the keys of ``domain`` (the one of its From).
+
+        Whole lines with LF line ends to put on top; b"" when the domain has no key. Never raises.
+        """

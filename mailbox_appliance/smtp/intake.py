@@ -133,7 +133,8 @@ class Intake:
             self._buffer.clear()
         header = self._header
         assert header is not None
-        if len(header) > self._limits.header_block:
+        limits = self._limits
+        if len(header) > limits.header_block or header.count(b"\n") > limits.header_lines:
             await self._refuse(HEADER_TOO_LARGE)
             return HEADER_TOO_LARGE
         if self._descriptor < 0:

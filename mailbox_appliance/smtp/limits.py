@@ -23,6 +23,7 @@ class Limits:
     auth_line: int = 12_288  # RFC 4954 §4
     recipients: int = 1000  # RFC 5321 §4.5.3.1.8 asks for 100 and more; 452 above
     header_block: int = 256 * 1024
+    header_lines: int = 10_000  # reading a field costs time even when it is short
     received_fields: int = 50  # RFC 5321 §6.3: a loop
     errors: int = 20
     unknown_recipients: int = 100

@@ -39,6 +39,9 @@ MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
 IDLE = Reply(421, "4.4.2", "Nothing was said for too long, closing")
 STOPPING = Reply(421, "4.3.2", "The service is going down, come back soon")
 
+COMMAND_SLICE = 4096  # octets of commands between two looks at the clock
+LONG_TURN = 0.002  # seconds after which others get their turn
+
 
 class Session:
     """One peer's conversation on one service."""
@@ -64,6 +67,8 @@ class Session:
         self._principal: Principal | None = None
         self._deal: Transaction | None = None
         self._unknown = 0
+        self._rest = b""  # octets received and not yet fed to the machine
+        self._resumed = 0.0
         self.messages = 0
 
     # ---------------------------------------------------------------- the conversation
@@ -80,10 +85,16 @@ class Session:
                     progress = True
                     await self._react(event)
                     continue
+                if self._rest and not core.closed:
+                    await self._feed()
+                    continue
                 progress = await self._flush() or progress
                 if core.closed:
                     return
-                core.receive(await self._line.more(progress=progress or core.in_content, restful=not core.in_content))
+                core.burst_ends()
+                restful = not core.in_content
+                self._rest = await self._line.more(progress=progress or core.in_content, restful=restful)
+                self._resumed = self._parts.clock.seconds()
                 progress = False
         except IdleTooLong:
             self._report.cut_short(self._deal, "said nothing for too long")
@@ -106,6 +117,19 @@ class Session:
             await self._line.pause(self._limits.banner_wait)
             self._core.receive(self._line.pending())
         self._core.greet(Reply(220, "", f"{self._parts.settings.hostname} ESMTP"))
+
+    async def _feed(self) -> None:
+        """Give the machine what came: content wholesale, commands in slices, so that no burst keeps others waiting."""
+        rest = self._rest
+        if self._core.in_content or len(rest) <= COMMAND_SLICE:
+            self._core.receive(rest)
+            self._rest = b""
+            return
+        self._core.receive(rest[:COMMAND_SLICE])
+        self._rest = rest[COMMAND_SLICE:]
+        if self._parts.clock.seconds() - self._resumed > LONG_TURN:
+            await self._line.pause(0)
+            self._resumed = self._parts.clock.seconds()
 
     async def _flush(self) -> bool:
         """Send what gathered; True when there was something."""
@@ -142,13 +166,12 @@ class Session:
 
     async def _start_tls(self, event: events.StartTls) -> None:
         core = self._core
-        core.answer(TLS_GO_AHEAD)
-        if self._line.pending():
+        if self._rest or self._line.pending():
             # They came behind STARTTLS in a segment of their own; nothing said in clear may be listened to now.
-            core.take_output()
-            core.say_last(answers.INJECTED)
+            core.answer(answers.INJECTED)
             self._report.cut_short(self._deal, "sent octets behind STARTTLS")
             return
+        core.answer(TLS_GO_AHEAD)
         await self._flush()
         await self._secure()
         core.tls_started()
@@ -216,8 +239,7 @@ class Session:
         reply = ruling.reply
         if reply is None:
             deal.actions.add(ruling.action)
-            if recipient not in deal.recipients:
-                deal.recipients.append(recipient)
+            deal.recipients[recipient] = None
             self._core.answer(RECIPIENT_OK)
             return
         if ruling.unknown and deal.origin is not Origin.AUTHENTICATED:

@@ -66,7 +66,7 @@ class Transaction:
         self.origin = origin
         self.arguments = arguments
         self.sender = Sender.THEIRS
-        self.recipients: list[Recipient] = []
+        self.recipients: dict[Recipient, None] = {}  # in order, each once
         self.actions: set[Action] = set()
         self.intake: Intake | None = None
 
@@ -154,7 +154,7 @@ class Border:
             header = fields.strip_border_fields(content.header, settings.our_authserv_id, submission=ours)
             lines = content.lines - (content.header.count(b"\n") - header.count(b"\n"))
             content = Content(header, content.body, lines)
-        only = deal.recipients[0].forward_path if len(deal.recipients) == 1 else None
+        only = next(iter(deal.recipients)).forward_path if len(deal.recipients) == 1 else None
         top = fields.received_field(
             deal.client,
             settings.hostname,

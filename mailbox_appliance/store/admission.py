@@ -47,6 +47,7 @@ class Admitted:
 
     row: MailboxRow
     rows: list[MessageRow] = field(default_factory=list)
+    numbers: dict[str, int] = field(default_factory=dict)  # UIDs by the newcomers' names
     changed: list[tuple[int, int]] = field(default_factory=list)
     modseq: int = 0
     octets: int = 0  # of ours among them
@@ -229,6 +230,7 @@ def _write_rows(
     facts.sort(key=lambda f: numbered[f.base])
     for fact in facts:
         newcomer = fact.newcomer
+        done.numbers[newcomer.file] = numbered[fact.base]
         done.rows.append(
             MessageRow(
                 numbered[fact.base],

@@ -11,6 +11,7 @@ import functools
 import itertools
 import os
 import re
+import secrets
 
 from mailbox_appliance.mail.mailbox import ANSWERED, DELETED, DRAFT, FIRST_KEYWORD_BIT, FLAGGED, SEEN
 
@@ -110,7 +111,8 @@ class UniqueNames:
         safe = host.replace("/", "\\057").replace(":", "\\072")
         self._host = re.sub(r"[^!-~]|,", "_", safe)[:64] or "localhost"
         self._pid = os.getpid() if pid is None else pid
-        self._count = itertools.count()
+        # A process that bears the pid of one before (in a container they all do) begins to count elsewhere.
+        self._count = itertools.count(secrets.randbelow(1 << 20))
 
     def make(self, now: float, size: int | None = None, wire_size: int | None = None) -> str:
         """A fresh base. Sizes in octets, on disk and with CRLF."""

@@ -10,7 +10,6 @@ import bisect
 import contextlib
 import mmap
 import os
-import re
 from array import array
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
@@ -34,7 +33,6 @@ BATCH_MESSAGES = 64
 BLOCK = 64 * 1024
 REMEMBERED = 32  # structures and line maps of large messages, a mailbox
 T = TypeVar("T")
-_BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
 @dataclass(slots=True)
@@ -87,11 +85,10 @@ def read_slice(fd: int, offsets: array[int], offset: int, length: int) -> bytes:
     first = bisect.bisect_right(offsets, offset) - 1
     last = bisect.bisect_left(offsets, stop)
     raw = os.pread(fd, (last - first) * BLOCK, first * BLOCK)
-    before = os.pread(fd, 1, first * BLOCK - 1) if first else b""
-    if b"\r" not in raw and before != b"\r":
-        text = raw.replace(b"\n", b"\r\n")
+    if first and raw[:1] == b"\n" and os.pread(fd, 1, first * BLOCK - 1) == b"\r":
+        text = b"\n" + to_crlf(raw[1:])  # a CRLF lies across the cut
     else:
-        text = _BARE_LF.sub(b"\r\n", before + raw)[len(before) :]
+        text = to_crlf(raw)
     start = offset - offsets[first]
     return text[start : start + stop - offset]
 

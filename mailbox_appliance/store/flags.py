@@ -161,7 +161,7 @@ def rename_files(
         index.update_files(connection, row.number, [(uid, name, False, bits, modseq) for uid, name, bits, _ in moved])
         result.done = [(uid, bits) for uid, _, bits, _ in moved]
     else:
-        index.move_files(connection, row.number, [(uid, name) for uid, name, _, _ in moved])
+        index.move_files(connection, row.number, [(uid, name, False) for uid, name, _, _ in moved])
     index.save_mailbox(connection, result.row)
     return result
 

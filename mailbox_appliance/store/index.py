@@ -359,10 +359,10 @@ def update_files(
     )
 
 
-def move_files(connection: sqlite3.Connection, number: int, moved: Iterable[tuple[int, str]]) -> None:
-    """(uid, file): moved to cur/ under this name; nothing else has changed."""
+def move_files(connection: sqlite3.Connection, number: int, moved: Iterable[tuple[int, str, bool]]) -> None:
+    """(uid, file, in new/): another name or place, and nothing else."""
     low = number << UID_BITS
-    connection.executemany("UPDATE message SET file=?, fresh=0 WHERE id=?", [(file, low | uid) for uid, file in moved])
+    connection.executemany("UPDATE message SET file=?, fresh=? WHERE id=?", [(file, fresh, low | uid) for uid, file, fresh in moved])
 
 
 def remove_messages(connection: sqlite3.Connection, row: MailboxRow, uids: Sequence[int], modseq: int) -> MailboxRow:

@@ -409,7 +409,7 @@ class OpenMailbox:
                 await self.refresh_locked(thorough=True)
         else:
             raise StoreError(Problem.BUSY, "another program is changing this mailbox; try again")
-        found = {row.file: row.uid for row in done.rows}
+        found = done.numbers
         missing = [newcomer.file for newcomer in newcomers if newcomer.file not in found]
         if missing:
             # A look at the directory was quicker and has numbered them.

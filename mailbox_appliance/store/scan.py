@@ -268,7 +268,9 @@ def _compare(
             if bits != flags and uid not in went and uid not in seen:
                 moved.append((uid, file, bool(fresh), bits, modseq))
                 changes.changed.append((uid, bits))
-    index.update_files(connection, row.number, moved)
+    changed = {uid for uid, _ in changes.changed}
+    index.update_files(connection, row.number, [one for one in moved if one[0] in changed])
+    index.move_files(connection, row.number, [(one[0], one[1], one[2]) for one in moved if one[0] not in changed])
     if gone:
         row = index.remove_messages(connection, row, gone, modseq)
         changes.gone = sorted({*changes.gone, *gone})

@@ -141,10 +141,11 @@ class MailStores:
 
     def _unload_rested(self) -> None:
         now = self._clock.seconds()
+        excess = len(self._resting) - self._settings.most_resting
         for number, (box, (store, since)) in enumerate(list(self._resting.items())):
             if box.watchers or box.is_dead:
                 del self._resting[box]
-            elif now - since >= self._settings.rest or len(self._resting) - number > self._settings.most_resting:
+            elif now - since >= self._settings.rest or number < excess:
                 if not box.has_waiting:
                     del self._resting[box]
                     shielded(store.unload(box)).addErrback(self._failed)

@@ -157,9 +157,13 @@ class LimitsTests(SynchronousTestCase):
     def test_time_outs(self) -> None:
         """Three minutes to log in, a minute to shake hands, thirty minutes of silence."""
         world = World()
-        stranger, handshake = world.connect(), World().connect(clear=True)
+        stranger, handshake = world.connect(), world.connect(clear=True)
         ann = world.connect().log_in()
-        world.clock.advance(181)
+        handshake.ask("a STARTTLS")
+        world.clock.advance(61)
+        world.clock.advance(0)
+        self.assertTrue(handshake.closed())
+        world.clock.advance(120)
         self.assertIn(b"* BYE", stranger.taken())
         self.assertTrue(stranger.closed())
         self.assertFalse(ann.closed())
@@ -170,8 +174,7 @@ class LimitsTests(SynchronousTestCase):
         world.clock.advance(1)
         self.assertIn(b"* BYE", ann.taken())
         self.assertTrue(ann.closed())
-        del handshake
-        self.assertEqual([e.reason for e in world.journal.of(ImapEnded)], ["login timeout", "idle"])
+        self.assertEqual([e.reason for e in world.journal.of(ImapEnded)], ["login timeout", "login timeout", "idle"])
 
     def test_deep_searches(self) -> None:
         """Ten thousand parentheses or NOTs are BAD, and the session lives."""
@@ -286,6 +289,16 @@ class FaultTests(SynchronousTestCase):
         self.assertNotIn(b"secret", said)
         self.assertEqual(len(world.journal.failures), 1)
         self.assertIn(b"b OK", stage.ask("b NOOP"))
+
+    def test_keywords_that_cannot_be_said(self) -> None:
+        """What other programs left in the list of keywords and is none is passed over."""
+        world = World()
+        world.box().keywords += ["two words", "$Fine", "gr\u00fcn", ")"]
+        world.box().deliver(MESSAGES["short"])
+        world.box()._set(world.box().messages, 15 << 6, None)
+        stage = world.connect().log_in()
+        self.assertIn(b"* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Fine)\r\n", stage.ask("a SELECT INBOX"))
+        self.assertIn(b"FLAGS (\\Recent $Fine)", stage.ask("b FETCH 1 FLAGS"))
 
     def test_refusals_have_codes(self) -> None:
         """The store's problems become response codes (RFC 5530)."""

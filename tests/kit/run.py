@@ -13,6 +13,7 @@ from twisted.trial.runner import TestLoader, TestSuite, TrialRunner
 SUITES = (
     "mail",
     "wire",
+    "mailauth",
     "config",
     "journal",
     "users",
@@ -20,6 +21,7 @@ SUITES = (
     "dns",
     "acme",
     "smtp",
+    "checks",
     "queue",
     "delivery",
     "relay",

@@ -88,7 +88,7 @@ class MemoryTransport(StringTransport):
         self.nodelay = enabled
 
     def startTLS(self, creator: Any, normal: bool = True) -> None:
-        factory = TLSMemoryBIOFactory(creator, False, None)
+        factory = TLSMemoryBIOFactory(creator, False, None)  # type: ignore[arg-type]
         self.tls = TLSMemoryBIOProtocol(factory, self.app, False)
         producer, streaming = self.producer, self.streaming
         if producer is not None:
@@ -183,7 +183,7 @@ class Peer:
 
     def taken(self) -> bytes:
         """Everything the server has said since the last call."""
-        octets = self.transport.value()
+        octets: bytes = self.transport.value()
         self.transport.clear()
         if self._tls is None:
             return octets

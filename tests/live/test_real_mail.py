@@ -88,7 +88,7 @@ class RealMailTests(TestCase):
                 size = re.search(rb"RFC822\.SIZE (\d+)", item[0])[1]  # type: ignore[index]
                 found[uid] = (item[1], b"", size)
         _, data = client.uid("FETCH", "1:*", "(ENVELOPE BODYSTRUCTURE)")
-        whole = b"".join(b"".join(item) if isinstance(item, tuple) else item for item in data)
+        whole = b"".join(b"".join(item) if isinstance(item, tuple) else item or b"" for item in data)
         self.assertEqual(whole.count(b"BODYSTRUCTURE ("), len(found))
         self.assertEqual(whole.count(b"ENVELOPE ("), len(found))
         client.logout()

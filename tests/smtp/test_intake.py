@@ -143,6 +143,7 @@ class IntakeTests(SynchronousTestCase):
             ([b"X: " + b"y" * 400, b"y" * 200 + b"\n\nbody"], {}, HEADER_TOO_LARGE),
             ([b"y" * 300] * 10, {}, HEADER_TOO_LARGE),
             ([b"y" * 600], {}, HEADER_TOO_LARGE),
+            ([b"A: b\n" * 20 + b"\n"], {"header_lines": 20}, HEADER_TOO_LARGE),
         ):
             intake = self.intake(**limits)
             self.assertEqual(self.give(intake, *pieces), reply)

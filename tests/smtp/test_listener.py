@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 from OpenSSL import SSL
 from twisted.internet.task import Clock
@@ -180,13 +181,14 @@ class FlowTests(SynchronousTestCase):
         """When the transport's buffer is full no more commands are answered; after the idle time the peer is cut off."""
         house = House()
         peer = house.peer()
-        peer.transport.producer.pauseProducing()
+        valve: Any = peer.transport.producer
+        valve.pauseProducing()
         talk(peer, "EHLO a.test")
         peer.send(b"NOOP\r\n" * 10)
         self.assertEqual(peer.taken(), b"")
-        peer.transport.producer.resumeProducing()
+        valve.resumeProducing()
         self.assertEqual(peer.taken().count(b"250 2.0.0 Ok"), 10)
-        peer.transport.producer.pauseProducing()
+        valve.pauseProducing()
         peer.send(b"NOOP\r\n")
         house.clock.advance(301)
         self.assertTrue(peer.transport.gone)

@@ -56,8 +56,8 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual((sender.told[:9], content.told[:9]), ("550 5.7.1", "550 5.6.0"))
         self.assertNotEqual(sender.trace, content.trace)
         self.assertEqual({event.trace for event in recipients}, {content.trace})
-        for event in (sender, content, *recipients):
-            self.assertTrue(event.trace and event.reason)
+        self.assertTrue(all(event.trace and event.reason for event in recipients))
+        self.assertTrue(sender.trace and sender.reason and content.trace and content.reason)
 
     def test_log_ins(self) -> None:
         """Good and bad ones; never a password."""
@@ -230,6 +230,7 @@ class LimitTests(SynchronousTestCase):
         "auth_line": "test_auth_line_lengths",
         "recipients": "too-many-recipients.txt",
         "header_block": "header-too-large.txt",
+        "header_lines": "test_limits",
         "received_fields": "loop.txt",
         "errors": "too-many-errors.txt",
         "unknown_recipients": "too-many-unknown.txt",
@@ -270,6 +271,36 @@ class LimitTests(SynchronousTestCase):
         talk(peer, "DATA", message())
         self.assertEqual(len(house.acceptance.parcels[0].envelope.recipients), 150)
         self.assertNotIn(b"for <", house.acceptance.parcels[0].content.header)
+        house.close()
+
+    def test_turns(self) -> None:
+        """A long burst of commands is worked off in slices, others getting their turn; every command has its reply."""
+        house = House()
+        peer = house.peer()
+        ticks = iter(range(10_000_000))
+        begin = house.clock.seconds()
+        house.clock.seconds = lambda: begin + next(ticks) * 0.0015  # type: ignore[method-assign]
+        peer.taken()
+        peer.send(b"EHLO a\r\n" + b"NOOP\r\n" * 8000)
+        self.assertEqual(peer.taken(), b"")
+        turns: list[float] = []
+        later = house.clock.callLater
+        house.clock.callLater = lambda wait, *rest: turns.append(wait) or later(wait, *rest)  # type: ignore
+        house.clock.advance(0)
+        self.assertEqual(peer.taken().count(b"250 2.0.0"), 8000)
+        self.assertGreater(turns.count(0), 2)
+        house.close()
+
+    def test_starttls_at_the_edge_of_a_slice(self) -> None:
+        """Octets behind STARTTLS are seen also where a slice of commands ends."""
+        house = House()
+        peer = house.peer()
+        talk(peer, "EHLO a.test")
+        start = b"NOOP " + b"x" * (2048 - 7) + b"\r\n" + b"NOOP " + b"x" * (2048 - 7 - 10) + b"\r\n"
+        said = talk(peer, start + b"STARTTLS\r\n" + b"MAIL FROM:<evil@y.test>\r\n")
+        self.assertEqual([line[:3] for line in said.splitlines()], ["250", "250", "554"])
+        self.assertTrue(peer.closed())
+        self.assertIsNone(peer.transport.tls)
         house.close()
 
     def test_flat_memory(self) -> None:

@@ -41,6 +41,7 @@ class Player:
             if self.core.owes:
                 self.core.answer(self._rule(event))
         self.said += self.core.take_output()
+        self.core.burst_ends()
 
     def _rule(self, event: events.Event) -> Reply:
         if self.refuse and self.refuse in repr(event):

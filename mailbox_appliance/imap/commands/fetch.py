@@ -81,16 +81,16 @@ async def _bodies(session: Session, plan: Plan, selection: Selection) -> int:
     said = 0
     marks = plan.marks_seen and not box.read_only
     step = BODIES if marks or plan.columns else BODIES_ALONE
-    for low, high in selection:
-        for start in range(low, high, step):
-            uids = box.tracker.uids[start : min(start + step, high)]
-            seen: frozenset[int] = frozenset()
-            if marks:
-                unseen = [uid for uid in uids if (flags := box.flags_of(uid)) is not None and not flags & SEEN]
-                if unseen:
-                    done = await box.mailbox.mark(unseen, FlagAction.ADD, ("\\Seen",), None, box)
-                    seen = frozenset(done.changed)
-            said += await say_bodies(session, plan, uids, seen)
+    wanted = sets.pick(selection, box.tracker.uids)
+    for start in range(0, len(wanted), step):
+        uids = wanted[start : start + step]
+        seen: frozenset[int] = frozenset()
+        if marks:
+            unseen = [uid for uid in uids if (flags := box.flags_of(uid)) is not None and not flags & SEEN]
+            if unseen:
+                done = await box.mailbox.mark(unseen, FlagAction.ADD, ("\\Seen",), None, box)
+                seen = frozenset(done.changed)
+        said += await say_bodies(session, plan, uids, seen)
     return said
 
 

@@ -36,7 +36,7 @@ def render_internaldate(epoch: float, zone_minutes: int = 0) -> bytes:
     return imap_date_time(epoch, zone_minutes)
 
 
-_ALL_FIELDS = rb"\n([^:\s][^:\n]*:[^\n]*(?:\n[ \t][^\n]*)*)"
+_FOLDS = re.compile(rb"\n([ \t][^\n]*(?:\n[ \t][^\n]*)*)")
 
 
 @functools.lru_cache(maxsize=128)
@@ -55,12 +55,17 @@ def filter_header(header: bytes, names: frozenset[str] | tuple[str, ...], exclud
     ``names`` in lower case. Only the block up to its empty line is looked at.
     """
     if not names:
-        return to_crlf(header[: header_end(header)]).removesuffix(b"\r\n") + b"\r\n" if exclude else b"\r\n"
+        return to_crlf(header[: header_end(header)]) if exclude else b"\r\n"
     pattern = _names_pattern(names if isinstance(names, frozenset) else frozenset(names), exclude)
     block = b"\n" + header[: header_end(header)]
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
     found = pattern.findall(block)
+    if exclude:
+        if block[1:2] in (b" ", b"\t"):  # a fold of nothing
+            found[:0] = _FOLDS.findall(block)[:1]
+        if not block.endswith(b"\n\n"):  # no empty line, and no body: none is made up (RFC 3501 §6.4.5)
+            return b"\n".join([*found, b""]).replace(b"\n", b"\r\n")
     if not found:
         return b"\r\n"
     found.append(b"\n")
@@ -70,7 +75,7 @@ def filter_header(header: bytes, names: frozenset[str] | tuple[str, ...], exclud
 def part_at(part: Part, path: tuple[int, ...]) -> Part | None:
     """The part a section number names (RFC 3501 §6.4.5); () is the message itself. None when there is none.
 
-    In a multipart numbers are its parts; a message that is no multipart has its body as part 1.
+    In a multipart numbers are its parts; what is no multipart has its body as part 1.
     """
     is_message = True
     for number in path:

@@ -17,6 +17,7 @@ from mailbox_appliance.wire.imap.strings import string
 
 CONTINUE = b"+ OK\r\n"
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
+_KEYWORD = re.compile(r"[^\x00-\x20(){%*\"\\\]\x7f-\U0010ffff]+")
 _TEXT_OCTETS = 400
 
 
@@ -75,6 +76,11 @@ def untagged(octets: bytes) -> bytes:
     return b"* %b\r\n" % octets
 
 
+def is_keyword(name: str) -> bool:
+    """Can it be said? Other programs may have put into the Maildir what is no flag-keyword (RFC 3501 §9)."""
+    return _KEYWORD.fullmatch(name) is not None
+
+
 class FlagNames(dict[int, str]):
     """From a message's flags as an integer to their names, each mask spelled once.
 
@@ -93,7 +99,7 @@ class FlagNames(dict[int, str]):
             names.append("\\Recent")
         keywords = mask >> FIRST_KEYWORD_BIT
         for index, keyword in enumerate(self._keywords):
-            if keywords >> index & 1:
+            if keywords >> index & 1 and is_keyword(keyword):
                 names.append(keyword)
         spelled = " ".join(names)
         if len(self) < 1000:

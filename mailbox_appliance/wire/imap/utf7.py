@@ -66,7 +66,7 @@ def _decode_run(run: bytes) -> str:
 
 
 def _encode_run(text: str) -> bytes:
-    return base64.b64encode(text.encode("utf-16-be")).rstrip(b"=").replace(b"/", b",")
+    return base64.b64encode(text.encode("utf-16-be", "surrogatepass")).rstrip(b"=").replace(b"/", b",")
 
 
 def encode(name: str) -> bytes:

@@ -7,8 +7,8 @@ A piece leaves here with LF line ends and without stuffed dots. Two things make 
 
 * The tail of a piece which may be the beginning of CRLF "." CRLF is held back, so that a CRLF, or the dot behind it, is
   never cut in two. DATA begins as if a CRLF stood before it, so that a first line is like every other.
-* A bare CR or LF is a question of counting: after CRLF became LF, no CR may be left, and there must be as many LF as
-  octets have vanished.
+* A bare CR or LF is a question of counting: no CR may stand before anything but LF, and there must be as many LF as
+  CR.
 
 Content with a flaw is still read to its true end, so that nothing of it is ever taken for commands; it is just not
 kept.
@@ -17,6 +17,7 @@ kept.
 from __future__ import annotations
 
 import enum
+import re
 
 _END = b"\r\n.\r\n"
 
@@ -29,15 +30,24 @@ class Flaw(enum.Enum):
     NUL = "NUL"
 
 
-def _flaw_of(piece: bytes, line_ends: int) -> Flaw | None:
-    """``piece`` has LF line ends, ``line_ends`` of which were CRLF."""
-    if b"\r" in piece:
-        return Flaw.BARE_CR
-    if piece.count(b"\n") != line_ends:
-        return Flaw.BARE_LF
+_BARE_CR = re.compile(rb"\r[^\n]").search
+_LINE_WITH_DOT = re.compile(rb"\n\.").search
+
+
+def _convert(raw: bytes) -> tuple[bytes, int, Flaw | None]:
+    """(LF form, line ends in it, flaw) of octets that begin and end with whole line ends.
+
+    Taking the CRs out and searching for a CR before something else costs half of replacing CRLF by LF.
+    """
+    piece = raw.replace(b"\r", b"")
+    lines = len(raw) - len(piece)
+    if _BARE_CR(raw) or raw.endswith(b"\r"):
+        return piece, lines, Flaw.BARE_CR
+    if piece.count(b"\n") != lines:
+        return piece, lines, Flaw.BARE_LF
     if b"\0" in piece:
-        return Flaw.NUL
-    return None
+        return piece, lines, Flaw.NUL
+    return piece, lines, None
 
 
 class DataScanner:
@@ -73,12 +83,10 @@ class DataScanner:
             raw = window[: len(window) - keep] if keep else window
         if not raw or self.flaw is not None:
             return b"", 0, end
-        piece = raw.replace(b"\r\n", b"\n")
-        lines = len(raw) - len(piece)
-        self.flaw = _flaw_of(piece, lines)
+        piece, lines, self.flaw = _convert(raw)
         if self.flaw is not None:
             return b"", 0, end
-        if b"\n." in piece:
+        if _LINE_WITH_DOT(piece):
             piece = piece.replace(b"\n.", b"\n")
         if not self._begun:
             self._begun = True
@@ -103,7 +111,5 @@ class ChunkScanner:
             raw, self._held = raw[:-1], b"\r"
         if not raw or self.flaw is not None:
             return b"", 0
-        piece = raw.replace(b"\r\n", b"\n")
-        lines = len(raw) - len(piece)
-        self.flaw = _flaw_of(piece, lines)
+        piece, lines, self.flaw = _convert(raw)
         return (b"", 0) if self.flaw is not None else (piece, lines)

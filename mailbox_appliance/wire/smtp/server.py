@@ -82,6 +82,10 @@ class Server:
         if self.state is not State.CLOSED:
             self._incoming.add(octets)
 
+    def burst_ends(self) -> None:
+        """Everything the network gave was fed: what comes now was sent by a peer that may have read our replies."""
+        self._commands_only = False
+
     @property
     def closed(self) -> bool:
         """The last word was said: flush and close."""
@@ -153,8 +157,8 @@ class Server:
             self.state = State.READY if owed.message_ends else State.CHUNKS if good else State.FAILED
         elif isinstance(owed, LogIn):
             self.logged_in = good
-        elif isinstance(owed, StartTls) and good:
-            self.state = State.TLS
+        elif isinstance(owed, StartTls):
+            self.state = State.TLS if good else State.CLOSED
         self._say(reply)
 
     def _answer_begin(self, begin: Begin, reply: Reply) -> None:
@@ -219,11 +223,9 @@ class Server:
 
     def _read_command(self) -> Event | None:
         line = self._incoming.take_line(self.terms.command_line, self.terms.auth_line)
-        if line is None:
-            self._commands_only = False
-        elif isinstance(line, bytes):
+        if isinstance(line, bytes):
             return self._command(line)
-        elif not self._is_http(line[1]):
+        if line is not None and not self._is_http(line[1]):
             self._complain(answers.LINE_LENGTH if line[0] is Fault.TOO_LONG else answers.LINE_END)
         return None
 
