@@ -38,6 +38,16 @@ def wait_for_port(port: int, seconds: float = 20.0) -> None:
     raise TimeoutError(f"nothing listens on port {port}")
 
 
+def _pid_of(file: Path, seconds: float = 10.0) -> int:
+    """Both peers open their ports before they write who they are."""
+    end = time.monotonic() + seconds
+    while not (file.exists() and file.read_text().strip()):
+        if time.monotonic() > end:
+            raise TimeoutError(f"{file} was not written")
+        time.sleep(0.05)
+    return int(file.read_text())
+
+
 def _stop_pid(pid: int) -> Callable[[], None]:
     def stop() -> None:
         try:
@@ -54,10 +64,15 @@ def _stop_pid(pid: int) -> Callable[[], None]:
 
 
 def dovecot(folder: Path, maildir: Path, port: int, *, password_hash: str = "{PLAIN}pass", user: str = "bench") -> Peer:
-    """Dovecot's IMAP with its defaults over ``maildir``, account ``bench``; the tree is given to user nobody."""
+    """Dovecot's IMAP (TLS from the first octet) with its defaults over ``maildir``, account ``bench``; the tree is given to user nobody."""
     folder.mkdir(parents=True, exist_ok=True)
     nobody = pwd.getpwnam("nobody")
     (folder / "passwd").write_text(f"{user}:{password_hash}:{nobody.pw_uid}:{nobody.pw_gid}::{maildir.parent}::\n")
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=localhost", "-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")],
+        check=True, capture_output=True,
+    )  # fmt: skip
     config = folder / "dovecot.conf"
     config.write_text(f"""
 protocols = imap
@@ -65,7 +80,9 @@ base_dir = {folder}/run
 state_dir = {folder}/state
 log_path = {folder}/dovecot.log
 listen = 127.0.0.1
-ssl = no
+ssl = yes
+ssl_cert = <{folder}/cert.pem
+ssl_key = <{folder}/key.pem
 disable_plaintext_auth = no
 first_valid_uid = 1
 first_valid_gid = 1
@@ -85,10 +102,11 @@ userdb {{
 service imap-login {{
   chroot =
   inet_listener imap {{
-    port = {port}
+    port = 0
   }}
   inet_listener imaps {{
-    port = 0
+    port = {port}
+    ssl = yes
   }}
 }}
 service imap {{
@@ -104,7 +122,7 @@ namespace inbox {{
     subprocess.run(["chown", "-R", "nobody:nogroup", str(maildir)], check=True)
     subprocess.run(["dovecot", "-c", str(config)], check=True)
     wait_for_port(port)
-    pid = int((folder / "run" / "master.pid").read_text())
+    pid = _pid_of(folder / "run" / "master.pid")
     return Peer("dovecot", port, pid, _stop_pid(pid))
 
 
@@ -152,7 +170,7 @@ smtpd_tls_security_level = none
     shutil.chown(maildirs, "nobody", "nogroup")
     subprocess.run(["postfix", "-c", str(etc), "start"], check=True, capture_output=True)
     wait_for_port(port)
-    pid = int((queue / "pid" / "master.pid").read_text())
+    pid = _pid_of(queue / "pid" / "master.pid")
 
     def stop() -> None:
         subprocess.run(["postfix", "-c", str(etc), "stop"], check=False, capture_output=True)

@@ -20,7 +20,35 @@ T = TypeVar("T")
 
 
 class DatabaseTrouble(Exception):
-    """The file cannot be used; str() names it and says what to do."""
+    """The file cannot be used; str() names it and says what to do.
+
+    ``of_file``: the file itself is at fault (damaged, or a newer version's), and not its disk or another program.
+    """
+
+    def __init__(self, text: str, *, of_file: bool = False) -> None:
+        super().__init__(text)
+        self.of_file = of_file
+
+
+# What SQLite says, and what the owner does about it; the first row whose words are found.
+_REMEDIES: tuple[tuple[str, bool, str], ...] = (
+    ("not a database", True, "it is damaged: put a backup in its place, or move it away to begin anew without it"),
+    ("malformed", True, "it is damaged: put a backup in its place, or move it away to begin anew without it"),
+    ("full", False, "make room on its disk"),
+    ("readonly", False, "make it, its folder and its disk writable for the service's user"),
+    ("unable to open", False, "make it, its folder and its disk writable for the service's user"),
+    ("locked", False, "another program has it open: end that program"),
+    ("", False, "look at its disk"),
+)
+
+
+def trouble_of(path: str, error: sqlite3.Error) -> DatabaseTrouble:
+    """SQLite's words about ``path``, with the remedy."""
+    text = str(error)
+    for words, of_file, remedy in _REMEDIES:
+        if words in text:
+            return DatabaseTrouble(f"{path}: {text}; {remedy}", of_file=of_file)
+    raise AssertionError("the last row fits everything")
 
 
 class Database:
@@ -47,6 +75,10 @@ class Database:
         """Call ``work(connection)`` in one transaction, in a worker thread; an exception rolls it back."""
         return self._workers.run("database", self.run_now, work)
 
+    def on_disk(self, job: Callable[[], T]) -> Awaitable[T]:
+        """Call ``job()`` in a worker thread, outside of any transaction."""
+        return self._workers.run("database", job)
+
     def run_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """The same in the calling thread: for workers, start-up and the command line. Raises DatabaseTrouble."""
         with self._lock:
@@ -72,6 +104,18 @@ class Database:
                 self._connection.close()
                 self._connection = None
 
+    def put_aside(self) -> str:
+        """Rename a damaged file out of the way, so that the next use begins a new one; its new name. Blocks."""
+        with contextlib.suppress(sqlite3.Error):
+            self.close()
+        aside = f"{self.path}.damaged"
+        for tail in ("-wal", "-shm"):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self.path + tail)
+        with contextlib.suppress(FileNotFoundError):
+            os.replace(self.path, aside)
+        return aside
+
     def _open(self) -> sqlite3.Connection:
         if self._connection is not None:
             return self._connection
@@ -90,7 +134,7 @@ class Database:
             self._migrate(connection)
         except sqlite3.DatabaseError as error:
             connection.close()
-            raise DatabaseTrouble(f"{self.path}: {error}") from error
+            raise trouble_of(self.path, error) from error
         except BaseException:
             connection.close()
             raise
@@ -103,7 +147,8 @@ class Database:
         if version > wanted:
             raise DatabaseTrouble(
                 f"{self.path} was written by a newer version (schema {version}, this program knows {wanted}): "
-                "install that version again, or restore a backup"
+                "install that version again, or restore a backup",
+                of_file=True,
             )
         if version == wanted:
             return

@@ -5,6 +5,7 @@ Everything runs at once in this one thread, without a reactor; what needs socket
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import time
@@ -25,6 +26,7 @@ from mailbox_appliance.admin.status import Finding, StatusDesk, disk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
+from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.guard.file import GuardFile
@@ -116,9 +118,8 @@ class OpenDesk:
         try:
             self._lock.take()
         except OSError as error:
-            raise Refused(
-                f"{self._lock.path} cannot be opened: {error.strerror}; run this as root or as its owner"
-            ) from None
+            remedy = "mount it for writing" if error.errno == errno.EROFS else "run this as root or as its owner"
+            raise Refused(f"{self._lock.path} cannot be opened: {error.strerror}; {remedy}") from None
         clock, workers = _StandingClock(), _AtOnce()
         os.makedirs(os.path.join(config.state, "journal"), 0o700, exist_ok=True)
         trail_path = os.path.join(config.state, "journal", "trail.db")
@@ -132,8 +133,9 @@ class OpenDesk:
         os.makedirs(os.path.join(folder, "content"), 0o700, exist_ok=True)
         self._spool = QueueSpool(SpoolSettings(folder), workers, _NoRounds(), clock, journal)
         queue = QueueDesk(self._spool, cast(Dispatch, _NobodySends()), clock, journal)
+        keys = DkimKeys(os.path.join(config.state, "dkim"), workers, clock, journal)
         desks = [
-            DomainDesk(users.domains),
+            DomainDesk(users.domains, None if config.local else keys),
             AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts)),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),

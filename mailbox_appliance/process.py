@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import pwd
@@ -15,6 +16,12 @@ from mailbox_appliance.ports.clock import Clock
 # Switch threads after half a millisecond: beside a busy thread the default of 5 ms lets every reactor turn wait.
 SWITCH_INTERVAL = 0.0005
 LATENESS_INTERVAL = 0.01
+# mallopt(3): blocks of this many octets and more come from the kernel and go back to it at once.
+M_MMAP_THRESHOLD = -3
+LARGE_BLOCK = 256 * 1024
+# Before this moment no machine that runs this program can be: a Raspberry Pi without a clock starts in 1970.
+PROGRAM_MADE = 1_764_000_000.0
+DAY = 86_400.0
 
 
 class StillRoot(Exception):
@@ -31,7 +38,10 @@ def leave_root(state: str, *, loopback_only: bool) -> str:
         return ""
     owner = os.stat(state)
     if owner.st_uid != 0:
-        os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+        try:
+            os.initgroups(pwd.getpwuid(owner.st_uid).pw_name, owner.st_gid)
+        except KeyError:  # a container's user without a name
+            os.setgroups([owner.st_gid])
         os.setresgid(owner.st_gid, owner.st_gid, owner.st_gid)
         os.setresuid(owner.st_uid, owner.st_uid, owner.st_uid)
         return f"gave up root and became uid {owner.st_uid}, the owner of {state}"
@@ -69,14 +79,47 @@ def settle() -> None:
     gc.set_threshold(5_000, 20, 50)
 
 
+def give_memory_back() -> bool:
+    """Keep glibc from learning to hold on to large blocks; False with another C library.
+
+    The first freed argon2 hash (19 MiB) teaches it to serve blocks of that size from its heap, which then stays as
+    large as it ever was: 20 MB more at rest, 30 MB more under large messages.
+    """
+    try:
+        return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK))
+    except (AttributeError, OSError):
+        return False
+
+
 def raise_descriptor_limit(wanted: int = 8192) -> int:
     """Raise the soft limit of open files as far as ``wanted`` and the hard limit allow; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return wanted
     target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     if soft < target:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
         return target
     return soft
+
+
+def odd_clock(now: float, last_run: float) -> str:
+    """What is wrong with the clock, and what to do; "" when nothing is. ``last_run``: when we ran last, 0 for never."""
+    remedy = "set it (timedatectl set-ntp true), or mail carries wrong dates and certificates look invalid"
+    if now < PROGRAM_MADE:
+        return f"this machine's clock stands before this program was made; {remedy}"
+    if now < last_run - DAY:
+        days = round((last_run - now) / DAY)
+        return f"this machine's clock stands {days} day(s) before the last run: it is wrong now or was then; {remedy}"
+    return ""
+
+
+def last_change(path: str) -> float:
+    """The file's time of change (epoch seconds); 0 when there is none."""
+    try:
+        return os.stat(path).st_mtime
+    except OSError:
+        return 0.0
 
 
 class Lateness:

@@ -9,6 +9,7 @@ waits in memory is written.
 from __future__ import annotations
 
 import contextlib
+import glob
 import os
 import signal
 import sqlite3
@@ -25,6 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from mailbox_appliance import local, stations
+from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin import status
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.clientsettings import ClientSettings
@@ -34,6 +36,7 @@ from mailbox_appliance.admin.dispatch import Desk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
@@ -47,6 +50,7 @@ from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.imap.listener import ImapFactory
 from mailbox_appliance.journal import trail
 from mailbox_appliance.journal.bridge import LogBridge
+from mailbox_appliance.journal.events.checks import LookUpsFailed, NotSigned
 from mailbox_appliance.journal.events.service import (
     ClockOdd,
     ConfigTaken,
@@ -60,10 +64,14 @@ from mailbox_appliance.journal.events.service import (
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.journal.lines import LineWriter, standard_output
 from mailbox_appliance.ports.certificates import CertificateTrouble
+from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.process import (
     Lateness,
     StillRoot,
+    give_memory_back,
+    last_change,
     leave_root,
+    odd_clock,
     raise_descriptor_limit,
     settle,
     tell_systemd,
@@ -72,11 +80,9 @@ from mailbox_appliance.smtp.intake import sweep
 from mailbox_appliance.sockets import Opened, PortTaken, open_port
 from mailbox_appliance.workers import ThreadedWorkers
 
-FOLDERS = ("mail", "queue", "journal", "spool", "certificates")
+FOLDERS = ("mail", "queue", "journal", "spool", "certificates", "dkim")
 DRAIN_SECONDS = 30.0
 DAY = 86_400.0
-# Before this moment no machine that runs this program can be: a Raspberry Pi without a clock starts in 1970.
-PROGRAM_MADE = 1_764_000_000.0
 START_TROUBLES = (PortTaken, StillRoot, StateInUse, DatabaseTrouble, CertificateTrouble, sqlite3.Error, OSError)
 
 
@@ -148,7 +154,9 @@ class ApplianceService(MultiService):
     def privilegedStartService(self) -> None:
         """Bind the ports, perhaps as root. Ends the program when one cannot be had."""
         super().privilegedStartService()  # type: ignore[no-untyped-call]
+        os.umask(0o077)
         raise_descriptor_limit()
+        give_memory_back()
         os.makedirs(self._config.state, 0o700, exist_ok=True)
         try:
             self._open_ports()
@@ -173,10 +181,12 @@ class ApplianceService(MultiService):
 
     def _factory(self, protocol: str) -> Any:
         built = self._stations
-        if protocol in ("smtp", "submission", "submissions"):
+        if protocol in ("smtp", "submission", "submissions", "lmtp"):
             return built.smtp.factory(protocol)
         if protocol in ("imap", "imaps"):
             return ImapFactory(built.imap, protocol)
+        if protocol != "http":
+            raise PortTaken(f"listen.{protocol} is not in this version: write {protocol} = [] or leave it out")
         from mailbox_appliance.web.tokens import token_site
 
         return token_site(built.tokens.answer, self._reactor)
@@ -217,10 +227,12 @@ class ApplianceService(MultiService):
             for folder in FOLDERS:
                 os.makedirs(os.path.join(config.state, folder), 0o700, exist_ok=True)
             os.chmod(config.state, 0o700)
+            odd = odd_clock(self._reactor.seconds(), last_change(self._lock.path))
             self._lock.take()
             self._journal.start()
-            self._look_at_clock()
-            sweep(os.path.join(config.state, "spool"))
+            if odd:
+                self._journal.tell(ClockOdd(text=odd))
+            self._sweep(os.path.join(config.state, "spool"))
             await built.users.start()
             await built.guard.start()
             await built.certificates.start()
@@ -254,16 +266,28 @@ class ApplianceService(MultiService):
         self._measure()
         built.certificates.watch()
         await self._welcomes().greet_due()
+        await self._make_missing_keys()
         self._each_day()
 
-    def _look_at_clock(self) -> None:
-        if self._reactor.seconds() < PROGRAM_MADE:
-            self._journal.tell(
-                ClockOdd(
-                    text="this machine's clock stands before this program was made; set it (timedatectl set-ntp true), "
-                    "or mail carries wrong dates and certificates look invalid"
-                )
-            )
+    async def _make_missing_keys(self) -> None:
+        """Every domain signs, also those that were ours before this version."""
+        if self._config.local:
+            return
+        for domain in sorted(self._stations.users.directory.domains()):
+            try:
+                await self._stations.dkim_keys.ensure(domain)
+            except (OSError, ValueError, Busy) as error:
+                self._journal.tell(NotSigned(domain=domain, reason=f"no key could be made: {error}"[:250]))
+
+    def _sweep(self, spool: str) -> None:
+        """What was on its way in when the last process died; no peer was told that it is kept."""
+        swept = sweep(spool)
+        for path in glob.glob(os.path.join(glob.escape(spool), "append-*")):
+            os.unlink(path)
+            swept += 1
+        if swept:
+            words = f"{swept} half-received message(s) of the last run were removed; their senders still have them"
+            self._journal.tell(ServiceRemark(text=words))
 
     def _measure(self) -> None:
         """Only when asked for by $MAILAPPLIANCE_LATENESS: a hundred wake-ups a second."""
@@ -280,6 +304,8 @@ class ApplianceService(MultiService):
     def _each_day(self) -> None:
         self._daily = self._reactor.callLater(DAY, self._each_day)
         Deferred.fromCoroutine(self._forget_removed()).addErrback(self._told_broken)
+        reporting = stations.send_tls_reports(self._stations, self._config, self._reactor)
+        Deferred.fromCoroutine(reporting).addErrback(self._told_broken)
 
     def _told_broken(self, failure: Failure) -> None:
         self._journal.broken("service", failure.value or RuntimeError("no reason given"))
@@ -310,15 +336,28 @@ class ApplianceService(MultiService):
             status.mail_out(built.queue_desk, config, clock),
             status.certificate(built.certificates, clock),
             status.disk(config.state),
-            status.name_servers(None if config.local else built.names, config.hostname),
+            status.name_servers(
+                None if config.local else built.names.probe,
+                lambda: self._journal.counters.of(LookUpsFailed.name),
+            ),
         )
         desks = [
-            DomainDesk(users.domains),
+            DomainDesk(users.domains, None if config.local else built.dkim_keys),
             AccountDesk(users.accounts, ClientSettings(config), self._welcomes().greet),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
             MailQueueDesk(built.queue_desk, clock),
             RouteDesk(None if config.local else built.relay),
+            NamesDesk(
+                lambda: self._config,
+                users.directory,
+                built.dkim_keys,
+                built.certificates,
+                built.names,
+                clock,
+                public_addresses,
+                built.names.forget,
+            ),
             CertDesk(built.certificates, built.certificates, clock),
             TraceDesk(self._journal),
             GuardingDesk(built.guard),
@@ -399,7 +438,7 @@ class ApplianceService(MultiService):
         await self._in_time(built.smtp.drain(), DRAIN_SECONDS + 2)
         if self._started:
             await self._in_time(Deferred.fromCoroutine(built.dispatch.stop()), DRAIN_SECONDS)
-        built.relay.current.stop()
+        await built.relay.close()
         await self._in_time(built.rounds.quiet(), DRAIN_SECONDS)
         built.stores.stop()
         built.spool.close()

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from mailbox_appliance.acme.client import ChildAuthority
 from mailbox_appliance.acme.deployed import read_command, run_command
 from mailbox_appliance.acme.keeper import CertificateKeeper, CertificateSettings, RunCommand
+from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.acme.orders import AcmeSettings, Orders
 from mailbox_appliance.acme.tokens import ChallengeTokens
-from mailbox_appliance.config.model import Config
+from mailbox_appliance.checks.settings import ChecksSettings, dns_lists
+from mailbox_appliance.checks.signing import DkimKeys, Signer
+from mailbox_appliance.checks.stages import StrangerChecks
+from mailbox_appliance.config.model import Config, NextHost
+from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.acceptance import Door
+from mailbox_appliance.delivery.notices import Notices
 from mailbox_appliance.delivery.redelivery import Redelivery
 from mailbox_appliance.delivery.routing import Routing, RoutingSettings
 from mailbox_appliance.delivery.space import Space
 from mailbox_appliance.dns.resolver import DnsResolver
+from mailbox_appliance.dns.servers import ServerState
 from mailbox_appliance.dns.settings import DnsSettings
 from mailbox_appliance.guard.file import GuardFile
 from mailbox_appliance.guard.guard import RememberingGuard
@@ -29,13 +36,18 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.ports.dns import Answer
 from mailbox_appliance.ports.relay import Shipment, Step
+from mailbox_appliance.ports.users import LocalMailbox
+from mailbox_appliance.queue.allowance import Allowance, AllowanceSettings
 from mailbox_appliance.queue.bounces import Bounces
 from mailbox_appliance.queue.desk import Desk as SpoolDesk
 from mailbox_appliance.queue.dispatch import Dispatch, DispatchSettings
 from mailbox_appliance.queue.schedule import Schedule
 from mailbox_appliance.queue.spool import QueueSpool, SpoolSettings
 from mailbox_appliance.relay.carry import MailRelay
-from mailbox_appliance.relay.settings import Host, RelaySettings, Security
+from mailbox_appliance.relay.memory import MIGRATIONS as RELAY_MIGRATIONS
+from mailbox_appliance.relay.memory import RelayMemory
+from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
+from mailbox_appliance.relay.tlsreport import TlsReports
 from mailbox_appliance.rounds.rounds import CommitRounds, RoundSettings
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
@@ -55,6 +67,9 @@ def smtp_settings(config: Config) -> SmtpSettings:
         hostname=config.hostname,
         spool=os.path.join(config.state, "spool"),
         lan=config.networks.lan,
+        proxies=config.networks.proxies,
+        xclient=config.networks.xclient,
+        trusted=config.guard.exempt,
         submission_from=config.listen.submission_from,
         limits=Limits(
             message_size=limits.message_size,
@@ -75,27 +90,62 @@ def imap_settings(config: Config) -> ImapSettings:
     )
 
 
+def allowance_settings(config: Config) -> AllowanceSettings:
+    return AllowanceSettings(config.limits.outgoing_per_day, config.limits.new_recipients_per_day)
+
+
+def tell_whom_it_concerns(notices: Notices, users: Users) -> Callable[[Address, str, str], Awaitable[None]]:
+    """Write to an account, and to the owner of its domain when that is another."""
+
+    async def tell(account: Address, subject: str, text: str) -> None:
+        owner = await users.directory.owner(account.domain)
+        for address in {account, owner or account}:
+            await notices.send(address, subject, text)
+
+    return tell
+
+
 def guard_settings(config: Config) -> GuardSettings:
     return GuardSettings(exempt=config.guard.exempt)
 
 
 def relay_settings(config: Config) -> RelaySettings:
     relay = config.relay
-    smarthost = None
-    if relay.smarthost is not None:
-        smarthost = Host(
-            relay.smarthost.host, relay.smarthost.port, Security(relay.tls), relay.user, relay.password_file
-        )
+    smarthost = next_host(NextHost(relay.smarthost, relay.user, relay.password_file, relay.tls))
+    socks = None
+    if relay.socks is not None:
+        socks = Proxy(relay.socks.host, relay.socks.port, relay.socks_user, relay.socks_password_file)
     return RelaySettings(
         hostname=config.hostname,
         smarthost=smarthost,
         direct=relay.route == "direct",
+        routes=next_hosts(relay.domains),
+        senders=next_hosts(relay.senders),
+        fallback_after=relay.fallback_after or 0,
+        socks=socks,
         mx_port=relay.mx_port,
         allow_loopback=relay.allow_loopback,
         own_names=frozenset({config.hostname}),
         trust_anchor=relay.trust_anchor,
         dead_for=min(60.0, relay.first_retry / 2),
     )
+
+
+def checks_settings(config: Config) -> ChecksSettings:
+    return ChecksSettings(authserv_id=config.hostname, lists=dns_lists(config.checks.dnsbl))
+
+
+def next_host(stated: NextHost) -> Host | None:
+    """A host as the config names it."""
+    if stated.host is None:
+        return None
+    return Host(stated.host.host, stated.host.port, Security(stated.tls), stated.user, stated.password_file)
+
+
+def next_hosts(stated: Mapping[str, NextHost]) -> dict[str, Host]:
+    """Hosts by domain."""
+    found = {domain: next_host(one) for domain, one in stated.items()}
+    return {domain: host for domain, host in found.items() if host is not None}
 
 
 class Names:
@@ -108,12 +158,35 @@ class Names:
         """ports.dns.Resolver."""
         return self.current.look_up(name, rdtype)
 
+    def probe(self) -> Awaitable[tuple[ServerState, ...]]:
+        """How each name server fares just now, for ``status``."""
+        return self.current.probe()
+
+    def forget(self) -> None:
+        """Empty the cache: the operator wants to see what is there now."""
+        self.current.forget()
+
 
 class WayOut:
-    """The relay of the hour: ``reload`` puts another one in its place; attempts in progress end with the old one."""
+    """The relay of the hour: ``reload`` puts another one in its place; attempts in progress end with the old one.
 
-    def __init__(self, current: MailRelay) -> None:
-        self.current = current
+    ``memory`` outlives them all.
+    """
+
+    def __init__(self, make: Callable[[Config], MailRelay], memory: RelayMemory, config: Config) -> None:
+        self._make = make
+        self.memory = memory
+        self.current = make(config)
+
+    def take_over(self, config: Config) -> None:
+        """Another relay, for new settings."""
+        self.current.stop()
+        self.current = self._make(config)
+
+    async def close(self) -> None:
+        """Say goodbye on kept connections, and write what the relay has learned."""
+        self.current.stop()
+        await self.memory.close()
 
     def destination(self, reverse_path: Address | None, forward_path: Address) -> str:
         """ports.relay.Relay."""
@@ -126,6 +199,28 @@ class WayOut:
     def explain(self, address: Address) -> AsyncIterator[Step]:
         """ports.relay.Relay."""
         return self.current.explain(address)
+
+    def forget(self) -> None:
+        """Which hosts were dead: the operator wants them tried."""
+        self.current.forget()
+
+
+class QueueDesk(SpoolDesk):
+    """The queue's desk, whose "try now" means now: hosts that rest as dead are tried too."""
+
+    def __init__(self, spool: QueueSpool, dispatch: Dispatch, clock: Any, journal: Journal, relay: WayOut) -> None:
+        super().__init__(spool, dispatch, clock, journal)
+        self._relay = relay
+
+    async def retry(self, traces: tuple[str, ...]) -> int:
+        """Try now; no ids means all that are not held."""
+        self._relay.forget()
+        return await super().retry(traces)
+
+    async def flush(self, domain: str) -> int:
+        """Try now whatever waits for ``domain``."""
+        self._relay.forget()
+        return await super().flush(domain)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +239,12 @@ class Stations:
     spool: QueueSpool
     acceptance: Door
     dispatch: Dispatch
-    queue_desk: SpoolDesk
+    queue_desk: QueueDesk
     relay: WayOut
+    dkim_keys: DkimKeys
     smtp: SmtpStation
     imap: ImapHouse
+    allowance: Allowance
 
 
 def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal) -> Stations:
@@ -162,7 +259,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     resolver = Names(make_resolver(config, reactor, journal))
     tokens = ChallengeTokens()
     certificates = make_keeper(config, reactor, workers, journal, resolver, tokens)
-    rounds = CommitRounds(workers, RoundSettings())
+    rounds = CommitRounds(workers, RoundSettings(flush=config.store.flush))
     stores = MailStores(
         StoreSettings(mail=os.path.join(state, "mail"), host=config.hostname),
         reactor,
@@ -183,9 +280,11 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         reactor,
         journal,
     )
+    notices = Notices(acceptance, users.directory, reactor, config.hostname)
+    allowance = Allowance(spool, reactor, journal, tell_whom_it_concerns(notices, users), allowance_settings(config))
     bounces = Bounces(acceptance, users.directory, reactor, journal, config.hostname)
     acceptance.reports = bounces
-    relay = WayOut(MailRelay(reactor, workers, resolver, journal, relay_settings(config)))
+    relay = make_way_out(config, reactor, workers, journal, resolver, users, acceptance)
     dispatch = Dispatch(
         spool,
         relay,
@@ -197,6 +296,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
     )
     smtp_limits = smtp_settings(config)
+    dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     parts = Parts(
         smtp_limits,
         reactor,
@@ -207,6 +307,9 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         guard,
         acceptance,
         Budget(smtp_limits.limits.memory_budget),
+        make_checks(config, reactor, workers, journal, resolver, users),
+        allowance=allowance,
+        signing=None if config.local else Signer(dkim_keys, workers, reactor, journal),
     )
     imap = ImapHouse(
         settings=imap_settings(config),
@@ -231,10 +334,12 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         spool,
         acceptance,
         dispatch,
-        SpoolDesk(spool, dispatch, reactor, journal),
+        QueueDesk(spool, dispatch, reactor, journal, relay),
         relay,
+        dkim_keys,
         SmtpStation(parts, certificates),
         imap,
+        allowance,
     )
 
 
@@ -243,17 +348,88 @@ def make_resolver(config: Config, reactor: Any, journal: Journal) -> DnsResolver
     return DnsResolver(reactor, journal, DnsSettings(servers=tuple(map(str, config.dns.servers))))
 
 
+def make_checks(
+    config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Names, users: Users
+) -> StrangerChecks | None:
+    """[checks]; None when they are off, and in local mode, where nobody is asked for names."""
+    if not config.checks.enabled or config.local:
+        return None
+    return StrangerChecks(checks_settings(config), reactor, workers, journal, names, users.directory)
+
+
 def take_over(stations: Stations, config: Config, reactor: Any) -> None:
     """Give every station its new settings; what is open goes on with those it began with. For ``reload``."""
     stations.users.directory.settings_now = UsersSettings(default_quota=config.limits.quota)
     stations.guard.settings = guard_settings(config)
-    stations.smtp.parts = replace(stations.smtp.parts, settings=smtp_settings(config))
+    checks = make_checks(config, reactor, stations.workers, stations.journal, stations.names, stations.users)
+    stations.smtp.parts = replace(stations.smtp.parts, settings=smtp_settings(config), checks=checks)
+    stations.allowance.settings = allowance_settings(config)
+    stations.dkim_keys.forget()
     stations.imap.settings = imap_settings(config)
     stations.names.current = make_resolver(config, reactor, stations.journal)
-    stations.relay.current.stop()
-    stations.relay.current = MailRelay(
-        reactor, stations.workers, stations.names, stations.journal, relay_settings(config)
+    stations.relay.take_over(config)
+
+
+def make_way_out(
+    config: Config,
+    reactor: Any,
+    workers: ThreadedWorkers,
+    journal: Journal,
+    names: Names,
+    users: Users,
+    acceptance: Door,
+) -> WayOut:
+    """The relay with what it remembers in STATE/relay.db; local mode, where nothing leaves, remembers nothing."""
+    path = os.path.join(config.state, "relay.db")
+    database = None if config.local else Database(path, RELAY_MIGRATIONS, workers, synchronous="NORMAL")
+    memory = RelayMemory(database, journal)
+    notices = Notices(acceptance, users.directory, reactor, config.hostname)
+
+    def make(config: Config) -> MailRelay:
+        return MailRelay(
+            reactor,
+            workers,
+            names,
+            journal,
+            relay_settings(config),
+            memory=memory,
+            own_addresses=public_addresses,
+            probe_sender=first_owner(users),
+            notice=notices.tell_owners,
+        )
+
+    return WayOut(make, memory, config)
+
+
+def first_owner(users: Users) -> Callable[[], Awaitable[Address | None]]:
+    """Who answers for this machine: the owner of its first domain, whom the bare postmaster leads to."""
+
+    async def owner() -> Address | None:
+        resolution = await users.directory.resolve(Address("postmaster", ""))
+        for destination in getattr(resolution, "destinations", ()):
+            if isinstance(destination, LocalMailbox):
+                return destination.account
+        return None
+
+    return owner
+
+
+async def send_tls_reports(stations: Stations, config: Config, reactor: Any) -> int:
+    """Once a day; returns how many went out, none where [relay] tls_reports is off."""
+    if not config.relay.tls_reports or config.local:
+        return 0
+    signing = stations.smtp.parts.signing
+    reports = TlsReports(
+        stations.relay.memory,
+        stations.names,
+        stations.acceptance,
+        reactor,
+        stations.journal,
+        config.hostname,
+        sender=first_owner(stations.users),
+        sign=signing.sign if signing is not None else None,
     )
+    return await reports.send_due()
 
 
 def is_ours(users: Users) -> Callable[[Address], bool]:
@@ -301,6 +477,7 @@ def make_keeper(
             workers=workers,
             journal=journal,
             resolver=names,
+            own_addresses=public_addresses,
         )
     run: RunCommand | None = None
     if config.tls.deployed_command:

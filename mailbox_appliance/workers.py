@@ -7,7 +7,11 @@ interval; so it does not belong here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Collection
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, fail
@@ -60,3 +64,76 @@ class ThreadedWorkers:
         for pool in self._pools.values():
             pool.stop()
         self._pools.clear()
+
+
+class Hands:
+    """More hands for a job that runs in a worker already, for calls that do nothing but wait: fsync of many files.
+
+    ``most`` threads beside the caller's own; they begin with the first need and end when nothing came for ``idle``
+    seconds. Where the first call takes less than ``slow`` seconds (a fast disk), the caller's thread does the rest as
+    well: each change of threads costs the reactor more than such a wait.
+    """
+
+    def __init__(self, most: int = 3, *, slow: float = 0.002, idle: float = 5.0) -> None:
+        self._most = most
+        self._slow = slow
+        self._idle = idle
+        self._jobs: SimpleQueue[tuple[Callable[[], None], threading.Lock]] = SimpleQueue()
+        self._threads = 0
+        self._lock = threading.Lock()
+
+    def each(self, call: Callable[[T], object], things: Collection[T]) -> None:
+        """``call`` each of ``things``, several at a time; returns when all are done. Raises what a call raised."""
+        waiting = deque(things)
+        errors: list[Exception] = []
+
+        def take(*, until_slow: bool = False) -> None:
+            while True:
+                try:
+                    thing = waiting.popleft()
+                except IndexError:
+                    return
+                began = time.monotonic()
+                try:
+                    call(thing)
+                except Exception as error:  # noqa: BLE001 - raised below, in the caller's thread
+                    errors.append(error)
+                if until_slow and time.monotonic() - began > self._slow:
+                    return
+
+        take(until_slow=True)
+        ends: list[threading.Lock] = []
+        for _ in range(min(self._most, len(waiting) - 1)):
+            end = threading.Lock()
+            end.acquire()
+            self._jobs.put((take, end))
+            ends.append(end)
+        if ends:
+            self._engage()
+        take()
+        for end in ends:
+            end.acquire()
+        if errors:
+            raise errors[0]
+
+    def _engage(self) -> None:
+        with self._lock:
+            while self._threads < self._most:
+                self._threads += 1
+                threading.Thread(target=self._help, name="hand", daemon=True).start()
+
+    def _help(self) -> None:
+        while True:
+            try:
+                take, end = self._jobs.get(timeout=self._idle)
+            except Empty:
+                with self._lock:
+                    # Whoever puts a job and then asks for hands finds this one gone, or the job taken.
+                    if self._jobs.empty():
+                        self._threads -= 1
+                        return
+                continue
+            try:
+                take()
+            finally:
+                end.release()

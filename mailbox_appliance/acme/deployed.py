@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +13,7 @@ from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
 from mailbox_appliance.acme.client import SpawningReactor
+from mailbox_appliance.config.values import command_words
 from mailbox_appliance.ports.clock import Clock, Timer
 
 COMMAND_SECONDS = 60.0
@@ -21,8 +21,8 @@ _LAST_OCTETS = 400
 
 
 def read_command(text: str) -> tuple[str, ...]:
-    """Words as a shell would split them. Raises ValueError for an open quote."""
-    return tuple(shlex.split(text))
+    """Words as a shell would split them. Raises ValueError for an open quote or no words at all."""
+    return command_words(text)
 
 
 class _Run(ProcessProtocol):

@@ -6,6 +6,7 @@ use is never given up before something better is on disk.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 from collections.abc import Callable
@@ -255,7 +256,10 @@ def _token_folder(webroot: str) -> str:
 
 def _write_tokens(webroot: str, tokens: dict[str, str]) -> None:
     folder = _token_folder(webroot)
-    os.makedirs(folder, mode=0o755, exist_ok=True)
+    for path in (os.path.dirname(folder), folder):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(path)
+            os.chmod(path, 0o755)  # our umask would keep the other web server out
     for token, answer in tokens.items():
         write_file(os.path.join(folder, token), answer.encode("ascii"), 0o644)
 

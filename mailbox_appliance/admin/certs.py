@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+
 from mailbox_appliance.admin.parts import CertificateKeeper
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, moment_words, span_words
-from mailbox_appliance.ports.certificates import Certificates
+from mailbox_appliance.ports.certificates import Certificates, CertificateTrouble
 from mailbox_appliance.ports.clock import Clock
 
 
@@ -48,12 +50,12 @@ class CertDesk:
 
     async def renew(self, arguments: Arguments) -> Result:
         """Get a new certificate for the same key, now."""
-        said = await self._asked().renew()
+        said = await _or_refused(self._asked().renew())
         return Result((said,), data={"said": said})
 
     async def rotate(self, arguments: Arguments) -> Result:
         """Make a new key and get a certificate for it."""
-        said = await self._asked().rotate()
+        said = await _or_refused(self._asked().rotate())
         return Result((said,), data={"said": said})
 
     def _asked(self) -> CertificateKeeper:
@@ -62,3 +64,11 @@ class CertDesk:
                 "the certificate comes from the files named in [tls]: renew those, then run `mailappliance reload`"
             )
         return self._keeper
+
+
+async def _or_refused(asked: Awaitable[str]) -> str:
+    """What the keeper says; its trouble, remedy and all, is a refusal and no fault of ours."""
+    try:
+        return await asked
+    except CertificateTrouble as trouble:
+        raise Refused(str(trouble)) from None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterable
 from typing import Any
 
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments, Verb
 from mailbox_appliance.admin.verbs import VERBS
+from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.admin import OperatorDid
 from mailbox_appliance.ports.journal import Journal
 
@@ -22,6 +24,16 @@ class Desk:
 
     async def run(self, noun: str, verb: str, arguments: Arguments) -> Result:
         """Do it. Raises Refused."""
+        try:
+            return await self._run(noun, verb, arguments)
+        except DatabaseTrouble as trouble:
+            raise Refused(str(trouble)) from trouble
+        except sqlite3.OperationalError as trouble:
+            full = "full" in str(trouble)
+            remedy = "make room on its disk" if full else "`mailappliance status` tells about the disk"
+            raise Refused(f"the state cannot be read or written: {trouble}; {remedy}") from trouble
+
+    async def _run(self, noun: str, verb: str, arguments: Arguments) -> Result:
         row = self._verbs.get((noun, verb))
         if row is None:
             raise Refused(f"this version has no `{noun} {verb}`")

@@ -11,9 +11,11 @@ from mailbox_appliance.admin.result import Refused, Result, listing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, list_argument, moment_words, size_words, text_argument
 from mailbox_appliance.config import values
+from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
 
 if TYPE_CHECKING:
+    from mailbox_appliance.checks.signing import DkimKeys
     from mailbox_appliance.users.desks.accounts import Accounts
     from mailbox_appliance.users.desks.aliases import Aliases
     from mailbox_appliance.users.desks.apppasswords import AppPasswords
@@ -44,10 +46,11 @@ def _quota(text: Any) -> int | None:
 
 
 class DomainDesk:
-    """domain add|list|remove"""
+    """domain add|list|remove. ``keys`` None: nothing is signed (local mode)."""
 
-    def __init__(self, domains: Domains) -> None:
+    def __init__(self, domains: Domains, keys: DkimKeys | None = None) -> None:
         self._domains = domains
+        self._keys = keys
 
     async def add(self, arguments: Arguments) -> Result:
         """Make a domain ours; with an option, also change one that is."""
@@ -57,7 +60,7 @@ class DomainDesk:
             known = [one.domain for one in await self._domains.listing()]
             if not (owner or catch_all) or name.lower() not in known:
                 name = await self._domains.add(name)
-                lines = [f"{name} is one of our domains now"]
+                lines = [f"{name} is one of our domains now", *await self._make_keys(name)]
             else:
                 lines = []
             if owner:
@@ -71,6 +74,17 @@ class DomainDesk:
         if not owner:
             lines.append(f"next: mailappliance account add SOMEBODY@{name} (the first account becomes its owner)")
         return Result(tuple(lines), data={"domain": name})
+
+    async def _make_keys(self, name: str) -> list[str]:
+        """The keys that sign its mail; a failure is no reason to refuse the domain."""
+        if self._keys is None:
+            return []
+        try:
+            await self._keys.ensure(name)
+        except (OSError, ValueError, Busy) as error:
+            words = "its mail is not signed yet, for no key could be made"
+            return [f"{words} ({error}): restart the service once that is mended"]
+        return [f"publish its records, keys among them: mailappliance dns records {name}"]
 
     async def list(self, arguments: Arguments) -> Result:
         """Our domains."""

@@ -12,9 +12,9 @@ from mailbox_appliance.admin.result import Result
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import size_words, span_words
 from mailbox_appliance.config.model import Config
+from mailbox_appliance.dns.servers import ServerState
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.dns import Resolver, Status
 from mailbox_appliance.ports.queue import QueueDesk
 from mailbox_appliance.ports.users import Directory
 
@@ -173,16 +173,29 @@ def disk(state: str) -> Check:
     return check
 
 
-def name_servers(resolver: Resolver | None, hostname: str) -> Check:
-    """They answer. ``resolver`` None: local mode, nobody is asked."""
+def name_servers(
+    probe: Callable[[], Awaitable[Sequence[ServerState]]] | None, unsure: Callable[[], int] = lambda: 0
+) -> Check:
+    """Each one answers. ``probe`` asks them all now; None: local mode, nobody is asked.
+
+    ``unsure`` counts the messages since the start whose checks lacked an answer.
+    """
 
     async def check() -> Finding:
-        if resolver is None:
+        if probe is None:
             return Finding("name servers", "not needed in local mode")
-        answer = await resolver.look_up(hostname, "A")
-        if answer.status is Status.TEMPERROR:
-            remedy = "look at /etc/resolv.conf, or name servers that answer in dns.servers"
-            return Finding("name servers", f"no answer: {answer.reason or 'they are silent'}", remedy)
-        return Finding("name servers", "they answer")
+        states = await probe()
+        remedy = "look at /etc/resolv.conf, or name servers that answer in dns.servers"
+        if not states:
+            return Finding("name servers", "there is none to ask", remedy)
+        silent = "; ".join(f"{one.server}: {one.reason or 'silent'}" for one in states if one.good is False)
+        if not any(one.good for one in states):
+            return Finding("name servers", f"no answer: {silent}", remedy)
+        answering = ", ".join(one.server for one in states if one.good)
+        if silent:
+            return Finding("name servers", f"{answering} answers, but not all do: {silent}", remedy)
+        lacking = unsure()
+        words = f"; since the start {lacking} message(s) were checked without some answer" if lacking else ""
+        return Finding("name servers", f"{answering}: good{words}")
 
     return check

@@ -9,6 +9,7 @@ from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
@@ -22,12 +23,14 @@ NOUNS: dict[str, str] = {
     "alias": "Further addresses that lead to accounts or elsewhere.",
     "queue": "Mail that waits to leave.",
     "relay": "The way out.",
+    "dns": "The records of our domains.",
     "cert": "Certificates.",
     "guard": "Who is shut out for failing too often.",
     "config": "The owner's file.",
 }
 
 _ADDRESS = Argument("address", "the account's address")
+_DOMAIN = Argument("domain", "one of our domains")
 _IDS = Argument("ids", "message ids, as `queue list` shows them", "words")
 _PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
 
@@ -209,6 +212,24 @@ VERBS: tuple[Verb, ...] = (
         RouteDesk.test,
         "Walk the way to an address without sending mail, and explain each step.",
         (Argument("address", "where mail shall go"),),
+        lists=True,
+    ),
+    Verb(
+        "dns",
+        "records",
+        NamesDesk,
+        NamesDesk.records,
+        "Show what a domain must, should and may publish, one by one for copying.",
+        (_DOMAIN, Argument("zone", "as a zone file", "flag")),
+        lists=True,
+    ),
+    Verb(
+        "dns",
+        "check",
+        NamesDesk,
+        NamesDesk.check,
+        "Compare that with what the world sees, with the remedy for each record.",
+        (_DOMAIN,),
         lists=True,
     ),
     Verb("cert", "show", CertDesk, CertDesk.show, "Show the certificates in use.", lists=True),

@@ -11,10 +11,15 @@ from dataclasses import dataclass
 
 from mailbox_appliance.config import values
 
+EXAMPLE_DOMAIN = "example.org"
+
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """``path`` such as "relay.smarthost"; ``default`` is "" where the key has none; ``example`` is TOML text."""
+    """``path`` such as "relay.smarthost"; ``default`` is "" where the key has none; ``example`` is TOML text.
+
+    A ``*`` in the path stands for a name which the owner chooses: one table for each domain.
+    """
 
     path: str
     read: Callable[[object], object]
@@ -26,6 +31,11 @@ class Key:
     def section(self) -> str:
         """The table it stands in; "" at the top."""
         return self.path.rpartition(".")[0]
+
+    @property
+    def heading(self) -> str:
+        """The line above it in a file: "[relay]", '[relay.domains."example.org"]'."""
+        return f"[{self.section.replace('*', chr(34) + EXAMPLE_DOMAIN + chr(34))}]"
 
     @property
     def name(self) -> str:
@@ -43,11 +53,37 @@ SECTION_TEXTS: dict[str, str] = {
     "tls": "A certificate of your own from files. Without it one is ordered ([acme]) or self-made.",
     "acme": "Order certificates (Let's Encrypt or another ACME authority). The section's presence switches it on.",
     "relay": "How mail leaves for other places: through a smarthost, or direct to each domain's mail host",
+    "relay.domains.*": "Where the mail for one domain goes, whatever else is set: an internal server, for example",
+    "relay.senders.*": "A smarthost of its own for the mail from one of our domains",
     "dns": "Names",
     "limits": 'Limits; 0 means none. Sizes in octets or as "50MB", times in seconds or as "5m", "2h", "1d".',
+    "store": "How mail is kept",
     "checks": "Checks of mail from strangers",
     "guard": "Who knocks too often is shut out for a while",
 }
+
+
+def _next_host(section: str, who: str) -> tuple[Key, ...]:
+    """The four keys of a host of its own."""
+    return (
+        Key(f"{section}.host", values.host_and_port, "", "That host, given as host:port.", '"store.lan:25"'),
+        Key(f"{section}.user", values.text, "", f"The user name at {who}.", '"ann"'),
+        Key(
+            f"{section}.password_file",
+            values.path,
+            "",
+            f"A file whose first line is the password at {who}.",
+            '"/etc/mailappliance/host.password"',
+        ),
+        Key(
+            f"{section}.tls",
+            values.choice("starttls", "implicit", "none"),
+            '"starttls"',
+            f"How to speak TLS with {who}: starttls, implicit or none.",
+            '"none"',
+        ),
+    )
+
 
 KEYS: tuple[Key, ...] = (
     Key(
@@ -149,6 +185,20 @@ KEYS: tuple[Key, ...] = (
         '["192.168.1.0/24", "fd00:1234::/64"]',
     ),
     Key(
+        "networks.proxies",
+        _networks,
+        "[]",
+        "Proxies in front of this machine: each connection from here must begin with the PROXY protocol (v1 or v2).",
+        '["192.0.2.7"]',
+    ),
+    Key(
+        "networks.xclient",
+        _networks,
+        "[]",
+        "Mail servers that may say on port 25, by XCLIENT, from which address a message really came.",
+        '["192.0.2.8"]',
+    ),
+    Key(
         "tls.certificate",
         values.path,
         "",
@@ -166,7 +216,7 @@ KEYS: tuple[Key, ...] = (
         "tls.deployed_command",
         values.command,
         "",
-        "Run by /bin/sh after a new certificate has come into use, for other programs' sake.",
+        "A program and its arguments, run without a shell after a new certificate has come into use.",
         '"systemctl reload nginx"',
     ),
     Key(
@@ -256,6 +306,39 @@ KEYS: tuple[Key, ...] = (
         "300",
     ),
     Key(
+        "relay.fallback_after",
+        values.count,
+        "",
+        "With direct = true and a smarthost: so many failed attempts send a message through the smarthost, and so "
+        "does a provider that refuses our address; 0 means the latter alone.",
+        "3",
+    ),
+    Key(
+        "relay.socks",
+        values.host_and_port,
+        "",
+        "Reach other mail hosts through this SOCKS5 proxy, given as host:port; hosts of the own network are reached "
+        "without it.",
+        '"127.0.0.1:1080"',
+    ),
+    Key("relay.socks_user", values.text, "", "The user name at the proxy.", '"ann"'),
+    Key(
+        "relay.socks_password_file",
+        values.path,
+        "",
+        "A file whose first line is the password at the proxy.",
+        '"/etc/mailappliance/socks.password"',
+    ),
+    Key(
+        "relay.tls_reports",
+        values.flag,
+        "false",
+        "Tell domains that ask for it once a day how TLS with their mail hosts went (RFC 8460).",
+        "true",
+    ),
+    *_next_host("relay.domains.*", "the host"),
+    *_next_host("relay.senders.*", "that smarthost"),
+    Key(
         "dns.servers",
         values.several(values.name_server),
         "[]",
@@ -284,15 +367,39 @@ KEYS: tuple[Key, ...] = (
         "How many recipients outside an account may write to in a day.",
         "500",
     ),
+    Key(
+        "limits.new_recipients_per_day",
+        values.count,
+        "0",
+        "How many of these may be addresses the account has never written to: a stolen password writes to strangers.",
+        "100",
+    ),
     Key("limits.smtp_idle", values.seconds, "300", "Close an SMTP connection that said nothing for so long.", "300"),
     Key("limits.imap_idle", values.seconds, "1800", "Close an IMAP connection that said nothing for so long.", "1800"),
-    Key("checks.enabled", values.flag, "false", "Check strangers' mail; not in this version.", "false"),
+    Key(
+        "store.flush",
+        values.choice("fsync", "syncfs"),
+        '"fsync"',
+        "How messages are made durable: fsync flushes each file, syncfs the whole file system once for all that wait; "
+        "faster under load, but it waits for other programs' data too.",
+        '"syncfs"',
+    ),
+    Key(
+        "checks.enabled",
+        values.flag,
+        "false",
+        "Check strangers' mail (SPF, DKIM, DMARC, ARC, names, DNS lists) before it is taken. It needs name servers "
+        "that answer: without them much mail is put off, so it stays off until you have seen that `mailappliance status` "
+        "calls them good.",
+        "true",
+    ),
     Key(
         "checks.dnsbl",
-        values.several(values.host_name),
+        values.several(values.dns_list),
         "[]",
-        "DNS block lists to ask about strangers; not in this version.",
-        "[]",
+        'Lists of bad addresses in the DNS to ask about strangers, each as "zone" (6 points) or "zone=points"; with '
+        "points below 0 a list of good ones.",
+        '["bl.example.net", "wl.example.net=-2"]',
     ),
     Key(
         "guard.exempt",
@@ -310,6 +417,4 @@ NOT_YET: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("role", lambda role: role != "all", 'write role = "all" or leave the key out'),
     ("listen.https", bool, "write https = [] or leave the key out"),
     ("listen.managesieve", bool, "write managesieve = [] or leave the key out"),
-    ("checks.enabled", bool, "write enabled = false or leave the key out"),
-    ("checks.dnsbl", bool, "write dnsbl = [] or leave the key out"),
 )

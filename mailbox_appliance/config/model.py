@@ -6,6 +6,7 @@ Sizes are octets, times are seconds; 0 means "no limit" where a limit is meant. 
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -79,6 +80,8 @@ class Networks:
     """[networks]: who is at home."""
 
     lan: tuple[Network, ...] = ()
+    proxies: tuple[Network, ...] = ()  # must speak the PROXY protocol
+    xclient: tuple[Network, ...] = ()  # may say XCLIENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,7 @@ class Tls:
 
     certificate: str = ""
     key: str = ""
-    deployed_command: str = ""  # for /bin/sh -c
+    deployed_command: str = ""  # a program and its arguments, run without a shell
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +106,18 @@ class Acme:
 
 
 @dataclass(frozen=True, slots=True)
+class NextHost:
+    """[relay.domains."…"], [relay.senders."…"]: a host for the mail of one domain, or from one domain."""
+
+    host: HostPort | None = None
+    user: str = ""
+    password_file: str = ""
+    tls: str = "starttls"  # starttls, implicit, none
+
+
+@dataclass(frozen=True, slots=True)
 class Relay:
-    """[relay]: how mail leaves."""
+    """[relay]: how mail leaves. ``domains`` and ``senders`` are hosts by recipient's and by sender's domain."""
 
     smarthost: HostPort | None = None
     user: str = ""
@@ -115,11 +128,18 @@ class Relay:
     mx_port: int = 25
     allow_loopback: bool = False
     first_retry: float = 300.0
+    fallback_after: int | None = None  # None: not said; 0: only where a provider refuses our address
+    socks: HostPort | None = None
+    socks_user: str = ""
+    socks_password_file: str = ""
+    tls_reports: bool = False
+    domains: Mapping[str, NextHost] = field(default_factory=dict)
+    senders: Mapping[str, NextHost] = field(default_factory=dict)
 
     @property
     def route(self) -> str:
         """ "smarthost", "direct" (to each domain's MX), or "none" (``direct = false`` and no smarthost)."""
-        if self.smarthost is not None:
+        if self.smarthost is not None and not self.direct:
             return "smarthost"
         return "none" if self.direct is False else "direct"
 
@@ -139,13 +159,21 @@ class Limits:
     quota: int = 0
     connections_per_address: int = 50
     outgoing_per_day: int = 0
+    new_recipients_per_day: int = 0
     smtp_idle: float = 300.0
     imap_idle: float = 1800.0
 
 
 @dataclass(frozen=True, slots=True)
+class Store:
+    """[store]: how mail is kept."""
+
+    flush: str = "fsync"  # fsync, syncfs
+
+
+@dataclass(frozen=True, slots=True)
 class Checks:
-    """[checks]: evidence about strangers' mail."""
+    """[checks]: evidence about strangers' mail. ``dnsbl`` entries are "zone" or "zone=weight"."""
 
     enabled: bool = False
     dnsbl: tuple[str, ...] = ()
@@ -172,6 +200,7 @@ class Config:
     relay: Relay = field(default_factory=Relay)
     dns: Dns = field(default_factory=Dns)
     limits: Limits = field(default_factory=Limits)
+    store: Store = field(default_factory=Store)
     checks: Checks = field(default_factory=Checks)
     guard: Guard = field(default_factory=Guard)
     path: str = ""
@@ -192,6 +221,7 @@ SECTIONS: dict[str, type] = {
     "relay": Relay,
     "dns": Dns,
     "limits": Limits,
+    "store": Store,
     "checks": Checks,
     "guard": Guard,
 }

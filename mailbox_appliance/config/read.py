@@ -16,7 +16,7 @@ from typing import Any
 
 from mailbox_appliance.config import keys, values, world
 from mailbox_appliance.config.complaint import Complaint
-from mailbox_appliance.config.model import PROTOCOLS, SECTIONS, Config, Endpoint, Listen
+from mailbox_appliance.config.model import PROTOCOLS, SECTIONS, Config, Endpoint, Listen, NextHost, Relay
 
 DEFAULT_PATH = "/etc/mailappliance/mailappliance.toml"
 ENVIRONMENT = "MAILAPPLIANCE_CONFIG"
@@ -87,7 +87,10 @@ def parse(text: str, path: str = "") -> tuple[Config | None, list[Complaint]]:
     for name, value in table.items():
         if name in SECTIONS and isinstance(value, dict):
             for inner, inner_value in value.items():
-                _take(f"{name}.{inner}", inner_value, stated, complaints)
+                if f"{name}.{inner}.*" in keys.SECTION_TEXTS and isinstance(inner_value, dict):
+                    _take_each(f"{name}.{inner}", inner_value, stated, complaints)
+                else:
+                    _take(f"{name}.{inner}", inner_value, stated, complaints)
         elif name in SECTIONS:
             complaints.append(Complaint(name, "is a section, not a key", f"write [{name}] on a line of its own"))
         elif isinstance(value, dict) and name not in keys.BY_PATH:
@@ -99,15 +102,44 @@ def parse(text: str, path: str = "") -> tuple[Config | None, list[Complaint]]:
         complaints.append(Complaint("hostname", "is missing", remedy))
     folder = os.path.dirname(os.path.abspath(path)) if path else os.getcwd()
     for key in stated:
-        if keys.BY_PATH[key].read is values.path:
+        if keys.BY_PATH[_general(key)].read is values.path:
             stated[key] = os.path.normpath(os.path.join(folder, os.path.expanduser(stated[key])))
     config = _build(stated, path, acme_wanted="acme" in table)
     complaints += _together(config)
     return config, complaints
 
 
+def _take_each(path: str, tables: Mapping[str, Any], stated: dict[str, Any], complaints: list[Complaint]) -> None:
+    """Tables with a domain in their heading, such as [relay.domains."example.org"]."""
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            remedy = f'write [{path}."{keys.EXAMPLE_DOMAIN}"] on a line of its own, and the keys below'
+            complaints.append(Complaint(f"{path}.{name}", "is a section, not a key", remedy))
+            continue
+        try:
+            domain = values.host_name(name)
+        except values.Wrong as wrong:
+            complaints.append(Complaint(f'{path}."{name}"', wrong.what, wrong.remedy))
+            continue
+        for key, value in table.items():
+            known = [one.name for one in keys.KEYS if one.section == f"{path}.*"]
+            if key not in known:
+                remedy = f"the keys here are {', '.join(known)}"
+                if isinstance(value, dict):
+                    remedy = f'put the domain in quotes: [{path}."{keys.EXAMPLE_DOMAIN}"]'
+                complaints.append(Complaint(f"{path}.{name}.{key}", "is not a key", remedy))
+            else:
+                _take(f'{path}."{domain}".{key}', value, stated, complaints)
+
+
+def _general(path: str) -> str:
+    """The path as the table of keys has it: ``relay.domains."example.org".host`` is ``relay.domains.*.host``."""
+    before, quote, rest = path.partition('"')
+    return f"{before}*{rest.partition(chr(34))[2]}" if quote else path
+
+
 def _take(path: str, value: object, stated: dict[str, Any], complaints: list[Complaint]) -> None:
-    key = keys.BY_PATH.get(path)
+    key = keys.BY_PATH.get(_general(path))
     if key is None:
         complaints.append(Complaint(path, "is not a key", _nearest(path)))
         return
@@ -128,7 +160,7 @@ def _nearest(path: str) -> str:
     elsewhere = [key for key in keys.KEYS if key.name == name]
     if elsewhere:
         key = elsewhere[0]
-        place = f"below [{key.section}]" if key.section else "above the first [section]"
+        place = f"below {key.heading}" if key.section else "above the first [section]"
         return f"{name} stands {place}"
     alike = difflib.get_close_matches(path, keys.BY_PATH, 1, 0.6)
     if not alike:
@@ -149,8 +181,24 @@ def _build(stated: Mapping[str, Any], path: str, *, acme_wanted: bool) -> Config
         inner = {name.partition(".")[2]: value for name, value in stated.items() if name.startswith(f"{section}.")}
         if section == "acme":
             inner["wanted"] = acme_wanted
+        if section == "relay":
+            inner = _with_hosts(inner)
         top[section] = kind(**inner)
     return dataclasses.replace(Config(**top), path=path, stated=frozenset(stated))
+
+
+def _with_hosts(inner: Mapping[str, Any]) -> dict[str, Any]:
+    """[relay] with its tables by domain gathered."""
+    gathered: dict[str, Any] = {name: value for name, value in inner.items() if '"' not in name}
+    for table in ("domains", "senders"):
+        hosts: dict[str, dict[str, Any]] = {}
+        for name, value in inner.items():
+            kind, _, rest = name.partition('."')
+            if kind == table and rest:
+                domain, _, key = rest.partition('".')
+                hosts.setdefault(domain, {})[key] = value
+        gathered[table] = {domain: NextHost(**about) for domain, about in hosts.items()}
+    return gathered
 
 
 def _together(config: Config) -> list[Complaint]:
@@ -167,9 +215,7 @@ def _together(config: Config) -> list[Complaint]:
     if tls.certificate and config.acme.wanted:
         remedy = "remove [acme], or remove certificate and key from [tls]"
         found.append(Complaint("acme", "orders a certificate while [tls] names one", remedy))
-    if relay.smarthost is not None and relay.direct:
-        remedy = "remove smarthost to deliver direct, or remove direct to send through it"
-        found.append(Complaint("relay.direct", "and relay.smarthost exclude each other", remedy))
+    found += _ways_out(relay)
     if relay.user and not relay.password_file:
         remedy = "name the file whose first line is the password"
         found.append(Complaint("relay.password_file", "is missing beside relay.user", remedy))
@@ -180,6 +226,36 @@ def _together(config: Config) -> list[Complaint]:
             found.append(Complaint(f"relay.{name}", "has no smarthost to be said to", "name relay.smarthost"))
             break
     found += _crossed_endpoints(config.listen)
+    return found
+
+
+def _ways_out(relay: Relay) -> list[Complaint]:
+    """Smarthost, direct, proxy, hosts by domain: what must stand together, and what must not."""
+    found = []
+    if relay.smarthost is not None and relay.direct and relay.fallback_after is None:
+        remedy = (
+            "remove smarthost to deliver direct, or remove direct to send through it, "
+            "or set fallback_after to have the smarthost where direct delivery fails"
+        )
+        found.append(Complaint("relay.direct", "and relay.smarthost exclude each other", remedy))
+    if relay.fallback_after is not None and not (relay.smarthost is not None and relay.direct):
+        remedy = "name relay.smarthost and write direct = true, or remove it"
+        found.append(Complaint("relay.fallback_after", "has nothing to fall back from or to", remedy))
+    if bool(relay.socks_user) != bool(relay.socks_password_file):
+        missing, there = (
+            ("socks_password_file", "socks_user") if relay.socks_user else ("socks_user", "socks_password_file")
+        )
+        found.append(Complaint(f"relay.{missing}", f"is missing beside relay.{there}", "name both, or neither"))
+    if relay.socks is None and relay.socks_user:
+        found.append(Complaint("relay.socks_user", "has no proxy to be said to", "name relay.socks"))
+    for table in ("domains", "senders"):
+        for domain, host in getattr(relay, table).items():
+            where = f'relay.{table}."{domain}"'
+            if host.host is None:
+                found.append(Complaint(f"{where}.host", "is missing", 'write host = "mail.example.org:587"'))
+            if bool(host.user) != bool(host.password_file):
+                missing, there = ("password_file", "user") if host.user else ("user", "password_file")
+                found.append(Complaint(f"{where}.{missing}", f"is missing beside {there}", "name both, or neither"))
     return found
 
 

@@ -21,9 +21,9 @@ def sample() -> str:
         if key.section != section:
             section = key.section
             if section:
-                # The section line of [acme] is a comment: its presence orders certificates.
+                # Some section lines are comments: the presence of [acme] orders certificates.
                 lines.append(f"\n# {SECTION_TEXTS[section]}")
-                lines.append("#[acme]" if section == "acme" else f"[{section}]")
+                lines.append(f"#{key.heading}" if section == "acme" or "*" in section else key.heading)
         lines += _about(key)
     return "\n".join(lines).replace("\n\n\n", "\n\n") + "\n"
 

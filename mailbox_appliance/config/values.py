@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
+import shlex
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -96,6 +97,22 @@ def mail_address(value: object) -> str:
         return words and str(Address.parse(words))
     except AddressError as error:
         raise Wrong(str(error), 'write an address, such as "ann@example.org"') from None
+
+
+def dns_list(value: object) -> str:
+    """A DNS list, "zone" or "zone=weight"; the weight is below 0 for a list of good addresses."""
+    zone, equals, figure = text(value).partition("=")
+    name = full_host_name(zone.strip().rstrip("."))
+    if not equals:
+        return name
+    remedy = f'write a figure such as "{name}=4" (or "{name}=-2" for a list of good addresses)'
+    try:
+        weight = float(figure)
+    except ValueError:
+        raise Wrong(f"{_shown(figure)} is not a weight", remedy) from None
+    if not (math.isfinite(weight) and 0 < abs(weight) <= 100):
+        raise Wrong(f"{_shown(figure)} is not a weight between -100 and 100 that counts", remedy)
+    return f"{name}={weight:g}"
 
 
 def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
@@ -312,9 +329,27 @@ def secure_url(value: object) -> str:
 
 
 def command(value: object) -> str:
-    """A shell command: text, or a list of words."""
+    """A program and its arguments, run without a shell: text, or a list of words."""
     if isinstance(value, list):
-        import shlex
-
         return shlex.join(text(word) for word in value)
-    return text(value)
+    words = text(value)
+    for word in command_words(words):
+        if word in _SHELL_SIGNS:
+            remedy = "write \"sh -c '…'\" around it, or name a script"
+            raise Wrong(f"{_shown(value)} is run without a shell, to which {word} would belong", remedy)
+    return words
+
+
+# What only a shell understands, standing alone between the words.
+_SHELL_SIGNS = frozenset({"&&", "||", ";", "|", "&", ">", ">>", "<", "2>", "2>&1"})
+
+
+def command_words(words: str) -> tuple[str, ...]:
+    """The words of a command as a shell would split them, quotes and all. Raises Wrong."""
+    try:
+        split = tuple(shlex.split(words))
+    except ValueError as error:
+        raise Wrong(f"{_shown(words)} cannot be split into words: {error}", "close the quotes") from None
+    if not split:
+        raise Wrong("the command is empty", "name a program, or leave the key out")
+    return split

@@ -25,8 +25,15 @@ def complaints(config: Config) -> list[Complaint]:
         found += _readable(key, path) or _pem(key, path)
     if config.acme.webroot:
         found += _folder("acme.webroot", config.acme.webroot, "make it, or name the other web server's folder")
-    if config.relay.password_file:
-        found += _secret("relay.password_file", config.relay.password_file)
+    relay = config.relay
+    for key, path in (
+        ("relay.password_file", relay.password_file),
+        ("relay.socks_password_file", relay.socks_password_file),
+        *((f'relay.domains."{name}".password_file', host.password_file) for name, host in relay.domains.items()),
+        *((f'relay.senders."{name}".password_file', host.password_file) for name, host in relay.senders.items()),
+    ):
+        if path:
+            found += _secret(key, path)
     for protocol, endpoints in config.listen.endpoints().items():
         for endpoint in endpoints:
             if endpoint.kind == "unix":

@@ -111,6 +111,8 @@ class Door:
         recipients = parcel.envelope.recipients
         try:
             plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
+            if parcel.envelope.hold_until > self._clock.seconds():
+                plan.routed = [_held(routed) for routed in plan.routed]
             await self._take_places(parcel, plan)
         except Busy:
             return tuple(Receipt(recipient, TOO_BUSY) for recipient in recipients)
@@ -273,3 +275,13 @@ def _for_account(recipient: Recipient, account: Address) -> Recipient:
     if base == account:
         return recipient  # ann+shop leads to ann alone, and the tag may choose a folder
     return Recipient(account, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")
+
+
+def _held(routed: Routed) -> Routed:
+    """For everybody, also for our own, the queue lets it go when its time has come (RFC 4865 §5).
+
+    What is captured stays in the house anyway, and must not wait where things leave from.
+    """
+    if routed.refusal is not None or any(target.why == "captured" for target in routed.targets):
+        return routed
+    return Routed(routed.recipient, outside=(routed.recipient,))

@@ -26,6 +26,7 @@ _ALWAYS = _BEFORE | _AFTER
 
 ROWS: tuple[tuple[str, Moment], ...] = (
     ("IMAP4rev1", _ALWAYS),
+    ("IMAP4rev2", _ALWAYS),  # RFC 9051
     ("SASL-IR", _ALWAYS),  # RFC 4959
     ("LITERAL+", _ALWAYS),  # RFC 7888
     ("ID", _ALWAYS),  # RFC 2971
@@ -41,6 +42,9 @@ ROWS: tuple[tuple[str, Moment], ...] = (
     ("UNSELECT", _AFTER),  # RFC 3691
     ("MOVE", _AFTER),  # RFC 6851
     ("MULTIAPPEND", _AFTER),  # RFC 3502
+    ("CATENATE", _AFTER),  # RFC 4469
+    ("BINARY", _AFTER),  # RFC 3516
+    ("REPLACE", _AFTER),  # RFC 8508
     ("APPENDLIMIT", _AFTER),  # RFC 7889
     ("SPECIAL-USE", _AFTER),  # RFC 6154
     ("CREATE-SPECIAL-USE", _AFTER),
@@ -50,8 +54,29 @@ ROWS: tuple[tuple[str, Moment], ...] = (
     ("ESEARCH", _AFTER),  # RFC 4731
     ("SEARCHRES", _AFTER),  # RFC 5182
     ("WITHIN", _AFTER),  # RFC 5032
+    ("SEARCH=FUZZY", _AFTER),  # RFC 6203
+    ("SORT", _AFTER),  # RFC 5256
+    ("SORT=DISPLAY", _AFTER),  # RFC 5957
+    ("ESORT", _AFTER),  # RFC 5267
+    ("CONTEXT=SEARCH", _AFTER),
+    ("CONTEXT=SORT", _AFTER),
+    ("PARTIAL", _AFTER),  # RFC 9394
+    ("THREAD=REFERENCES", _AFTER),
+    ("THREAD=ORDEREDSUBJECT", _AFTER),
     ("CONDSTORE", _AFTER),  # RFC 7162
     ("QRESYNC", _AFTER),
+    ("UTF8=ACCEPT", _AFTER),  # RFC 9755
+    ("COMPRESS=DEFLATE", _AFTER),  # RFC 4978
+    ("OBJECTID", _AFTER),  # RFC 8474
+    ("NOTIFY", _AFTER),  # RFC 5465
+    ("UIDONLY", _AFTER),  # RFC 9586
+    ("INPROGRESS", _AFTER),  # RFC 9585
+    ("UNAUTHENTICATE", _AFTER),  # RFC 8437
+    ("ACL", _AFTER),  # RFC 4314
+    ("RIGHTS=kxte", _AFTER),
+    ("LIST-MYRIGHTS", _AFTER),  # RFC 8440
+    ("METADATA", _AFTER),  # RFC 5464
+    ("LIST-METADATA", _AFTER),  # RFC 9590
     ("SAVEDATE", _AFTER),  # RFC 8514
     ("PREVIEW", _AFTER),  # RFC 8970
     ("QUOTA", _AFTER),  # RFC 9208 (and 2087)

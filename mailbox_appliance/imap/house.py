@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakKeyDictionary
 
+from mailbox_appliance.imap.bulletin import Bulletin
 from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.imap.table import Row
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.guard import Guard
 from mailbox_appliance.ports.journal import HasFailed, Journal
-from mailbox_appliance.ports.store import Stores
+from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
 from mailbox_appliance.ports.workers import Workers
 
 if TYPE_CHECKING:
+    from mailbox_appliance.imap.kept import Kept
     from mailbox_appliance.imap.session import Session
 
 
@@ -34,9 +37,14 @@ class House(Protocol):
     workers: Workers
     journal: JournalAndFailures
     table: Mapping[str, Row]
+    bulletin: Bulletin
+    kept: WeakKeyDictionary[Mailbox, Kept]  # for SORT and THREAD
 
     def start_tls(self, transport: Any) -> None:
         """Begin the handshake, as server."""
+
+    def log_out(self, account: Address) -> None:
+        """A session of ``account`` is nobody's again (UNAUTHENTICATE)."""
 
     def log_in(self, session: Session, account: Address) -> bool:
         """Count a session of ``account``; False when there are too many."""

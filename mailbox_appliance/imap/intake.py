@@ -17,6 +17,7 @@ from typing import BinaryIO
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.wire.imap.binary import without_nul
 
 _LINE_END = re.compile(rb"\r+\n")
 _MOST_CRS = 65_536
@@ -35,6 +36,8 @@ class Intake:
         self._in_memory = in_memory
         self._parts: list[bytes] = []
         self._length = 0  # of ``_parts``
+        self._binary: list[bytes] = []  # as it came, for there line ends are no line ends
+        self._binary_length = 0
         self._lines = 0
         self._crs = 0  # CRs at the end of what came, whose LF may still come
         self._file: BinaryIO | None = None
@@ -60,6 +63,25 @@ class Intake:
         if self._length > self._in_memory and self._folder:
             await self._spool()
 
+    async def take_binary(self, octets: bytes) -> None:
+        """The next octets of a literal that may hold NUL (RFC 3516 §4.3): such parts become base64, if they are small.
+
+        Raises as ``take``.
+        """
+        self._binary.append(octets)
+        self._binary_length += len(octets)
+        if self._binary_length > self._in_memory:
+            await self._settle_binary(whole=False)
+
+    async def _settle_binary(self, *, whole: bool) -> None:
+        octets = b"".join(self._binary)
+        self._binary.clear()
+        self._binary_length = 0
+        if whole and b"\0" in octets and not (self._parts or self._file):
+            octets = without_nul(octets) or octets
+        if octets:
+            await self.take(octets)
+
     def _keep(self, octets: bytes) -> None:
         self._lines += octets.count(b"\n")
         self._parts.append(octets)
@@ -77,7 +99,8 @@ class Intake:
         self._body_at += len(octets)
 
     async def finish(self) -> Content:
-        """The whole message. Raises OSError, Busy."""
+        """The whole message. Raises HoldsNul, OSError, Busy."""
+        await self._settle_binary(whole=True)
         if self._crs:
             self._keep(b"\r" * self._crs)
         if self._file is None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress, IHandshakeListener
@@ -16,8 +17,11 @@ from twisted.internet.protocol import Factory, Protocol
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailbox_appliance.imap.bulletin import Bulletin
 from mailbox_appliance.imap.commands import TABLE
+from mailbox_appliance.imap.conversation import converse
 from mailbox_appliance.imap.house import Ended, JournalAndFailures
+from mailbox_appliance.imap.kept import Kept
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.imap.table import Row
@@ -27,7 +31,7 @@ from mailbox_appliance.mail.client import IPAddress, peer_address
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.guard import Guard
-from mailbox_appliance.ports.store import Stores
+from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.wire.imap import responses
@@ -56,6 +60,8 @@ class ImapHouse:
         self.workers = workers
         self.journal = journal
         self.table: Mapping[str, Row] = TABLE
+        self.bulletin = Bulletin()
+        self.kept: WeakKeyDictionary[Mailbox, Kept] = WeakKeyDictionary()
         self._certificates = certificates
         self._doors: set[ImapProtocol] = set()
         self._addresses: Counter[IPAddress] = Counter()
@@ -92,6 +98,10 @@ class ImapHouse:
         self._accounts[account] += 1
         return True
 
+    def log_out(self, account: Address) -> None:
+        """A session of ``account`` is nobody's again."""
+        _decrease(self._accounts, account)
+
     def left(self, door: ImapProtocol, peer: IPAddress, account: Address | None) -> None:
         """A connection that was admitted is closed."""
         self._doors.discard(door)
@@ -126,6 +136,7 @@ class ImapProtocol(Protocol):
         self._service = service
         self._session: Session | None = None
         self._handshake: Timer | None = None
+        self._linger: Timer | None = None
         self._peer: IPAddress | None = None
 
     def connectionMade(self) -> None:
@@ -170,7 +181,12 @@ class ImapProtocol(Protocol):
         self._session = session
         transport: Any = self.transport
         transport.registerProducer(session.outlet, True)
-        Deferred.fromCoroutine(session.converse())
+        Deferred.fromCoroutine(converse(session)).addBoth(self._said_all)
+
+    def _said_all(self, result: None) -> None:
+        """The last word is said. Under TLS the peer must close in its turn; one that does not is cut off."""
+        if self._peer is not None:
+            self._linger = self._house.clock.callLater(self._house.settings.linger, self._too_slow)
 
     def dataReceived(self, data: bytes) -> None:
         """Octets of the peer."""
@@ -182,6 +198,8 @@ class ImapProtocol(Protocol):
         if self._handshake is not None and self._handshake.active():
             self._handshake.cancel()
             self._house.journal.tell(ImapEnded(peer=str(self._peer), service=self._service, reason="handshake"))
+        if self._linger is not None and self._linger.active():
+            self._linger.cancel()
         session, self._session = self._session, None
         if session is not None:
             session.lost()

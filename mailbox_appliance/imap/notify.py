@@ -7,8 +7,9 @@ reactor, every other one tells at the end of its next command. Order: keywords, 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
+from mailbox_appliance.imap.contexts import Context
 from mailbox_appliance.imap.outlet import Outlet
 from mailbox_appliance.imap.tracker import Tracker
 from mailbox_appliance.mail.mailbox import RECENT, SYSTEM_FLAGS
@@ -30,15 +31,20 @@ class Notices:
         "_changed",
         "_changed_since",
         "_keywords_told",
+        "_touched",
         "_wake",
+        "contexts",
         "lost",
         "mailbox",
         "names",
         "octet_names",
         "read_only",
+        "renew",
         "tell_modseq",
+        "tell_recent",
         "tell_vanished",
         "tracker",
+        "uid_only",
     )
 
     def __init__(self, wake: Callable[[], None]) -> None:
@@ -47,10 +53,15 @@ class Notices:
         self._changed: set[int] = set()
         self._changed_since: int | None = None
         self._keywords_told = 0
+        self._touched: set[int] = set()  # by anybody, while there are contexts
+        self.contexts: dict[bytes, Context] = {}
+        self.renew: Callable[[Sequence[int]], Awaitable[None]] | None = None
         self.lost = ""
         self.read_only = False
         self.tell_modseq = False
         self.tell_vanished = False
+        self.tell_recent = True
+        self.uid_only = False
         self.mailbox: Mailbox
         self.tracker: Tracker
         self.names: FlagNames
@@ -61,13 +72,24 @@ class Notices:
         self.mailbox = mailbox
         self.read_only = read_only or mailbox.read_only
         self.tracker = Tracker(mailbox.uids)
-        self.tracker.claim(mailbox.claim_recent(peek=self.read_only))
+        self._claim()
         self.names = FlagNames(mailbox.keywords)
         self.octet_names = OctetFlagNames(self.names)
         self._changed.clear()
         self._changed_since = None
         self._keywords_told = len(mailbox.keywords)
         self._begun = True
+
+    def _claim(self) -> None:
+        if self.tell_recent:
+            self.tracker.claim(self.mailbox.claim_recent(peek=self.read_only))
+
+    def modes(self, enabled: frozenset[str]) -> None:
+        """What the client has enabled (RFC 5161) changes how things are told."""
+        self.tell_modseq = "CONDSTORE" in enabled
+        self.uid_only = "UIDONLY" in enabled  # RFC 9586
+        self.tell_vanished = self.uid_only or "QRESYNC" in enabled
+        self.tell_recent = "IMAP4REV2" not in enabled  # RFC 9051 knows no \\Recent
 
     # ------------------------------------------------------------ ports.store.Watcher
 
@@ -83,6 +105,8 @@ class Notices:
 
     def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
         """Flags have changed, by somebody else or by us (then the answer to our command tells it)."""
+        if self.contexts:
+            self._touched.update(uids)
         if by is self:
             return
         if self._changed_since is None and len(self._changed) + len(uids) > MOST_NOTES:
@@ -109,6 +133,7 @@ class Notices:
             bool(self._changed)
             or self._changed_since is not None
             or len(self.mailbox.keywords) > self._keywords_told
+            or bool(self._touched)
             or self.tracker.differs(self.mailbox.uids)
         )
 
@@ -122,11 +147,23 @@ class Notices:
         self.tell_keywords(outlet)
         if expunges and self.tracker.owes_expunges:
             await self._tell_expunges(outlet)
+        known = self.tracker.count
         if self.tracker.grow(self.mailbox.uids):
-            self.tracker.claim(self.mailbox.claim_recent(peek=self.read_only))
-            outlet.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (self.tracker.count, self.tracker.recent_count))
+            self._claim()
+            if self.contexts:
+                self._touched.update(self.tracker.uids[known : self.tracker.count])
+            outlet.say(self.count_lines())
         if self._changed or self._changed_since is not None:
             await self._tell_flags(outlet)
+        if self._touched and self.renew is not None:
+            touched, self._touched = sorted(self._touched), set()
+            await self.renew(touched)
+
+    def count_lines(self) -> bytes:
+        """EXISTS, and RECENT for those who know it."""
+        if not self.tell_recent:
+            return b"* %d EXISTS\r\n" % self.tracker.count
+        return b"* %d EXISTS\r\n* %d RECENT\r\n" % (self.tracker.count, self.tracker.recent_count)
 
     def tell_keywords(self, outlet: Outlet) -> None:
         """FLAGS and PERMANENTFLAGS, when there are keywords that the client has not heard of."""
@@ -143,6 +180,8 @@ class Notices:
         return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({permanent})] {text}\r\n".encode("ascii")
 
     async def _tell_expunges(self, outlet: Outlet) -> None:
+        if self.contexts:
+            self._tell_contexts_of_expunges(outlet)
         numbers, uids = self.tracker.tell_expunges(self.mailbox.uids)
         if self.tell_vanished:
             if uids:
@@ -151,6 +190,16 @@ class Notices:
         for start in range(0, len(numbers), 1000):
             outlet.say("".join([f"* {number} EXPUNGE\r\n" for number in numbers[start : start + 1000]]).encode("ascii"))
             await outlet.room()
+
+    def _tell_contexts_of_expunges(self, outlet: Outlet) -> None:
+        """While the numbers still hold (RFC 5267 §4.3.2)."""
+        gone = set(self.tracker.uids[: self.tracker.count]).difference(self.mailbox.uids)
+        for tag, context in self.contexts.items():
+            outlet.say(context.forget(tag, gone, self.number_of))
+
+    def number_of(self, uid: int) -> int:
+        """Its message number."""
+        return self.tracker.place(uid) + 1
 
     async def _tell_flags(self, outlet: Outlet) -> None:
         changed, self._changed = sorted(self._changed), set()
@@ -203,5 +252,8 @@ class Notices:
                 mask |= RECENT
             modseq = f" MODSEQ ({modseqs[index]})" if self.tell_modseq else ""
             told = "" if silent else f" FLAGS ({names[mask]})"
-            lines.append(f"* {place + 1} FETCH (UID {uid}{modseq}{told})\r\n")
+            if self.uid_only:
+                lines.append(f"* {uid} UIDFETCH ({f'{told}{modseq}'.lstrip()})\r\n")
+            else:
+                lines.append(f"* {place + 1} FETCH (UID {uid}{modseq}{told})\r\n")
         return "".join(lines).encode("ascii")

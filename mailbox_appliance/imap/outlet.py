@@ -6,6 +6,7 @@ it waits while the transport is full, and it lets other sessions have the reacto
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -26,7 +27,18 @@ class ConnectionGone(Exception):
 class Outlet:
     """The way out of one session."""
 
-    __slots__ = ("__weakref__", "_parts", "_paused", "_resumed", "_size", "_slices", "_transport", "closed", "written")
+    __slots__ = (
+        "__weakref__",
+        "_parts",
+        "_paused",
+        "_resumed",
+        "_size",
+        "_slices",
+        "_transport",
+        "closed",
+        "squeeze",
+        "written",
+    )
 
     def __init__(self, transport: Any, clock: Clock) -> None:
         self._transport = transport
@@ -36,6 +48,7 @@ class Outlet:
         self._paused = False
         self._resumed: Deferred[None] | None = None
         self.closed = False
+        self.squeeze: Callable[[bytes], bytes] | None = None  # COMPRESS
         self.written = 0  # octets given to the transport
 
     def begin(self) -> None:
@@ -55,7 +68,7 @@ class Outlet:
             self._size = 0
             self.written += len(octets)
             if not self.closed:
-                self._transport.write(octets)
+                self._transport.write(octets if self.squeeze is None else self.squeeze(octets))
 
     async def room(self) -> None:
         """Come back when there is room to say more and the others had their turn. Raises ConnectionGone."""

@@ -1,38 +1,38 @@
-"""One conversation in IMAP: pull a command, look it up in the table, do it, tell what happened meanwhile, answer.
+"""One connection's state: what is known of the peer, what it has selected and enabled, and how to reach it.
 
-Bytes become commands in ``wire/imap/server``; the table of ``imap/commands`` says what may be said when; ``notify``
-keeps what other sessions and programs did until it may be told. An unexpected exception costs one command its answer
-(NO) and a line in the journal, never the session, unless half a literal was already said.
+``imap/conversation`` drives it; the files of ``imap/commands`` read and change it. Octets come in here, time-outs and
+the end are decided here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from twisted.internet.defer import CancelledError, Deferred, ensureDeferred
+from twisted.internet.defer import Deferred
 
 from mailbox_appliance.imap import capabilities
 from mailbox_appliance.imap.capabilities import Moment
+from mailbox_appliance.imap.compression import Compression
+from mailbox_appliance.imap.deflate import BadStream
 from mailbox_appliance.imap.house import Ended, House
 from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.outlet import ConnectionGone, Outlet
-from mailbox_appliance.imap.table import ANY, Done, Refused, Row, State, refusal
+from mailbox_appliance.imap.table import ANY, Done, State
 from mailbox_appliance.journal.events.imap import ImapEnded
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.ports.clock import Timer
-from mailbox_appliance.ports.store import Mailstore, StoreError
-from mailbox_appliance.ports.workers import Busy
+from mailbox_appliance.ports.store import Mailstore
 from mailbox_appliance.wire.imap import responses
-from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor
-from mailbox_appliance.wire.imap.parse import UseNotKnown
-from mailbox_appliance.wire.imap.search import CHARSETS, UnknownCharset
-from mailbox_appliance.wire.imap.server import Command, LineTooLong, MessageAhead, Reader, Signal, Unreadable
+from mailbox_appliance.wire.imap.grammar import BadSyntax
+from mailbox_appliance.wire.imap.server import LineTooLong, Reader
+
+if TYPE_CHECKING:
+    from mailbox_appliance.imap.elsewhere import Elsewhere
 
 T = TypeVar("T")
 BUFFERED = 131_072  # octets that may wait unread before we stop taking more
-_BYE = b"BYE"
+MOST_BAD = 50  # times ``bad_commands``, once somebody has logged in
 
 
 class Session:
@@ -42,20 +42,22 @@ class Session:
         "__weakref__",
         "_bad",
         "_began",
-        "_cancellable",
-        "_closing",
-        "_commands",
+        "_compression",
         "_reading_paused",
         "_timer",
         "_transport",
         "_waiting",
         "_written",
         "account",
+        "cancellable",
         "client_name",
+        "closing",
+        "commands",
         "enabled",
         "failed_logins",
         "hidden",
         "house",
+        "notifying",
         "outlet",
         "peer",
         "reader",
@@ -67,6 +69,7 @@ class Session:
         "state",
         "store",
         "tag",
+        "utf8",
     )
 
     def __init__(self, house: House, transport: Any, peer: IPAddress, service: str, *, secure: bool) -> None:
@@ -87,23 +90,29 @@ class Session:
         self.client_name = ""
         self.failed_logins = 0
         self.tag = b""
+        self.utf8 = False  # are names UTF-8 (UTF8=ACCEPT, IMAP4rev2) and not modified UTF-7?
+        self.notifying: Elsewhere | None = None  # NOTIFY
         self.spoilt = False  # a response was broken off: the client can understand nothing after it
         self._began = house.clock.seconds()
         self._bad = 0
-        self._commands = 0
-        self._closing: Ended | None = None
+        self.commands = 0
+        self.closing: Ended | None = None
         self._waiting: Deferred[None] | None = None
-        self._cancellable: Deferred[Any] | None = None
+        self.cancellable: Deferred[Any] | None = None  # work that ends when the peer goes (imap.patience)
         self._reading_paused = False
         self._written = 0
         self._timer: Timer | None = None
+        self._compression: Compression | None = None
 
     # ------------------------------------------------------------ the listener's side
 
     def received(self, octets: bytes) -> None:
         """The peer sent something."""
         self.touch()
-        self.reader.feed(octets)
+        if self._compression is None:
+            self.reader.feed(octets)
+        else:
+            self._hear(self._compression, octets)
         if self._waiting is None and self.reader.buffered > BUFFERED and not self._reading_paused:
             self._reading_paused = True
             self._transport.pauseProducing()
@@ -111,17 +120,23 @@ class Session:
         if waiting is not None:
             waiting.callback(None)
 
+    def _hear(self, compression: Compression, octets: bytes) -> None:
+        try:
+            compression.hear(octets)
+        except BadStream:
+            self.end(Ended("abuse", "The compressed stream is broken."))
+
     def lost(self) -> None:
         """The connection is gone."""
         self.end(Ended("closed"))
         self.outlet.close()
-        if self._cancellable is not None:
-            self._cancellable.cancel()
+        if self.cancellable is not None:
+            self.cancellable.cancel()
 
     def end(self, reason: Ended) -> None:
         """Make the conversation end as soon as its current command is done (drain, time-outs)."""
-        if self._closing is None:
-            self._closing = reason
+        if self.closing is None:
+            self.closing = reason
         self.wake()
 
     def touch(self) -> None:
@@ -143,7 +158,7 @@ class Session:
             self.touch()  # a long answer, slowly read
             return
         reason = "login timeout" if self.account is None else "idle"
-        self._closing = self._closing or Ended(reason, "You were idle for too long.")
+        self.closing = self.closing or Ended(reason, "You were idle for too long.")
         if self._waiting is None:  # in the middle of a command: it does not read what we say
             self._transport.abortConnection()
         self.wake()
@@ -155,51 +170,16 @@ class Session:
             # In a turn of its own: the store must not find itself in our code in the middle of its own.
             self.house.clock.callLater(0, waiting.callback, None)
 
-    # ------------------------------------------------------------ the conversation
-
-    async def converse(self) -> None:
-        """Greet and talk until it is over. Never raises."""
-        ended = Ended("broken")
-        try:
-            self.touch()
-            self.outlet.say(responses.condition(b"OK", "mailappliance ready.", self.capability_code()))
-            while True:
-                await self._turn()
-        except Ended as reason:
-            ended = reason
-            if str(reason):
-                self.outlet.say(responses.condition(_BYE, str(reason)))
-        except ConnectionGone:
-            ended = self._closing or Ended("closed")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it ends this session only
-            self.house.journal.broken("imap", error)
-            self.outlet.say(responses.condition(_BYE, "Something went wrong here."))
-        self._leave(ended)
-
-    async def _turn(self) -> None:
-        """One event."""
-        event = self.reader.next()
-        if event is None or self._closing is not None:
-            await self.more()
-            return
-        if isinstance(event, Command):
-            self._commands += 1
-            await self._obey(event.tag, event.verb, event)
-        elif isinstance(event, MessageAhead):
-            self._commands += 1
-            await self._obey(event.tag, event.verb, event)
-        elif event is Signal.CONTINUE:
-            self.outlet.say(responses.CONTINUE)
-        elif isinstance(event, Unreadable):
-            self.bad(event.tag, event.text, event.code)
-            if event.fatal:
-                raise Ended("abuse", "That was too much.")
-        await self.outlet.room()
+    # ------------------------------------------------------------ waiting
 
     async def more(self) -> None:
         """Write what was said and wait for the peer, or for news. Raises ConnectionGone, Ended."""
         self.outlet.flush()
-        if self._closing is None:
+        if self.closing is None:
+            if self._compression is not None and self._compression.has_more:
+                self._hear(self._compression, b"")
+                await self.outlet.room()
+                return
             if self._reading_paused and self.reader.buffered <= BUFFERED:
                 self._reading_paused = False
                 self._transport.resumeProducing()
@@ -208,8 +188,8 @@ class Session:
         self.outlet.begin()
         if self.outlet.closed:
             raise ConnectionGone
-        if self._closing is not None:
-            raise self._closing
+        if self.closing is not None:
+            raise self.closing
         if self.selected is not None and self.selected.lost:
             raise Ended("mailbox", self.selected.lost)
 
@@ -224,77 +204,15 @@ class Session:
                 return line
             await self.more()
 
-    async def _obey(self, tag: bytes, verb: str, event: Command | MessageAhead) -> None:
-        """Look the command up, do it, answer it."""
-        row = self.house.table.get(verb)
-        if row is None or self.state not in row.states:
-            if isinstance(event, MessageAhead) and not self.reader.refuse():
-                raise Ended("abuse", "That was too much.")
-            self.bad(tag, "Unknown command." if row is None else self._not_now(row))
-            return
-        self.tag = tag
-        word = b"NO"
-        after = None
-        try:
-            if isinstance(event, Command):
-                done = await row.do(self, row.parse(Cursor(event.octets, event.at)))
-            else:
-                done = await row.do(self, event)
-            word, text, code, after = b"OK", done.text, done.code, done.after
-        except UnknownCharset as error:
-            text, code = str(error), b"BADCHARSET (%b)" % b" ".join(CHARSETS)
-        except UseNotKnown as error:
-            text, code = str(error), b"USEATTR"
-        except BadSyntax as error:
-            self.bad(tag, f"{error}.")
-            return
-        except Refused as refused:
-            text, code = str(refused), refused.code
-        except StoreError as error:
-            refusing = refusal(error)
-            text, code = str(refusing), refusing.code
-        except Busy:
-            text, code = "Too busy, try again later.", b"UNAVAILABLE"
-        except (Ended, ConnectionGone):
-            raise
-        except CancelledError:
-            self._check_gone()
-            text, code = "Cancelled.", b""
-        except Exception as error:  # noqa: BLE001 - the session lives on
-            self._check_gone()
-            self.house.journal.broken("imap", error)
-            text, code = "Something went wrong here; it has been written down.", b"SERVERBUG"
-        if self.spoilt:
-            self.outlet.flush()
-            self._transport.abortConnection()
-            raise Ended("broken")
-        if self.selected is not None:
-            await self.selected.tell(self.outlet, expunges=row.expunges)
-        self.outlet.say(responses.tagged(tag, word, text, code))
-        if after is not None:
-            after()
-
-    def _check_gone(self) -> None:
-        if self.outlet.closed:
-            raise ConnectionGone
-
-    def _not_now(self, row: Row) -> str:
-        if self.state is State.GREETED:
-            return "Log in first."
-        if self.state is State.AUTHENTICATED and row.states is State.SELECTED:
-            return "Select a mailbox first."
-        return "Not now."
+    # ------------------------------------------------------------ what commands use
 
     def bad(self, tag: bytes, text: str, code: bytes = b"") -> None:
         """The tagged BAD; too many of them end the session. Raises Ended."""
         self.outlet.say(responses.tagged(tag, b"BAD", text[:1].upper() + text[1:], code))
         self._bad += 1
-        if self._bad >= self.house.settings.bad_commands and self.account is None:
+        most = self.house.settings.bad_commands
+        if self._bad >= (most if self.account is None else MOST_BAD * most):
             raise Ended("abuse", "Too many bad commands.")
-        if self._bad >= 50 * self.house.settings.bad_commands:
-            raise Ended("abuse", "Too many bad commands.")
-
-    # ------------------------------------------------------------ what commands use
 
     def say(self, octets: bytes) -> None:
         """Say it with the next write."""
@@ -303,19 +221,6 @@ class Session:
     async def room(self) -> None:
         """See Outlet.room."""
         await self.outlet.room()
-
-    async def cancellable(self, awaitable: Awaitable[T]) -> T:
-        """Await work that is cancelled when the peer goes away (a search); never something that changes the store."""
-
-        async def work() -> T:
-            return await awaitable
-
-        self._cancellable = ensureDeferred(work())
-        try:
-            result: T = await self._cancellable
-            return result
-        finally:
-            self._cancellable = None
 
     def capability_code(self) -> bytes:
         """CAPABILITY as it is now."""
@@ -346,6 +251,31 @@ class Session:
         self._bad = 0
         self.touch()
 
+    def notify_ends(self) -> None:
+        """NOTIFY is over."""
+        notifying, self.notifying = self.notifying, None
+        if notifying is not None:
+            notifying.end()
+
+    async def unasked(self) -> None:
+        """Tell what NOTIFY asked for, if anything."""
+        if self.notifying is not None:
+            await self.notifying.tell(self)
+
+    def logged_out(self) -> None:
+        """Back to where the greeting left us; compression stays (RFC 8437 §3)."""
+        self.notify_ends()
+        self.deselect()
+        if self.account is not None:
+            self.house.log_out(self.account)
+        self.account = None
+        del self.store
+        self.state = State.GREETED
+        self.enabled = frozenset()
+        self.utf8 = False
+        self.reader.limits = self.house.settings.before_login
+        self.touch()
+
     @property
     def tls_version(self) -> str:
         """ "TLSv1.3", or "" in clear."""
@@ -374,11 +304,34 @@ class Session:
         return True
 
     def enable(self, *names: str) -> None:
-        """CONDSTORE, QRESYNC: from now on for every mailbox (RFC 5161, RFC 7162 §3.1)."""
+        """CONDSTORE, QRESYNC, …: from now on for every mailbox (RFC 5161, RFC 7162 §3.1)."""
+        new = "CONDSTORE" in names and "CONDSTORE" not in self.enabled
         self.enabled = self.enabled.union(names)
+        self.utf8 = not self.enabled.isdisjoint(("UTF8=ACCEPT", "IMAP4REV2"))
         if self.selected is not None:
-            self.selected.tell_modseq = "CONDSTORE" in self.enabled
-            self.selected.tell_vanished = "QRESYNC" in self.enabled
+            self.selected.modes(self.enabled)
+            if new:  # RFC 7162 §3.1.2: whatever turned it on, the client hears from where to count
+                highest = b"HIGHESTMODSEQ %d" % self.selected.mailbox.highest_modseq
+                self.say(responses.condition(b"OK", "Highest.", highest))
+
+    def name(self, mailbox: str) -> bytes:
+        """A mailbox name as this client reads it."""
+        return responses.mailbox(mailbox, utf8=self.utf8)
+
+    @property
+    def compressed(self) -> bool:
+        """Is COMPRESS on?"""
+        return self._compression is not None
+
+    def compress(self) -> None:
+        """From now on both directions are compressed (RFC 4978)."""
+        self._compression = Compression(self.house.clock, self.reader, self.outlet, BUFFERED)
+        self._hear(self._compression, self.reader.take_rest())
+
+    def rest(self) -> None:
+        """The client idles: keep no window for it."""
+        if self._compression is not None:
+            self._compression.rest()
 
     def client_is(self, name: str) -> None:
         """The client told its name: hide from it what it cannot live with."""
@@ -387,8 +340,14 @@ class Session:
 
     # ------------------------------------------------------------ the end
 
-    def _leave(self, ended: Ended) -> None:
+    def abort(self) -> None:
+        """Close at once: a response was broken off."""
+        self.outlet.flush()
+        self._transport.abortConnection()
+
+    def leave(self, ended: Ended) -> None:
         try:
+            self.notify_ends()
             self.deselect()
         except Exception as error:  # noqa: BLE001 - the connection is closed all the same
             self.house.journal.broken("imap", error)
@@ -396,6 +355,8 @@ class Session:
             self._timer.cancel()
         gone = self.outlet.closed
         self.outlet.flush()
+        if self._compression is not None:
+            self._compression.stop()
         self.outlet.close()
         self.house.journal.tell(
             ImapEnded(
@@ -403,7 +364,7 @@ class Session:
                 service=self.service,
                 reason=ended.reason,
                 account=str(self.account or ""),
-                commands=self._commands,
+                commands=self.commands,
                 seconds=int(self.house.clock.seconds() - self._began),
             )
         )

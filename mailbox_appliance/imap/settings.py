@@ -34,6 +34,7 @@ class ImapSettings:
     sessions_per_account: int = 100
     login_timeout: float = 180.0
     handshake_timeout: float = 60.0
+    linger: float = 20.0  # after BYE, for the peer to take it and close in its turn
     idle_timeout: float = 1800.0  # RFC 3501 §5.4: at least 30 minutes
     bad_commands: int = 20
     failed_logins: int = 5

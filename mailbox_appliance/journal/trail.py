@@ -172,7 +172,18 @@ class Trail:
             await self._database.run(lambda connection: _insert(connection, batch))
         except (DatabaseTrouble, sqlite3.Error, OSError, Busy) as error:
             self._lost += len(batch)
-            self._say_lost(str(error))
+            self._say_lost(f"{error}{await self._begin_anew(error)}")
+
+    async def _begin_anew(self, error: Exception) -> str:
+        """Put a damaged file aside; what was in it is lost for ``trace``. Returns words for the owner."""
+        damaged = type(error) is sqlite3.DatabaseError  # its kinds are other troubles: a full disk, a lock
+        if not (damaged or (isinstance(error, DatabaseTrouble) and error.of_file)):
+            return ""
+        try:
+            aside = await self._database.on_disk(self._database.put_aside)
+        except (OSError, Busy) as trouble:
+            return f"; it cannot be moved away: {trouble}"
+        return f"; a new file is begun, the old one is {aside}"
 
     def _say_lost(self, reason: str) -> None:
         now = self._clock.seconds()
@@ -188,7 +199,14 @@ class Trail:
         the newest ``most_traces`` are told.
         """
         await self.flush()
-        return await self._database.run(lambda c: _search(c, text, most_traces, most_steps))
+        try:
+            return await self._database.run(lambda c: _search(c, text, most_traces, most_steps))
+        except (DatabaseTrouble, sqlite3.DatabaseError) as error:
+            words = await self._begin_anew(error)
+            if not words:
+                raise
+            self._say_lost(f"{error}{words}")
+            return ()
 
     def _prune_again(self) -> None:
         self._prune_timer = None

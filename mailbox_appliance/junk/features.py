@@ -1,122 +1,166 @@
-"""A message as the filter sees it: tokens of several classes, each hashed to a slot of the memories.
+"""A message as the filter sees it: two views of it, each a set of slots in the memories.
 
-A token is octets within a class; its slot is a CRC-32 that starts from the class. Hashing runs in C over whole lists
-(``map(crc32, …)``), pairs are hashed by going on from the first word's CRC: no strings are made for them. What the
-tokens were is put together again only for the few that are explained.
+The *reading* view holds tokens of several classes: facts of the header and the parts, markup, links, words, pairs of
+words, results of other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole
+lists, and a pair is hashed by going on from its first word's CRC, so that no strings are made for pairs. The *glance*
+view holds all runs of four octets at the beginning of the body as it came, with every digit as 0: it sees boundaries,
+markup and torn words that reading smooths over. The two err on different messages, so their sum is better than either.
+What tokens were is put together again only for the few that are explained.
 """
 
 from __future__ import annotations
 
 import itertools
+import sys
+from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from operator import and_
+from dataclasses import dataclass, field
+from operator import and_, mod
 from zlib import crc32
 
 from mailbox_appliance.junk.markup import markup_tokens
-from mailbox_appliance.junk.shape import header_tokens, home_of, home_tokens, part_tokens, subject_of
+from mailbox_appliance.junk.shape import combined, header_tokens, home_of, home_tokens, part_tokens, subject_of
 from mailbox_appliance.junk.urls import url_tokens
 from mailbox_appliance.junk.words import shouted, without_list_footer, words_of
 from mailbox_appliance.mail.charset import decode
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import charset_of, decode_transfer
 
-SLOT_BITS = 20
+SLOT_BITS = 19
 SLOTS = 1 << SLOT_BITS
 _MASK = SLOTS - 1
-READ_AT_MOST = 1 << 18  # octets of a message that are looked at
-_TEXT_OCTETS = 12_000  # of one text part
-_TEXT_IN_ALL = 20_000  # characters
+READ_AT_MOST = 1 << 17  # octets of a message that are looked at
+_TEXT_OCTETS = 7_000  # of one text part, decoded
+_TEXT_IN_ALL = 9_000  # characters of all of them
+_TEXT_PARTS = 20
+_GLANCE = 3_000  # octets
+MOST_SEEN = 50  # tokens of other checks
 
-Group = tuple[str, Sequence[bytes], Sequence[int]]  # class, tokens, hashes
-_SEEDS = {name: crc32(name.encode()) for name in "head part html url path word pair skip skip3 both Subject subjects LOUD seen from".split()}
+CLASSES = "head part html url path word pair skip subject subjects loud both seen".split()
+_SEEDS = {name: crc32(name.encode()) for name in CLASSES}
+_APART = {"pair": 1, "skip": 2, "subjects": 1}  # classes of pairs: how far apart the two words stand
+_PRIME = (1 << 19) - 1  # the largest below SLOTS: spreads runs of four octets over the slots
+_BLUR = bytes(48 if 48 <= octet <= 57 else octet for octet in range(256))
+
+
+@dataclass(slots=True)
+class Group:
+    """Tokens of one class and their hashes, which run in step (of pairs: a hash for each first word)."""
+
+    kind: str
+    tokens: Sequence[bytes]
+    hashes: list[int]
 
 
 @dataclass(slots=True)
 class Features:
-    groups: list[Group]
-    slots: tuple[int, ...]
+    """``reading`` are the slots of ``hashes``, which are the reading view's without doubles, in the same order."""
+
+    reading: array[int]
+    glance: array[int]
+    hashes: list[int] = field(repr=False)
+    groups: list[Group] = field(repr=False)
+
+
+def hash_of(kind: str, token: bytes, second: bytes = b"") -> int:
+    """The hash of one token, or of a pair of words."""
+    first = crc32(token, _SEEDS[kind])
+    return crc32(second, first) if kind in _APART else first
+
+
+def slot_of(hashed: int) -> int:
+    """Where the memories keep what is known of a token."""
+    return hashed & _MASK
 
 
 def _hashed(kind: str, tokens: Sequence[bytes]) -> Group:
-    return kind, tokens, list(map(crc32, tokens, itertools.repeat(_SEEDS[kind])))
+    return Group(kind, tokens, list(map(crc32, tokens, itertools.repeat(_SEEDS[kind]))))
 
 
-_FACTS = (
-    b"links ", b"road from", b"bounces", b"message-id of", b"reply elsewhere", b"answers", b"from digits inside",
-    b"urls ", b"only ", b"parts ", b"from without", b"re: ", b"to without", b"recipients", b"subject ends", b"subject random",
-    b"foreign", b"address host", b"text length", b"road names",
-)
-
-
-def combined(*lists: Sequence[bytes]) -> list[bytes]:
-    facts = sorted([fact for facts in lists for fact in facts if fact.startswith(_FACTS)])[:24]
-    return [b"%b + %b" % pair for pair in itertools.combinations(facts, 2)]
-
-
-def _pairs(kind: str, words: Sequence[bytes], step: int = 1) -> Group:
+def _paired(kind: str, words: Sequence[bytes]) -> Group:
     first = map(crc32, words, itertools.repeat(_SEEDS[kind]))
-    return kind, words, list(map(crc32, words[step:], first))
+    return Group(kind, words, list(map(crc32, words[_APART[kind] :], first)))
 
 
-def features_of(octets: bytes, evidence: Iterable[bytes] = ()) -> Features:
+def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
+    """Both views of a message with LF or CRLF line ends. Never raises; its time is bounded whatever the message."""
     octets = octets[:READ_AT_MOST]
     root = find_parts(octets)
     fields = root.fields or {}
     subject = subject_of(fields)
-    html, texts, links, loud = _read_texts(root, octets)
+    html, texts, links, first = _read_texts(root, octets)
     text = without_list_footer("\n".join(texts).encode("utf-8", "replace"))
     lower = text.lower()
-    words = words_of(lower)
-    facts, paths = url_tokens(lower + b" " + links.encode("utf-8", "replace").lower())
-    title = words_of(subject.lower().encode("utf-8", "replace"))
-    head = header_tokens(fields, subject, octets[: root.body_at]) + home_tokens(home_of(fields), facts)
+    facts, paths = url_tokens(lower + b" " + links.encode("utf-8", "replace").lower() if links else lower)
+    header = header_tokens(fields, subject, octets[: min(root.body_at, 1 << 16)])
+    header += home_tokens(home_of(fields), facts)
+    header += _text_facts(text)
     parts = part_tokens(root)
-    foreign = 1.0 - len(text.decode("ascii", "ignore")) / (len(text) + 1)
-    if foreign > 0.03:
-        head.append(b"foreign text %d" % (int(foreign * 8)))
-    head.append(b"text length %d" % (len(text) // 40).bit_length())
+    words = words_of(lower)
+    title = words_of(subject.lower().encode("utf-8", "replace"))
     groups = [
-        _hashed("head", head),
+        _hashed("head", header),
         _hashed("part", parts),
         _hashed("html", html),
         _hashed("url", facts),
         _hashed("path", paths),
+        _hashed("both", combined(header, facts, parts)),
+        _hashed("seen", [word.encode("utf-8", "replace")[:60] for word in itertools.islice(seen, MOST_SEEN)]),
+        _hashed("subject", title),
+        _paired("subjects", title),
+        _hashed("loud", shouted(text)),
         _hashed("word", words),
-        _pairs("pair", words),
-        _pairs("skip", words, 2),
-        _pairs("skip3", words, 3),
-        _hashed("both", combined(head, facts, parts)),
-        _hashed("Subject", title),
-        _pairs("subjects", title),
-        _hashed("LOUD", shouted(text)),
-        _hashed("seen", list(evidence)),
+        _paired("pair", words),
+        _paired("skip", words),
     ]
-    every = itertools.chain.from_iterable([hashes for _, _, hashes in groups])
-    return Features(groups, tuple(sorted(set(map(and_, every, itertools.repeat(_MASK))))))
+    hashes = list(set(itertools.chain.from_iterable([group.hashes for group in groups])))
+    reading = array("I", map(and_, hashes, itertools.repeat(_MASK)))
+    body = octets[root.body_at : root.body_at + _GLANCE]
+    if first is not None and first.encoding == "base64":  # letters of base64 say nothing
+        body = body[: max(first.body_at - root.body_at, 0)] + text
+    return Features(reading, glance_of(without_list_footer(body[:_GLANCE])), hashes, groups)
 
 
-def _read_texts(root: Node, octets: bytes) -> tuple[list[bytes], list[str], str, bool]:
+def glance_of(body: bytes) -> array[int]:
+    """The slots of all runs of four octets."""
+    body = body.translate(_BLUR)
+    runs: list[array[int]] = []
+    for start in range(min(4, max(len(body) - 3, 0))):
+        four = array("I", body[start : start + (len(body) - start) // 4 * 4])
+        if sys.byteorder == "big":
+            four.byteswap()
+        runs.append(four)
+    return array("I", set(map(mod, itertools.chain.from_iterable(runs), itertools.repeat(_PRIME))))
+
+
+def _text_facts(text: bytes) -> list[bytes]:
+    facts = [b"text length %d" % (len(text) // 40).bit_length()]
+    foreign = 1.0 - len(text.decode("ascii", "ignore")) / (len(text) + 1)
+    if foreign > 0.03:
+        facts.append(b"foreign text %d" % int(foreign * 8))
+    return facts
+
+
+def _read_texts(root: Node, octets: bytes) -> tuple[list[bytes], list[str], str, Node | None]:
+    """Facts of markup, the texts, the addresses links lead to, and the first text part."""
     html: list[bytes] = []
     texts: list[str] = []
     links = ""
+    first: Node | None = None
     left = _TEXT_IN_ALL
     waiting = [root]
-    seen = 0
-    while waiting and left > 0 and seen < 100:
+    while waiting and left > 0 and len(texts) < _TEXT_PARTS:
         node = waiting.pop()
-        seen += 1
         waiting += reversed(node.children)
         if node.type != "text" or node.children:
             continue
-        body = octets[node.body_at : node.end_at]
-        if len(body) > _TEXT_OCTETS * 2:
-            body = body[: _TEXT_OCTETS * 2]
+        first = first or node
+        body = octets[node.body_at : min(node.end_at, node.body_at + 2 * _TEXT_OCTETS)]
         text = decode(decode_transfer(body, node.encoding), charset_of(node))[:_TEXT_OCTETS]
         if node.subtype == "html" or (node.subtype == "plain" and "<html" in text[:2000].lower()):
             facts, text, more = markup_tokens(text)
             html += facts
             links += " " + more
-        texts.append(text)
+        texts.append(text[:left])
         left -= len(text)
-    return html, texts, links, False
+    return html, texts, links, first

@@ -7,14 +7,10 @@ import re
 from mailbox_appliance.mail.html import html_to_text
 
 _TAG = re.compile(r"<(!--|/?[a-z][a-z0-9]{0,11})", re.IGNORECASE)
-_ATTRIBUTE = re.compile(
-    r"(?:bgcolor|color|face|size|width|height|align|border|style|background|method|type)\s*=\s*[\"']?([#\w%+.,-]{1,20})",
-    re.IGNORECASE,
-)
+_ATTRIBUTE = re.compile(r"\s([a-zA-Z]{3,10})=[\"']?\s?([#\w%+.,:/@?&=;~!*()$-]{1,300})")
+_LOOKS = frozenset("bgcolor color face size width height align border style background method type".split())
+_LEADS = frozenset("href src background action".split())
 _TORN = re.compile(r"[A-Za-z](?:<[^>]{0,40}>){1,3}[A-Za-z]")
-_REMOTE = re.compile(r"src\s*=\s*[\"']?\s*(https?:|cid:|data:)", re.IGNORECASE)
-_LINK = re.compile(r"href\s*=\s*[\"']?\s*([^\"'\s>]{1,300})", re.IGNORECASE)
-_IMAGE = re.compile(r"(?:src|background|action)\s*=\s*[\"']?\s*([^\"'\s>]{1,300})", re.IGNORECASE)
 
 
 def markup_tokens(html: str) -> tuple[list[bytes], str, str]:
@@ -23,7 +19,15 @@ def markup_tokens(html: str) -> tuple[list[bytes], str, str]:
     tags = [tag.lower() for tag in _TAG.findall(html)[:1500]]
     kinds = set(tags)
     out.update([f"tag {kind}" for kind in kinds if kind[0] != "/"])
-    out.update([f"attribute {value.lower().strip()}" for value in _ATTRIBUTE.findall(html)[:200]])
+    links: list[str] = []
+    for name, value in _ATTRIBUTE.findall(html)[:400]:
+        name = name.lower()
+        if name in _LOOKS:
+            out.add(f"attribute {value[:16].lower()}")
+        if name in _LEADS:
+            links.append(value)
+            if name == "src":
+                out.add(f"source {value.partition(':')[0][:5].lower()}")
     for kind in ("img", "a", "table", "font", "!--", "br"):
         count = tags.count(kind)
         if count > 1:
@@ -31,9 +35,7 @@ def markup_tokens(html: str) -> tuple[list[bytes], str, str]:
     torn = len(_TORN.findall(html[:8000]))
     if torn:
         out.add(f"torn words {min(torn.bit_length(), 5)}")
-    out.update([f"source {kind.lower()}" for kind in _REMOTE.findall(html)[:50]])
     text = html_to_text(html)
-    links = _LINK.findall(html)[:80]
     if any(link[:7].lower() == "mailto:" for link in links):
         out.add("mailto link")
     share = len(text.split()) * 20 // (len(html) // 10 + 1)
@@ -41,5 +43,5 @@ def markup_tokens(html: str) -> tuple[list[bytes], str, str]:
     return (
         [token.encode("utf-8", "replace") for token in out],
         text,
-        " ".join(links + _IMAGE.findall(html)[:80]),
+        " ".join(links[:120]),
     )

@@ -7,6 +7,7 @@ the names of mail programs, the value of Date, the host of a Message-ID, and the
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable
 
@@ -37,7 +38,8 @@ _NEEDED = (
 )
 _LIST_TAG = re.compile(r"\[[^\]\s]{1,24}(?: [^\]\s]{1,12})?\]")
 _WRITTEN = re.compile(
-    rb"^(from|to|subject|date|message-id|mime-version|content-type|content-transfer-encoding|reply-to|cc|x-priority)[ \t]*:",
+    rb"^(from|to|subject|date|message-id|mime-version|content-type|content-transfer-encoding|reply-to|cc|x-priority)"
+    rb"[ \t]*:",
     re.MULTILINE | re.IGNORECASE,
 )
 _SHAPED = re.compile(rb"[A-Za-z0-9]+")
@@ -45,10 +47,13 @@ _DATE_SHAPE = re.compile(
     rb"(\w{3},)?\s*\d{1,2}[ -]\w{3}[ -]\d{2,4}\s+\d{1,2}:\d{2}(:\d{2})?\s*([+-]\d{3,5}|[A-Za-z]{1,5})?\s*(\()?"
 )
 _RECEIVED_FROM = re.compile(
-    rb"\bfrom\s+(?:\(?helo[= ])?([^\s()]{1,200})(?:\s+\((?:[^()@]*@)?(?:helo[= ]?)?([^\s()\[\]]{1,200})?)?", re.IGNORECASE
+    rb"\bfrom\s+(?:\(?helo[= ])?([^\s()]{1,200})(?:\s+\((?:[^()@]*@)?(?:helo[= ]?)?([^\s()\[\]]{1,200})?)?",
+    re.IGNORECASE,
 )
 _DIGITS = re.compile(rb"[0-9]")
-_RANDOM_TAIL = re.compile(r"\s{4,}\S+\s*$|\s[\[({]?[a-z0-9]*(?:[0-9][a-z]+[0-9]|[bcdfghjklmnpqrstvwxz]{6})[a-z0-9]*[\])}]?\s*$")
+_RANDOM_TAIL = re.compile(
+    r"\s{4,}\S+\s*$|\s[\[({]?[a-z0-9]*(?:[0-9][a-z]+[0-9]|[bcdfghjklmnpqrstvwxz]{6})[a-z0-9]*[\])}]?\s*$"
+)
 _RISKY = frozenset("exe scr pif com bat cmd vbs js jse wsf hta lnk iso img jar msi ps1 xlsm docm html htm svg".split())
 
 Fields = dict[bytes, list[bytes]]
@@ -105,7 +110,11 @@ def _sender_tokens(fields: Fields, sender: Mailbox | None, out: list[bytes]) -> 
         return
     domain = sender.domain.lower()[:80]
     local = sender.local.lower()[:64]
-    out += (b"from " + registered(domain), b"sender " + local + b"@" + domain, b"from tld " + domain.rpartition(b".")[2])
+    out += (
+        b"from " + registered(domain),
+        b"sender " + local + b"@" + domain,
+        b"from tld " + domain.rpartition(b".")[2],
+    )
     digits = len(_DIGITS.findall(local))
     if digits:
         out.append(b"from digits %d" % min(digits, 4))
@@ -140,9 +149,15 @@ def _recipient_tokens(fields: Fields, sender: Mailbox | None, out: list[bytes]) 
             out.append(b"to oneself")
     if found and not any(mailbox.name for mailbox in found):
         out.append(b"to without name")
-    elif found and found[0].name and found[0].local and found[0].name.lower() in (
-        found[0].local.lower(),
-        found[0].local.lower() + b"@" + (found[0].domain or b"").lower(),
+    elif (
+        found
+        and found[0].name
+        and found[0].local
+        and found[0].name.lower()
+        in (
+            found[0].local.lower(),
+            found[0].local.lower() + b"@" + (found[0].domain or b"").lower(),
+        )
     ):
         out.append(b"to name is address")
 
@@ -168,7 +183,7 @@ def _order_tokens(header: bytes, out: list[bytes]) -> None:
     names = _WRITTEN.findall(header)[:12]
     out += [b"spelt " + name for name in names]
     lower = [name.lower() for name in names]
-    out += [b"order %b %b" % pair for pair in zip(lower, lower[1:], strict=False)]
+    out += [b"order %b %b" % pair for pair in itertools.pairwise(lower)]
 
 
 def _message_id_shape(local: bytes) -> list[bytes]:
@@ -336,3 +351,17 @@ def _attachment_tokens(node: Node, out: set[bytes]) -> None:
             if value.count(".") > 1:
                 out.add(b"file two endings")
             break
+
+
+# Facts that say more together than alone: a link to another house is nothing, one in a letter from nobody is much.
+_TELLING = (
+    b"links ", b"road ", b"bounces", b"message-id of", b"reply elsewhere", b"answers", b"from digits inside", b"urls ",
+    b"only ", b"parts ", b"from without", b"re: ", b"to without", b"recipients", b"subject ends", b"subject random",
+    b"foreign", b"address host", b"text length",
+)  # fmt: skip
+
+
+def combined(*lists: Iterable[bytes]) -> list[bytes]:
+    """Pairs of the facts that tell most together."""
+    facts = sorted([fact for facts in lists for fact in facts if fact.startswith(_TELLING)])[:24]
+    return [b"%b + %b" % pair for pair in itertools.combinations(facts, 2)]

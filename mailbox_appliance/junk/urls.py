@@ -6,8 +6,8 @@ import re
 
 MOST_URLS = 60
 
-_URL = re.compile(rb"\b(https?|ftp)://([^\s\"'<>()\[\]{}/?#\\]{1,255})([^\s\"'<>()\[\]{}\\]{0,300})")
-_BARE = re.compile(rb"(?<![/.@a-z0-9-])www\.[a-z0-9.-]{3,120}")
+_URL = re.compile(rb"://([^\s\"'<>()\[\]{}/?#\\]{1,255})([^\s\"'<>()\[\]{}\\]{0,300})")
+_BARE = re.compile(rb"www\.[a-z0-9.-]{3,120}")
 _DOTTED = re.compile(rb"[0-9.]+\Z")
 _PATH_WORD = re.compile(rb"[a-z]{3,20}")
 # Second levels under which names are registered in countries (a short list is enough: it only groups hosts).
@@ -28,14 +28,14 @@ def url_tokens(text: bytes) -> tuple[list[bytes], list[bytes]]:
     paths: set[bytes] = set()
     count = 0
     if b"://" in text:
-        for scheme, authority, rest in _URL.findall(text)[:MOST_URLS]:
+        if b"https://" in text:
+            facts.add(b"https")
+        for authority, rest in _URL.findall(text)[:MOST_URLS]:
             count += 1
             _take_authority(authority, facts)
-            if scheme != b"http":
-                facts.add(scheme)
             if rest:
                 _take_rest(rest, facts, paths)
-    if b"www." in text:
+    if text.count(b"www.") > text.count(b"//www."):
         for host in _BARE.findall(text)[:MOST_URLS]:
             count += 1
             _take_authority(host, facts)
@@ -44,7 +44,7 @@ def url_tokens(text: bytes) -> tuple[list[bytes], list[bytes]]:
 
 
 def _take_authority(authority: bytes, facts: set[bytes]) -> None:
-    user, at, host = authority.rpartition(b"@")
+    _, at, host = authority.rpartition(b"@")
     if at:
         facts.add(b"user in url")
     host, colon, port = host.partition(b":")
@@ -73,7 +73,7 @@ def _take_authority(authority: bytes, facts: set[bytes]) -> None:
 
 
 def _take_rest(rest: bytes, facts: set[bytes], paths: set[bytes]) -> None:
-    path, mark, query = rest.partition(b"?")
+    path, _, query = rest.partition(b"?")
     if path.startswith(b":"):
         return
     if query:

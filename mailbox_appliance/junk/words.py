@@ -22,20 +22,18 @@ TIMES = frozenset(
     b"october november december mon tue tues wed thu thur thurs fri sat sun monday tuesday wednesday thursday friday "
     b"saturday sunday am pm gmt utc est edt cst cdt mst mdt pst pdt bst cet cest ist".split()
 )
-# What a mailing list puts below every message, junk or not.
-_LIST_FOOTER = re.compile(rb"\n[_=-]{20,}\s*\n(?=[^\x00]{0,1200}\Z)[^\x00]*?(?:mailing list|listinfo|sponsored|unsubscri)")
+_FOOTER_WITHIN = 1500  # octets from the end
 
 
 def without_list_footer(text: bytes) -> bytes:
-    """The text above the footer of a mailing list."""
-    at = text.rfind(b"\n____", max(0, len(text) - 1500))
-    if at < 0:
-        at = text.rfind(b"\n----", max(0, len(text) - 1500))
+    """The text above the footer that a mailing list puts below every message, junk or not."""
+    at = max(text.rfind(line, max(0, len(text) - _FOOTER_WITHIN)) for line in (b"\n____", b"\n----"))
     if at > 0:
         tail = text[at:].lower()
-        if b"listinfo" in tail or b"mailing list" in tail or b"sponsored by" in tail:
-            start = text.rfind(b"\n----", max(0, at - 700), at) if b"sponsored by" in text[max(0, at - 700) : at] else at
-            return text[: start if start > 0 else at]
+        if b"listinfo" in tail or b"mailing list" in tail:
+            # An advertisement may stand between two lines above it.
+            above = text.rfind(b"\n----", max(0, at - 700), at)
+            return text[: above if above > 0 and b"sponsored by" in text[above:at] else at]
     return text
 
 

@@ -4,7 +4,7 @@ It looks for boundary lines with ``find`` and never goes over a body line by lin
 reads it, so that part numbers and sizes agree: a boundary line needs only to *begin* with a boundary (the longest one
 known wins, of equal ones the innermost), an enclosing boundary ends everything inside it, a missing end boundary is
 the end of the message, a multipart without a boundary parameter has no parts. Bounds: ``DEEPEST`` levels (deeper parts
-are taken as leaves), ``MOST_PARTS`` parts (further boundaries are text), and a budget of octets to search.
+are taken as leaves), ``MOST_PARTS`` parts (further boundaries are text); time is linear in the octets.
 
 :func:`scan` takes octets with CRLF, :func:`scan_lf` takes a file with LF and gives offsets into its CRLF form.
 """
@@ -12,84 +12,32 @@ are taken as leaves), ``MOST_PARTS`` parts (further boundaries are text), and a 
 from __future__ import annotations
 
 import re
+from bisect import bisect_left
+from itertools import islice
 
-from mailbox_appliance.mail.header import Octets, group_fields, header_end, unfold
+from mailbox_appliance.mail.header import Octets
 from mailbox_appliance.mail.mime import Part
-from mailbox_appliance.mail.parameters import (
-    Parameters,
-    content_type_of,
-    disposition_of,
-    languages_of,
-    lone_token_of,
-)
+from mailbox_appliance.mail.mime_node import LARGEST_HEADER, LONGEST_BOUNDARY, Node, boundary_of, read_header
+
+__all__ = ["DEEPEST", "LARGEST_HEADER", "MOST_PARTS", "Node", "find_parts", "scan", "scan_lf", "to_crlf", "to_lf"]
 
 DEEPEST = 100
 MOST_PARTS = 2_000
-LONGEST_BOUNDARY = 80
-LARGEST_HEADER = 1 << 20  # octets of one part's header that are read for fields
-_SEARCH_BUDGET = 1 << 25  # octets searched beyond 4 times the message
+_PLAIN_LEVELS = 8  # multiparts within multiparts that may each search all the rest of the message
+_MOST_DASHED_LINES = 4096  # beyond that no deeper boundary is looked for
 
+_DASHED = re.compile(rb"\n--")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 
 
-class Node:
-    """A part while it is being found; the same names as :class:`Part`, offsets of the octets that were scanned."""
-
-    __slots__ = (
-        "at",
-        "body",
-        "body_at",
-        "children",
-        "content_id",
-        "description",
-        "digest",
-        "disposition",
-        "encoding",
-        "end",
-        "end_at",
-        "fields",
-        "is_cut",
-        "is_multipart",
-        "language",
-        "lines",
-        "location",
-        "md5",
-        "parameters",
-        "start",
-        "subtype",
-        "type",
-    )
-
-    def __init__(self, start: int) -> None:
-        self.start = start
-        self.body = start
-        self.end = start
-        self.lines = 0
-        self.at = self.body_at = self.end_at = start
-        self.type = "text"
-        self.subtype = "plain"
-        self.parameters: Parameters = ()
-        self.encoding = "7bit"
-        self.content_id: bytes | None = None
-        self.description: bytes | None = None
-        self.disposition: tuple[str, Parameters] | None = None
-        self.language: tuple[str, ...] = ()
-        self.location: bytes | None = None
-        self.md5: bytes | None = None
-        self.children: list[Node] = []
-        self.fields: dict[bytes, list[bytes]] | None = None
-        self.is_multipart = False  # with a boundary to look for
-        self.is_cut = False  # the header was ended by a boundary line
-        self.digest = False
-
-
 class _Boundary:
-    __slots__ = ("at", "depth", "line", "node")
+    __slots__ = ("at", "depth", "level", "line", "node")
 
-    def __init__(self, line: bytes, node: Node, depth: int) -> None:
+    def __init__(self, line: bytes, node: Node, depth: int, level: int) -> None:
         self.line = line  # b"\n--boundary"
         self.node = node
         self.depth = depth  # index of ``node`` among the open parts
+        self.level = level  # index among the boundaries
         self.at = -1  # where ``line`` is next; beyond the end when nowhere
 
 
@@ -145,7 +93,7 @@ def find_parts(given: Octets | bytearray | memoryview, *, crlf: bool = False) ->
     octets: Octets = bytes(given) if isinstance(given, (memoryview, bytearray)) else given
     total = len(octets)
     root = Node(0)
-    _read_header(octets, root, 0, total, None)
+    read_header(octets, root, 0, total, None)
     if root.is_multipart or (root.subtype == "rfc822" and root.type == "message"):
         _Scan(octets, total).run(root)
     else:
@@ -163,9 +111,9 @@ class _Scan:
         self.octets = octets
         self.total = total
         self.parts = 1
-        self.budget = _SEARCH_BUDGET + 4 * total
         self.open: list[Node] = []
         self.boundaries: list[_Boundary] = []
+        self.dashed: list[int] | None = None  # where "\n--" is, once that is needed
         self.passed = 0  # everything before it has been read as header or boundary line
 
     def run(self, root: Node) -> None:
@@ -184,9 +132,26 @@ class _Scan:
             if outer is boundary:
                 break
             limit = min(limit, outer.at + len(boundary.line) + LONGEST_BOUNDARY)
-        found = self.octets.find(boundary.line, start, limit) if self.budget > 0 else -1
-        self.budget -= (limit if found < 0 else found) - start
+        if boundary.level < _PLAIN_LEVELS:
+            found = self.octets.find(boundary.line, start, limit)
+        else:
+            found = self._find_among_dashed(boundary.line, start, limit)
         boundary.at = self.total + 1 if found < 0 else found
+
+    def _find_among_dashed(self, line: bytes, start: int, limit: int) -> int:
+        """The same for deep nesting, where searching the octets each time would take depth times length."""
+        if self.dashed is None:
+            dashed = islice(_DASHED.finditer(self.octets), _MOST_DASHED_LINES + 1)
+            self.dashed = [match.start() for match in dashed]
+        if len(self.dashed) > _MOST_DASHED_LINES:
+            return -1
+        for index in range(bisect_left(self.dashed, start), len(self.dashed)):
+            at = self.dashed[index]
+            if at + len(line) > limit:
+                break
+            if self.octets[at : at + len(line)] == line:
+                return at
+        return -1
 
     def _next_boundary(self) -> _Boundary | None:
         best: _Boundary | None = None
@@ -208,8 +173,8 @@ class _Scan:
             self.open.append(node)
             self.passed = node.body
             if node.is_multipart:
-                line = b"\n--" + (_boundary_of(node) or b"")
-                boundary = _Boundary(line, node, len(self.open) - 1)
+                line = b"\n--" + (boundary_of(node) or b"")
+                boundary = _Boundary(line, node, len(self.open) - 1, len(self.boundaries))
                 self.boundaries.append(boundary)
                 self._find(boundary, max(node.body - 1, 0))
                 return
@@ -230,7 +195,7 @@ class _Scan:
         node = Node(start)
         parent.children.append(node)
         if not parent.is_cut:
-            _read_header(self.octets, node, start, self._limit(), parent)
+            read_header(self.octets, node, start, self._limit(), parent)
         if node.is_multipart and len(self.open) + 1 >= DEEPEST:
             node.type, node.subtype, node.is_multipart = "application", "octet-stream", False
         return node
@@ -272,68 +237,6 @@ class _Scan:
         child = self._child(hit.node, start)
         if child is not None:
             self._begin(child)
-
-
-def _boundary_of(node: Node) -> bytes | None:
-    for name, value in node.parameters:
-        if name == "boundary":
-            return value.encode("utf-8", "surrogateescape")[:LONGEST_BOUNDARY]
-    return None
-
-
-def _read_header(octets: Octets, node: Node, start: int, limit: int, parent: Node | None) -> None:
-    """Read the header at ``start``, which ends at its empty line or at ``limit`` (a boundary line or the end)."""
-    end = header_end(octets, start, limit)
-    block = octets[start : min(end, start + LARGEST_HEADER)]
-    if end == limit < len(octets) and block not in (b"\n", b"\r\n") and not block.endswith((b"\n\n", b"\n\r\n")):
-        # A boundary line ends the header, and the line end before it is the boundary's.
-        end = max(end - (2 if block.endswith(b"\r\n") else 1), start)
-        node.is_cut = True
-    node.body = node.end = end
-    fields = group_fields(block)
-    in_message = parent is None or not parent.is_multipart
-    if in_message:
-        node.fields = fields
-    content_type = fields.get(b"content-type")
-    if content_type is not None:
-        _take_type(node, content_type[0])
-        if node.is_cut:
-            node.is_multipart = False  # Dovecot: the boundary line that ended the header is an outer one
-    else:
-        if parent is not None and parent.digest:  # RFC 2046 §5.1.5
-            node.type, node.subtype = "message", "rfc822"
-        if in_message and b"mime-version" not in fields:
-            return  # not MIME: other Content- fields mean nothing (RFC 2045 §4)
-    _take_fields(node, fields)
-
-
-def _take_type(node: Node, value: bytes) -> None:
-    node.type, node.subtype, node.parameters = content_type_of(value)
-    if node.type == "multipart":
-        node.digest = node.subtype == "digest"
-        node.is_multipart = _boundary_of(node) is not None
-
-
-def _take_fields(node: Node, fields: dict[bytes, list[bytes]]) -> None:
-    if values := fields.get(b"content-transfer-encoding"):
-        node.encoding = lone_token_of(values[0]) or "7bit"
-    if values := fields.get(b"content-disposition"):
-        for value in values:  # of several the first that has parameters
-            disposition, parameters = disposition_of(value)
-            if disposition or parameters:
-                node.disposition = disposition, parameters
-            if parameters:
-                break
-    if values := fields.get(b"content-id"):
-        node.content_id = unfold(values[0])
-    if values := fields.get(b"content-description"):
-        node.description = unfold(values[0])
-    if values := fields.get(b"content-md5"):
-        node.md5 = unfold(values[0])
-    if values := fields.get(b"content-location"):
-        node.location = unfold(values[0])
-    if values := fields.get(b"content-language"):
-        node.language = languages_of(values[0])
 
 
 _SLICE = 1 << 20

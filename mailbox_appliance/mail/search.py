@@ -120,6 +120,14 @@ class ModSeq:
 
 
 @dataclass(frozen=True, slots=True)
+class HasObjectId:
+    """EMAILID, or with ``thread`` THREADID (RFC 8474 §5.5), which the session turns into Among."""
+
+    value: str
+    thread: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class SequenceSet:
     """Message numbers or UIDs as ranges, "*" as None; ``uids`` tells which. The session turns numbers into UIDs.
 
@@ -154,6 +162,7 @@ SearchKey = (
     | Age
     | Size
     | ModSeq
+    | HasObjectId
     | SequenceSet
     | Among
 )

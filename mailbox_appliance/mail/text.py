@@ -13,6 +13,7 @@ import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
+from mailbox_appliance.mail.addresses import addresses_of
 from mailbox_appliance.mail.charset import SlicedText, decode, decode_words
 from mailbox_appliance.mail.header import Octets, split_fields, unfold
 from mailbox_appliance.mail.html import html_to_text
@@ -21,8 +22,14 @@ from mailbox_appliance.mail.parameters import Parameters
 PIECE = 1 << 18  # octets of a body that are decoded at once
 OVERLAP = 256  # characters of the piece before
 
-# Characters whose simple title case is not what str.upper gives (a test compares this with Unicode's tables).
-SPECIAL = "ßŉǄǅǆǇǈǉǊǋǌǰǱǲǳ"
+# Characters whose simple title case is not what str.upper gives: sharp s, ligatures, Georgian, Greek with marks
+# (a test compares this with Unicode's tables). For use within the brackets of a pattern.
+SPECIAL = (
+    "\u00df\u0149\u01c4-\u01cc\u01f0-\u01f3\u0390\u03b0\u0587\u10d0-\u10fa\u10fd-\u10ff\u1e96-\u1e9a"
+    "\u1f50\u1f52\u1f54\u1f56\u1f80-\u1faf\u1fb2-\u1fb4\u1fb6-\u1fb7\u1fbc\u1fc2-\u1fc4\u1fc6-\u1fc7"
+    "\u1fcc\u1fd2-\u1fd3\u1fd6-\u1fd7\u1fe2-\u1fe4\u1fe6-\u1fe7\u1ff2-\u1ff4\u1ff6-\u1ff7\u1ffc"
+    "\ufb00-\ufb06\ufb13-\ufb17"
+)
 
 
 class TextPart(Protocol):
@@ -49,10 +56,6 @@ class TextPart(Protocol):
 
 
 # ---- comparison
-
-
-def _special_map() -> dict[str, str]:
-    return {}
 
 
 def casemap(text: str) -> str:
@@ -91,7 +94,20 @@ def field_texts(header: bytes, name: str | None = None) -> Iterator[str]:
         if name is None:
             yield f"{field.decode('latin-1')}: {decode_words(unfold(value))}"
         elif field.rstrip().lower().decode("latin-1") == name:
-            yield decode_words(unfold(value)).strip()
+            text = decode_words(unfold(value)).strip()
+            # An address that comments interrupt is found as what it means, too.
+            yield f"{text}\n{_spelled_plainly(value)}" if b"(" in value and name in _ADDRESSED else text
+
+
+def _spelled_plainly(value: bytes) -> str:
+    """Addresses without their comments, one a line."""
+    found = [mailbox for mailbox in addresses_of(unfold(value)) if mailbox.local and mailbox.domain]
+    return b"\n".join([b"%b@%b" % (mailbox.local or b"", mailbox.domain or b"") for mailbox in found]).decode(
+        "utf-8", "replace"
+    )
+
+
+_ADDRESSED = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to"})
 
 
 # ---- bodies
@@ -179,13 +195,13 @@ def decode_base64(octets: bytes) -> bytes:
     try:
         return binascii.a2b_base64(octets)
     except binascii.Error:
-        letters = _NOT_BASE64.sub(b"", octets).rstrip(b"=")
+        letters = _NOT_BASE64.sub(b"", octets).replace(b"=", b"")  # padding in the middle says nothing
         return binascii.a2b_base64(letters[: len(letters) - (len(letters) % 4 == 1)] + b"==")
 
 
 # ---- preview
 
-_BLANKS = re.compile(r"[\s\u200b-\u200f\u034f\ufeff\u00ad]+")
+_UNSEEN = re.compile(r"[\u200b-\u200f\u034f\ufeff\u00ad]+")
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -201,10 +217,12 @@ def beginning_of(part: TextPart, octets: Octets, start: int, end: int, character
         text = decode(decode_transfer(piece, part.encoding), charset_of(part))
         if part.subtype == "html":
             text = html_to_text(text)
-        text = _CONTROLS.sub("", _BLANKS.sub(" ", text)).strip()
+        if not text.isascii():
+            text = _UNSEEN.sub(" ", text)
+        text = " ".join(text.split())
         if len(text) > characters or start + size >= end:
             break
-    return text[:characters].rstrip()
+    return _CONTROLS.sub("", text[:characters]).rstrip()
 
 
 def first_text(part: TextPart) -> TextPart | None:

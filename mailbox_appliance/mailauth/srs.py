@@ -49,7 +49,7 @@ class Srs:
             day = _day(now)
             rest = f"{day}={sender.domain}={sender.local}"
             local = f"SRS0={self._hash(self.keys[0], rest)}={rest}"
-        if len(local.encode("utf-8")) > LOCAL_PART_OCTETS:
+        if len(local.encode("utf-8", "surrogatepass")) > LOCAL_PART_OCTETS:
             raise SrsError(f"{sender} is too long to be forwarded under our own name")
         return Address(local, self.domain)
 
@@ -65,7 +65,8 @@ class Srs:
         if not self.is_rewritten(address):
             raise SrsError(f"{address} is not one of our rewritten addresses")
         kind, mark, rest = address.local[:4].lower(), *_halves(address.local[5:])
-        if not any(hmac.compare_digest(self._hash(key, rest), mark.upper()) for key in self.keys):
+        given = mark.upper().encode("utf-8", "surrogatepass")
+        if not any(hmac.compare_digest(self._hash(key, rest).encode("ascii"), given) for key in self.keys):
             raise SrsError(f"{address} was not made here, or was changed")
         try:
             if kind == "srs1":
@@ -82,7 +83,7 @@ class Srs:
             raise SrsError(f"{address} leads nowhere: {error}") from None
 
     def _hash(self, key: bytes, text: str) -> str:
-        digest = hmac.new(key, text.lower().encode("utf-8"), hashlib.sha256).digest()
+        digest = hmac.new(key, text.lower().encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
         return base64.b32encode(digest)[:HASH_SIGNS].decode("ascii")
 
 

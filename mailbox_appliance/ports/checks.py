@@ -1,6 +1,7 @@
-"""Evidence about a stranger's message, and our own signatures: what smtp/ asks before it accepts. Filled by ``checks/``.
+"""Evidence about a stranger's message, and our own signatures: what smtp/ asks before it accepts.
 
-Whoever accepts a message puts ``Verdict.fields``, or what ``Signing.sign`` returns, on top of its header block.
+Filled by ``checks/``. Whoever accepts a message puts ``Verdict.fields``, or what ``Signing.sign`` returns, on top of
+its header block.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ class Checks(Protocol):
     """All checks of one message behind one door."""
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
-        """Judge a message from outside, not yet accepted; its header block is final. Never raises."""
+        """Judge a message from outside as it arrived, before our own fields are put on top. Never raises."""
 
 
 class Signing(Protocol):

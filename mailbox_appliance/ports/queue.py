@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.report import Fate
 from mailbox_appliance.ports.rounds import Commit
 
@@ -34,6 +36,13 @@ class QueuedMessage:
     size: int
     account: str
     recipients: tuple[QueuedRecipient, ...]
+
+
+class Allowance(Protocol):
+    """How much an account may send in a day."""
+
+    def refusal(self, account: Address, recipients: Sequence[Address]) -> Awaitable[Reply | None]:
+        """Asked at RCPT with everybody outside that one message has named so far: None, or what to say."""
 
 
 class Spool(Protocol):

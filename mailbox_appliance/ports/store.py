@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from array import array
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -21,6 +21,9 @@ from mailbox_appliance.mail.mailbox import MailboxInfo, MailboxStatus, Quota, Sp
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
+
+UNKNOWN_SIZE = 0xFFFFFFFF  # of a message of another program's that nobody has counted yet
+MOST_METADATA = 16_384  # octets of one note (RFC 5464)
 
 
 class Problem(enum.Enum):
@@ -159,6 +162,8 @@ class Column(enum.Enum):
     PREVIEW = "preview"  # text, UTF-8, not quoted
     SAVEDATE = "savedate"  # as INTERNALDATE
     EMAILID = "emailid"
+    SORTKEYS = "sortkeys"  # wire.imap.keys.SortKeys
+    THREADKEYS = "threadkeys"  # wire.imap.keys.ThreadKeys
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +203,8 @@ class Mailbox(Protocol):
     uids: array[int]  # 'I'
     flags: array[int]  # 'Q'
     modseqs: array[int]  # 'Q'
-    sizes: array[int]  # 'I' or 'Q', octets with CRLF
+    sizes: array[int]  # 'I' or 'Q', octets with CRLF; ``measure`` first
+    is_measured: bool  # are all sizes known?
     dates: array[int]  # 'q', INTERNALDATE, epoch seconds
     zones: array[int]  # 'h', minutes east of UTC that INTERNALDATE is shown in
 
@@ -216,6 +222,9 @@ class Mailbox(Protocol):
 
     def refresh(self) -> Awaitable[None]:
         """Look for changes by other programs now (NOOP, CHECK, SELECT)."""
+
+    def measure(self, uids: Sequence[int]) -> Awaitable[None]:
+        """Make sure that ``sizes`` of these are known: until then an entry may be UNKNOWN_SIZE."""
 
     def rows(
         self, uids: Sequence[int], columns: Sequence[Column | Fields]
@@ -285,6 +294,15 @@ class Mailstore(Protocol):
 
     def quota(self) -> Awaitable[Quota]:
         """Use and limit."""
+
+    def metadata(self, name: str) -> Awaitable[Mapping[str, bytes]]:
+        """The notes beside a mailbox (RFC 5464) by entry name in lower case; '' is the account itself."""
+
+    def set_metadata(self, name: str, entries: Mapping[str, bytes | None]) -> Awaitable[None]:
+        """Keep, change or (None) take away; they go with the mailbox when it is renamed or deleted.
+
+        Raises StoreError (LIMIT).
+        """
 
 
 class Stores(Protocol):

@@ -298,7 +298,8 @@ class Dispatch:
                 ContentLost(trace=message.trace, file=message.file, reason=str(error), sender=sender_of(message))
             )
             return tuple(LOST for _ in errand.rows)
-        shipment = Shipment(message.trace, envelope_of(message, errand.rows), content, errand.destination)
+        tries = min(row.tries for row in errand.rows)
+        shipment = Shipment(message.trace, envelope_of(message, errand.rows), content, errand.destination, tries)
         if errand.destination == LOCAL:
             outcomes = await self._local.carry(shipment)
         else:

@@ -14,6 +14,8 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from mailbox_appliance.queue import outgoing
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE message (
@@ -59,6 +61,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX recipient_due ON recipient (next_attempt, id, domain) WHERE held = 0 AND ended = '';
     CREATE INDEX recipient_ended ON recipient (message) WHERE ended <> ''
     """,
+    outgoing.MIGRATION,
 )
 
 

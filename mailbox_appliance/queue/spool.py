@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mailbox_appliance.database import Database
-from mailbox_appliance.journal.events.queue import LeftoverRemoved
+from mailbox_appliance.journal.events.queue import ContentKeptApart, LeftoverRemoved
 from mailbox_appliance.mail.address import Address, AddressError, show_reverse_path
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
@@ -27,7 +27,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.rounds import Commit, Rounds, Write
 from mailbox_appliance.ports.workers import Workers
-from mailbox_appliance.queue import schema
+from mailbox_appliance.queue import outgoing, schema
 from mailbox_appliance.queue.schedule import DAY
 from mailbox_appliance.queue.schema import MessageRow, RecipientRow
 from mailbox_appliance.rounds.share import RowsOf
@@ -98,6 +98,9 @@ class QueueSpool:
 
         def enter(connection: sqlite3.Connection) -> None:
             schema.add_message(connection, message, recipients)
+            if origin is Origin.AUTHENTICATED and account:
+                paths = [recipient.forward_path for recipient in envelope.recipients]
+                outgoing.count(connection, account, outgoing.day_of(now), paths)
 
         write = Write(content, os.path.join(self._content, name), (), keep_first=True)
         return Commit((write,), (RowsOf(self.database, enter),))
@@ -141,6 +144,11 @@ class QueueSpool:
     async def open(self) -> None:
         """Make the folders, open the database, sweep what a crash has left. Raises OSError, DatabaseTrouble."""
         await self._workers.run("disk", _make_folders, self._settings.folder, self._content)
+        if not await self._workers.run("disk", os.path.exists, self.database.path):
+            apart = f"{self._content}.kept-{int(self._clock.seconds())}"
+            kept = await self._workers.run("disk", _keep_apart, self._content, apart)
+            if kept:
+                self._journal.tell(ContentKeptApart(folder=apart, files=kept))
 
         def rows(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
             schema.remove_empty_messages(connection)
@@ -210,6 +218,15 @@ def _read(path: str, message: MessageRow, whole: int) -> Content:
     except OSError as error:
         raise ContentGone(error.strerror or str(error)) from None
     return Content(header, SpooledBody(path, message.header_size, message.body_size), message.lines)
+
+
+def _keep_apart(content: str, apart: str) -> int:
+    """Without a database nothing tells a leftover from accepted mail: nothing is swept then."""
+    kept = len(os.listdir(content))
+    if kept:
+        os.rename(content, apart)
+        os.mkdir(content, 0o700)
+    return kept
 
 
 def _sweep(folder: str, known: set[str]) -> int:

@@ -1,12 +1,11 @@
 """Opening a session: password, TLS context, connection, and the terms each kind of route sets.
 
-``Dial`` is the seam for other ways to connect (SOCKS5): a function from an address to an endpoint.
+``Endpoint`` is the seam for other ways to connect (``socks``): a function from an address to an endpoint.
 """
 
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable
 from typing import cast
 
 from OpenSSL import SSL
@@ -19,11 +18,13 @@ from mailbox_appliance.journal.events.relay import PasswordFileReadable, TlsDown
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.relay.demands import NOTHING, Demand
 from mailbox_appliance.relay.mx import Target
 from mailbox_appliance.relay.passwords import PasswordTrouble, read_password
 from mailbox_appliance.relay.routes import ToHost
 from mailbox_appliance.relay.session import Session, SessionTrouble, Terms
 from mailbox_appliance.relay.settings import Host, RelaySettings, Security, Timeouts
+from mailbox_appliance.relay.socks import Endpoint, ProxyTrouble
 from mailbox_appliance.relay.tls import ClientTls
 from mailbox_appliance.wire.smtp.client_events import Credentials, StartTls, Trouble
 
@@ -32,11 +33,18 @@ class IRelayReactor(IReactorTCP, IReactorTime):
     """What the relay needs of the reactor."""
 
 
-Endpoint = Callable[[Target, float], IStreamClientEndpoint]
+def by_tcp(reactor: IRelayReactor) -> Endpoint:
+    """The plain way to an address."""
+
+    def endpoint(target: Target, seconds: float) -> IStreamClientEndpoint:
+        kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
+        return kind(reactor, target.address, target.port, timeout=max(1, round(seconds)))
+
+    return endpoint
 
 
 class Dialler:
-    """Opens sessions. ``endpoint`` makes the way to an address; plain TCP when it is not given."""
+    """Opens sessions. ``endpoint`` makes the way to an address."""
 
     def __init__(
         self,
@@ -44,27 +52,28 @@ class Dialler:
         workers: Workers,
         journal: Journal,
         settings: RelaySettings,
-        endpoint: Endpoint | None = None,
+        endpoint: Endpoint,
     ) -> None:
         self._reactor = reactor
         self._workers = workers
         self._journal = journal
         self._settings = settings
-        self._endpoint = endpoint or self._by_tcp
-        self._tls = ClientTls(workers, settings.trust_anchor)
+        self._endpoint = endpoint
+        self.tls = ClientTls(workers, settings.trust_anchor)
         self._warned: set[str] = set()
 
-    async def open(self, target: Target, route: ToHost | None) -> Session:
-        """A session that is ready. ``route`` None: a mail exchanger. Raises SessionTrouble."""
-        terms = await self.terms(target, route)
+    async def open(self, target: Target, route: ToHost | None, demand: Demand = NOTHING) -> Session:
+        """A session that is ready. ``route`` None: a mail exchanger, held to ``demand``. Raises SessionTrouble."""
+        terms = await self.terms(target, route, demand)
         try:
             return await self._ready(target, terms)
         except SessionTrouble as trouble:
-            if trouble.trouble is not Trouble.HANDSHAKE or terms.must_verify:
+            if trouble.trouble is not Trouble.HANDSHAKE or terms.starttls is not StartTls.IF_OFFERED:
                 raise
             # RFC 7435: to a stranger mail goes rather in clear than not at all, and the journal says so.
-            self._journal.tell(TlsDowngraded(host=str(target), reason=trouble.reason))
-        return await self._ready(target, Terms(self._settings.hostname))
+            reason = trouble.reason
+            self._journal.tell(TlsDowngraded(host=str(target), reason=reason))
+        return await self._ready(target, Terms(self._settings.hostname, downgraded=reason))
 
     async def begin(self, target: Target, terms: Terms, timeouts: Timeouts | None = None) -> Session:
         """A connection on which the session is only beginning; wait for its ``ready``. Raises SessionTrouble."""
@@ -83,24 +92,28 @@ class Dialler:
         await session.ready
         return session
 
-    async def terms(self, target: Target, route: ToHost | None) -> Terms:
+    async def terms(self, target: Target, route: ToHost | None, demand: Demand = NOTHING) -> Terms:
         """How a session with ``target`` shall be opened. Raises SessionTrouble."""
-        return await (self._terms_of_host(target, route.host) if route else self._terms_of_exchanger(target))
+        return await (self._terms_of_host(target, route.host) if route else self._terms_of_exchanger(target, demand))
 
-    async def _terms_of_exchanger(self, target: Target) -> Terms:
+    async def _terms_of_exchanger(self, target: Target, demand: Demand) -> Terms:
         try:
-            handshake = await self._tls.handshake(target.host, strict=False)
+            handshake = await self.tls.handshake(target.host, strict=False, dane=demand.dane)
         except (OSError, SSL.Error, Busy) as error:
-            self._journal.tell(TlsDowngraded(host=str(target), reason=_anchor_fault(self._settings, error)))
-            return Terms(self._settings.hostname)
-        return Terms(self._settings.hostname, StartTls.IF_OFFERED, handshake=handshake)
+            text = _anchor_fault(self._settings, error)
+            if demand.encrypted:
+                raise SessionTrouble(Trouble.CERTIFICATE, Reply(454, "4.7.5", "no trusted roots"), text) from None
+            self._journal.tell(TlsDowngraded(host=str(target), reason=text))
+            return Terms(self._settings.hostname, downgraded=text)
+        starttls = StartTls.ALWAYS if demand.encrypted else StartTls.IF_OFFERED
+        return Terms(self._settings.hostname, starttls, False, demand.verified, handshake)
 
     async def _terms_of_host(self, target: Target, host: Host) -> Terms:
         credentials = await self._credentials(host) if host.user else None
         if host.security is Security.NONE:
             return Terms(self._settings.hostname, credentials=credentials)
         try:
-            handshake = await self._tls.handshake(target.host, strict=True)
+            handshake = await self.tls.handshake(target.host, strict=True)
         except (OSError, SSL.Error, Busy) as error:
             text = _anchor_fault(self._settings, error)
             raise SessionTrouble(Trouble.CERTIFICATE, Reply(454, "4.7.5", "no trusted roots"), text) from None
@@ -118,10 +131,6 @@ class Dialler:
             self._journal.tell(PasswordFileReadable(path=host.password_file, mode=f"{mode:04o}"))
         return Credentials(host.user, password)
 
-    def _by_tcp(self, target: Target, seconds: float) -> IStreamClientEndpoint:
-        kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
-        return kind(self._reactor, target.address, target.port, timeout=max(1, round(seconds)))
-
 
 def _anchor_fault(settings: RelaySettings, error: Exception) -> str:
     name = settings.trust_anchor or "the system's roots"
@@ -131,6 +140,8 @@ def _anchor_fault(settings: RelaySettings, error: Exception) -> str:
 def _why(error: Exception, port: int) -> str:
     """A failed connection in plain words."""
     number = getattr(error, "osError", None) if not isinstance(error, OSError) else error.errno
+    if isinstance(error, ProxyTrouble):
+        return str(error)
     if isinstance(error, TimeoutError) or number == errno.ETIMEDOUT:
         blocked = " (many providers block port 25 outwards: ask for it to be opened, or use a smarthost)"
         return f"no answer in time{blocked if port == 25 else ''}"

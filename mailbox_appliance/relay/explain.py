@@ -9,10 +9,11 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.ports.relay import Step
+from mailbox_appliance.relay.demands import NOTHING, Demand, Demands, Unfit, Wishes
 from mailbox_appliance.relay.dial import Dialler
 from mailbox_appliance.relay.mx import Exchangers, Found, Target
 from mailbox_appliance.relay.refusals import meaning, remedy
-from mailbox_appliance.relay.routes import NO_ROUTE, Nowhere, ToHost, route_for
+from mailbox_appliance.relay.routes import NO_ROUTE, Nowhere, ToDomain, ToHost, route_for
 from mailbox_appliance.relay.session import Session, SessionTrouble, Terms
 from mailbox_appliance.relay.settings import RelaySettings, Security
 from mailbox_appliance.wire.smtp.client_events import StartTls, Transaction, Trouble
@@ -25,9 +26,19 @@ _MOST_ADDRESSES = 4
 class Explanation:
     """One walk."""
 
-    def __init__(self, settings: RelaySettings, exchangers: Exchangers, dialler: Dialler) -> None:
+    def __init__(
+        self,
+        settings: RelaySettings,
+        exchangers: Exchangers,
+        demands: Demands,
+        dialler: Dialler,
+        sender: Address | None,
+    ) -> None:
+        """``sender``: in whose name the recipient is asked for."""
         self._settings = settings
         self._exchangers = exchangers
+        self._demands = demands
+        self._sender = sender
         self._dialler = dialler
         self._timeouts = dataclasses.replace(
             settings.timeouts, connect=min(10.0, settings.timeouts.connect), scale=settings.timeouts.scale * _HASTE
@@ -35,14 +46,15 @@ class Explanation:
 
     async def steps(self, address: Address) -> AsyncIterator[Step]:
         """From the route to the reply to RCPT."""
-        route = route_for(self._settings, self._settings.probe_sender, address)
+        route = route_for(self._settings, self._sender, address)
+        wishes: Wishes | None = None
         if isinstance(route, Nowhere):
             yield Step(f"route for {address}: none", False, NO_ROUTE.reason)
             return
         if isinstance(route, ToHost):
             host: ToHost | None = route
             log_in = f", logging in as {route.host.user}" if route.host.user else ", without log-in"
-            where = "the smarthost" if route.kind == "smarthost" else "the host set for this domain"
+            where = _WHERE[route.kind]
             yield Step(f"route for {address}: {where} {route.host} ({_protection(route)}{log_in})", True)
             found = await self._exchangers.of_host(route.host)
         else:
@@ -53,17 +65,30 @@ class Explanation:
             yield Step(f"names: {found.reply}", False, found.reason)
             return
         yield Step(f"names: {_names(found)}", True)
+        if isinstance(route, ToDomain):
+            wishes = await self._demands.of(route.domain, found, None)
+            if wishes.policy is not None:
+                yield Step(f"MTA-STS: mode {wishes.policy.mode}, for {', '.join(wishes.policy.mx[:5])}", True)
         for target in found.targets[:_MOST_ADDRESSES]:
             worked = False
-            async for step in self._visit(target, host, address):
+            try:
+                demand = await self._demands.for_target(wishes, target) if wishes is not None else NOTHING
+            except Unfit as unfit:
+                yield Step(f"{target}: {unfit}", False, "no mail goes to this host; its postmaster must put that right")
+                continue
+            if demand.dane is not None:
+                yield Step(f"DANE: {len(demand.dane.texts)} TLSA record(s) of {demand.dane.base}", True)
+            async for step in self._visit(target, host, address, demand):
                 worked = worked or step.what.startswith("recipient")
                 yield step
             if worked:
                 return
 
-    async def _visit(self, target: Target, host: ToHost | None, address: Address) -> AsyncIterator[Step]:
+    async def _visit(
+        self, target: Target, host: ToHost | None, address: Address, demand: Demand
+    ) -> AsyncIterator[Step]:
         try:
-            terms = await self._dialler.terms(target, host)
+            terms = await self._dialler.terms(target, host, demand)
             session = await self._dialler.begin(target, terms, self._timeouts)
         except SessionTrouble as trouble:
             yield _bad(f"connection to {target} port {target.port}", trouble)
@@ -75,7 +100,7 @@ class Explanation:
             except SessionTrouble as trouble:
                 for step in _opening(session, terms, trouble):
                     yield step
-                if trouble.trouble is not Trouble.HANDSHAKE or terms.must_verify:
+                if trouble.trouble is not Trouble.HANDSHAKE or terms.starttls is not StartTls.IF_OFFERED:
                     return
                 terms = Terms(terms.hello)
                 try:
@@ -93,7 +118,7 @@ class Explanation:
             session.quit()
 
     async def _ask(self, session: Session, address: Address) -> Step:
-        sender = self._settings.probe_sender
+        sender = self._sender
         envelope = Envelope(sender, (Recipient(address),), smtputf8=not address.is_ascii)
         try:
             done = await session.send(Transaction(envelope, 0, probe=True))
@@ -116,7 +141,8 @@ def _opening(session: Session, terms: Terms, trouble: SessionTrouble | None) -> 
     if session.tls is not None:
         tls = session.tls
         if tls.verified:
-            steps.append(Step(f"TLS: {tls.version} {tls.cipher}, the certificate is good", True))
+            good = "the certificate fits a TLSA record" if tls.by_dane else "the certificate is good"
+            steps.append(Step(f"TLS: {tls.version} {tls.cipher}, {good}", True))
         elif not terms.must_verify:
             steps.append(
                 Step(f"TLS: {tls.version} {tls.cipher}, encrypted, but who it is stays open: {tls.fault}", True)
@@ -135,6 +161,13 @@ def _opening(session: Session, terms: Terms, trouble: SessionTrouble | None) -> 
         else:
             steps.append(Step(f"log-in as {terms.credentials.user}: accepted, but the password went in clear", True))
     return steps
+
+
+_WHERE = {
+    "smarthost": "the smarthost",
+    "sender": "the smarthost set for this sender's domain",
+    "route": "the host set for this domain",
+}
 
 
 def _where(trouble: Trouble) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.dns import Resolver, Status
+from mailbox_appliance.relay.ipv6 import Ipv6
 from mailbox_appliance.relay.settings import Host, RelaySettings
 
 
@@ -28,22 +29,35 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Addresses in the order to try them; ``exchangers`` as DNS gave them, for people."""
+    """Addresses in the order to try them; ``exchangers`` as DNS gave them, for people.
+
+    ``authentic``: DNSSEC vouches for the exchangers' names.
+    """
 
     targets: tuple[Target, ...]
     exchangers: tuple[tuple[int, str], ...] = ()
+    authentic: bool = False
 
 
 class Exchangers:
-    """Looks up; ``ipv6`` tells whether this machine has a way to IPv6 hosts, ``rng`` shuffles equal preferences."""
+    """Looks up; ``ipv6`` tells whether this machine has a way to IPv6 hosts, ``rng`` shuffles equal preferences.
+
+    ``own_addresses`` are ours of this hour, beside those of the settings.
+    """
 
     def __init__(
-        self, resolver: Resolver, settings: RelaySettings, rng: random.Random, ipv6: Callable[[], bool]
+        self,
+        resolver: Resolver,
+        settings: RelaySettings,
+        rng: random.Random,
+        ipv6: Ipv6,
+        own_addresses: Callable[[], frozenset[str]] = frozenset,
     ) -> None:
         self._resolver = resolver
         self._settings = settings
         self._rng = rng
         self._ipv6 = ipv6
+        self._own_addresses = own_addresses
 
     async def of_domain(self, domain: str) -> Found | Outcome:
         """The addresses of the domain's mail exchangers, lowest preference first."""
@@ -69,7 +83,8 @@ class Exchangers:
             exchangers = [pair for pair in exchangers if pair[0] < before[0][0]]
             if not exchangers:
                 return _loop(domain, before[0][1])
-        return await self._addresses(domain, self._shuffled(exchangers)[: settings.most_exchangers])
+        found = await self._addresses(domain, self._shuffled(exchangers)[: settings.most_exchangers])
+        return replace(found, authentic=answer.authentic) if isinstance(found, Found) else found
 
     async def of_host(self, host: Host) -> Found | Outcome:
         """The addresses of a configured host; loopback is allowed here, the owner has said so."""
@@ -77,7 +92,7 @@ class Exchangers:
             return Found((Target(host.host, str(ipaddress.ip_address(host.host)), host.port),))
         except ValueError:
             pass
-        addresses, trouble = await self._look_up(host.host)
+        addresses, trouble = await self._look_up(host.host, ipv6=self._ipv6.exists())
         if not addresses:
             reason = trouble or "the name does not exist or has no address"
             text = f"the address of {host.host} cannot be found"
@@ -107,10 +122,12 @@ class Exchangers:
         troubles: list[str] = []
         forbidden = ""
         own: int | None = None
+        # A proxy's own address is not known, and so not its name.
+        ipv6 = settings.socks is None and await self._ipv6.is_named()
         for preference, host in exchangers:
             if (own is not None and preference >= own) or len(targets) >= settings.most_addresses:
                 break
-            addresses, trouble = await self._look_up(host)
+            addresses, trouble = await self._look_up(host, ipv6=ipv6)
             if trouble:
                 troubles.append(f"{host}: {trouble}")
             for address in addresses:
@@ -135,9 +152,8 @@ class Exchangers:
         text = f"no mail exchanger of {domain} has an address"
         return _failed(550, "5.4.4", text, f"{text} that can be reached from here ({names})")
 
-    async def _look_up(self, host: str) -> tuple[list[str], str]:
+    async def _look_up(self, host: str, *, ipv6: bool) -> tuple[list[str], str]:
         """Addresses in the order to try, and the trouble if there may be more."""
-        ipv6 = self._ipv6()
         kinds = ["A", "AAAA"] if ipv6 or self._settings.allow_loopback else ["A"]
         asked = [self._resolver.look_up(host, kind) for kind in kinds]
         found: dict[str, list[str]] = {}
@@ -161,7 +177,7 @@ class Exchangers:
             return "" if self._settings.allow_loopback else "the loopback of this machine"
         if address.is_unspecified or address.is_multicast or address.is_link_local or address.is_reserved:
             return "which is no address of a host"
-        return _OURS if text in self._settings.own_addresses else ""
+        return _OURS if text in self._settings.own_addresses or text in self._own_addresses() else ""
 
 
 _OURS = "this machine's own"

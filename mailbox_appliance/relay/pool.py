@@ -6,8 +6,8 @@ from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.relay.session import Session
 from mailbox_appliance.relay.settings import RelaySettings
 
-# Who is spoken to, and how: route, host name, address, port.
-Place = tuple[str, str, str, int]
+# Who is spoken to, and how: route, host name, address, port, what the connection had to prove.
+Place = tuple[str, str, str, int, str]
 
 
 class Pool:

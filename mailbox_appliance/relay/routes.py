@@ -1,15 +1,15 @@
 """Which way a recipient's mail goes: domain route, smarthost, or the domain's own mail exchangers.
 
-======================== ==========================
-the recipient's domain    its mail goes
-======================== ==========================
-has a route               to that host
-any, smarthost is set     to the smarthost
-any, ``direct`` is set    to its MX
-any                       nowhere: it waits
-======================== ==========================
-
-The sender is an argument already, so that routes by sender can become rows of this table.
+================= ==================== ================================================
+recipient domain   sender's domain      its mail goes
+================= ==================== ================================================
+has a route        any                  to that host
+any                has a smarthost      to that one
+any                any                  to the smarthost, unless ``direct`` is set too
+any                any                  to its MX when ``direct`` is set; a smarthost beside
+                                        it is where mail falls back to
+any                any                  nowhere: it waits
+================= ==================== ================================================
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from mailbox_appliance.relay.settings import Host, RelaySettings
 
 @dataclass(frozen=True, slots=True)
 class ToHost:
-    """To a configured host. ``kind`` is "smarthost" or "route"."""
+    """To a configured host. ``kind`` is "smarthost" or "route" ("sender" is a smarthost, too, of the sender's own)."""
 
     host: Host
     kind: str
@@ -32,14 +32,17 @@ class ToHost:
     @property
     def key(self) -> str:
         """The destination's name for the queue."""
-        return f"{self.kind} {self.host}"
+        # Two users at one host are two places: a connection belongs to who has logged in on it.
+        user = f"{self.host.user} " if self.host.user and self.kind != "smarthost" else ""
+        return f"{self.kind} {user}{self.host}"
 
 
 @dataclass(frozen=True, slots=True)
 class ToDomain:
-    """To the mail exchangers of ``domain`` (or to an address literal)."""
+    """To the mail exchangers of ``domain`` (or to an address literal), else perhaps by ``fallback``."""
 
     domain: str
+    fallback: ToHost | None = None
 
     @property
     def key(self) -> str:
@@ -72,8 +75,11 @@ def route_for(settings: RelaySettings, reverse_path: Address | None, forward_pat
     host = settings.routes.get(forward_path.domain)
     if host is not None:
         return ToHost(host, "route")
-    if settings.smarthost is not None:
-        return ToHost(settings.smarthost, "smarthost")
+    if reverse_path is not None and (own := settings.senders.get(reverse_path.domain)) is not None:
+        return ToHost(own, "sender")
+    smarthost = ToHost(settings.smarthost, "smarthost") if settings.smarthost is not None else None
     if settings.direct:
-        return ToDomain(forward_path.domain)
+        return ToDomain(forward_path.domain, smarthost)
+    if smarthost is not None:
+        return smarthost
     return Nowhere()

@@ -46,8 +46,12 @@ if TYPE_CHECKING:
 class SessionTrouble(Exception):
     """No session, or none any more. ``reply`` is the server's when ``remote``; ``reason`` is for the owner."""
 
-    def __init__(self, trouble: Trouble, reply: Reply, reason: str = "", *, remote: bool = False) -> None:
+    def __init__(
+        self, trouble: Trouble, reply: Reply, reason: str = "", *, remote: bool = False, kind: str = ""
+    ) -> None:
+        """``kind``: the fault of TLS in a word, for reports (RFC 8460 §4.3)."""
         super().__init__(reason or str(reply))
+        self.kind = kind
         self.trouble = trouble
         self.reply = reply
         self.reason = reason
@@ -56,7 +60,10 @@ class SessionTrouble(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """How a session is to be opened. ``handshake`` None: without TLS. ``must_verify``: or nothing is said."""
+    """How a session is to be opened. ``handshake`` None: without TLS. ``must_verify``: or nothing is said.
+
+    ``downgraded`` says why this is the second try, in clear.
+    """
 
     hello: str
     starttls: StartTls = StartTls.NEVER
@@ -64,6 +71,7 @@ class Terms:
     must_verify: bool = False
     handshake: Handshake | None = None
     credentials: Credentials | None = None
+    downgraded: str = ""
 
 
 @implementer(IHandshakeListener, IPushProducer)
@@ -73,7 +81,7 @@ class Session(Protocol):
     def __init__(self, clock: Clock, workers: Workers, terms: Terms, timeouts: Timeouts) -> None:
         self._clock = clock
         self._workers = workers
-        self._terms = terms
+        self.terms = terms
         self._patience = _patience(timeouts)
         self.core = ClientCore(terms.hello, starttls=terms.starttls, credentials=terms.credentials)
         self.ready: Deferred[None] = Deferred(lambda _: self.abort())
@@ -101,6 +109,11 @@ class Session(Protocol):
 
     # ------------------------------------------------------------ what the owner asks
 
+    @property
+    def downgraded(self) -> str:
+        """Why mail goes in clear though the host offers TLS; "" when it does not."""
+        return self.terms.downgraded or self.core.tls_refused
+
     def send(self, transaction: Transaction, content: Content | None = None) -> Deferred[Done]:
         """Send one message (only when idle). Cancelling closes the connection; the message is then undecided."""
         waiter: Deferred[Done] = Deferred(lambda _: self.abort())
@@ -125,7 +138,7 @@ class Session(Protocol):
     def connectionMade(self) -> None:
         transport = cast(ITCPTransport, self.transport)
         transport.setTcpNoDelay(True)
-        if self._terms.implicit:
+        if self.terms.implicit:
             self._start_tls()
         self._restart_timer()
 
@@ -134,14 +147,14 @@ class Session(Protocol):
             self._act(self.core.receive(data))
 
     def handshakeCompleted(self) -> None:
-        assert self._terms.handshake is not None
+        assert self.terms.handshake is not None
         self._handshaking = False
-        self.tls = self._terms.handshake.result()
-        if self._terms.must_verify and not self.tls.verified:
-            self._distrust(self.tls.fault)
+        self.tls = self.terms.handshake.result()
+        if self.terms.must_verify and not self.tls.verified:
+            self._distrust(self.tls.fault, self.tls.kind)
             self.abort()
             return
-        self.core.secure = True
+        self.core.verified = self.tls.verified
         self._act(self.core.tls_started())
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
@@ -150,8 +163,8 @@ class Session(Protocol):
         self._open_gate()
         words = "" if reason.check(ConnectionDone) else tls_fault(cast(BaseException, reason.value))
         if self._handshaking:
-            fault = self._terms.handshake.chain_fault if self._terms.handshake else ""
-            if fault and self._terms.must_verify:
+            fault = self.terms.handshake.chain_fault if self.terms.handshake else ""
+            if fault and self.terms.must_verify:
                 self._distrust(fault)
             text = f"the TLS handshake failed: {words or 'the other side closed the connection'}"
             self._fail(SessionTrouble(Trouble.HANDSHAKE, Reply(454, "4.7.0", text), text))
@@ -202,15 +215,15 @@ class Session(Protocol):
         if waiter is not None and not waiter.called:
             waiter.errback(trouble)
 
-    def _distrust(self, fault: str) -> None:
+    def _distrust(self, fault: str, kind: str = "certificate-not-trusted") -> None:
         text = f"the certificate is not good: {fault}"
-        self._fail(SessionTrouble(Trouble.CERTIFICATE, Reply(454, "4.7.5", text), text))
+        self._fail(SessionTrouble(Trouble.CERTIFICATE, Reply(454, "4.7.5", text), text, kind=kind))
 
     def _start_tls(self) -> None:
-        assert self._terms.handshake is not None
+        assert self.terms.handshake is not None
         self._handshaking = True
         # The certificate belongs to the name in the handshake; Twisted calls handshakeCompleted when it is over.
-        cast(ITCPTransport, self.transport).startTLS(self._terms.handshake)  # type: ignore[attr-defined]
+        cast(ITCPTransport, self.transport).startTLS(self.terms.handshake)  # type: ignore[attr-defined]
 
     # ------------------------------------------------------------ content
 

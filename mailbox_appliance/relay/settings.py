@@ -33,6 +33,16 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Proxy:
+    """A SOCKS5 proxy through which connections go out (RFC 1928, RFC 1929)."""
+
+    host: str
+    port: int = 1080
+    user: str = ""
+    password_file: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """RFC 5321 §4.5.3.2; ``scale`` shortens or stretches them all (but ``connect``)."""
 
@@ -53,15 +63,20 @@ class Timeouts:
 class RelaySettings:
     """``hostname`` is what we say in EHLO. Without ``smarthost`` and ``direct`` nothing leaves, and the reason says so.
 
-    ``routes``: recipient domain → host, before all else. ``own_names`` and ``own_addresses``: an MX that leads there
-    is a loop. ``trust_anchor``: PEM file of roots beside the system's. ``dead_for``: how long an address that could
-    not be reached is passed over (keep it below the first retry).
+    ``routes``: recipient domain → host, before all else; ``senders``: sender's domain → its smarthost. With
+    ``smarthost`` and ``direct`` both, mail goes direct, and by the smarthost where a provider refuses our address, or
+    after ``fallback_after`` failed attempts (0: never for that). ``own_names`` and ``own_addresses``: an MX that leads
+    there is a loop. ``trust_anchor``: PEM file of roots beside the system's. ``dead_for``: how long an address that
+    could not be reached is passed over (keep it below the first retry).
     """
 
     hostname: str
     smarthost: Host | None = None
     direct: bool = False
     routes: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
+    senders: Mapping[str, Host] = field(default_factory=lambda: MappingProxyType({}))
+    fallback_after: int = 0
+    socks: Proxy | None = None
     mx_port: int = 25
     allow_loopback: bool = False
     own_names: frozenset[str] = frozenset()
@@ -78,3 +93,4 @@ class RelaySettings:
     most_idle_per_host: int = 5
     messages_per_connection: int = 100
     dead_for: float = 60.0
+    learned_for: float = 7 * 86_400.0  # how long a provider that refuses our address gets its mail by the smarthost

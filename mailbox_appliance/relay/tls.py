@@ -5,12 +5,11 @@ are good, and in plain words why not. With a configured host a bad chain ends th
 connection before a word is said on it. To a mail exchanger an unverified certificate is still better than clear text
 (RFC 7435). The name is checked by service-identity (RFC 6125, RFC 9525). TLS 1.2 and later only.
 
-DANE and MTA-STS will ask for more than "verified": they choose names and trust before the handshake, here.
+Where DANE applies, its TLSA records alone say whether the peer is good (RFC 7672 §3.1); the roots are not asked.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +19,8 @@ from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.relay.dane import Dane
+from mailbox_appliance.relay.peername import is_address, name_fault
 
 # X509_V_ERR_*: what OpenSSL finds wrong with a chain, for people.
 _FAULTS = {
@@ -48,6 +49,8 @@ class TlsResult:
     version: str
     cipher: str
     fault: str
+    by_dane: bool = False
+    kind: str = ""  # the fault in a word, for reports (RFC 8460 §4.3)
 
     @property
     def verified(self) -> bool:
@@ -55,17 +58,24 @@ class TlsResult:
         return not self.fault
 
     def __str__(self) -> str:
+        if self.by_dane and self.verified:
+            return f"{self.version} verified by DANE"
         return f"{self.version} {'verified' if self.verified else 'unverified'}"
 
 
 @implementer(IOpenSSLClientConnectionCreator)
 class Handshake:
-    """One handshake with ``host`` (SNI and the name to verify; an address literal has no SNI, RFC 6066 §3)."""
+    """One handshake with ``host`` (SNI and the name to verify; an address literal has no SNI, RFC 6066 §3).
 
-    def __init__(self, context: SSL.Context, host: str, *, strict: bool) -> None:
+    ``dane`` takes the place of roots and name when it has records.
+    """
+
+    def __init__(self, context: SSL.Context, host: str, *, strict: bool, dane: Dane | None = None) -> None:
         self._context = context
         self._host = host
         self._strict = strict
+        self._dane = dane if dane is not None and dane.records else None
+        self._sni = dane.base if dane is not None else host
         self._faults: list[int] = []
         self._checked = False
         self._connection: SSL.Connection | None = None
@@ -74,8 +84,8 @@ class Handshake:
         connection = SSL.Connection(self._context, None)
         # On the connection, not on the context: each handshake keeps its own notes.
         connection.set_verify(SSL.VERIFY_PEER, self._note)
-        if not _is_address(self._host):
-            connection.set_tlsext_host_name(self._host.encode("ascii"))
+        if not is_address(self._sni):
+            connection.set_tlsext_host_name(self._sni.encode("ascii"))
         self._connection = connection
         return connection
 
@@ -96,46 +106,18 @@ class Handshake:
         """What the finished handshake has proved. Call it once."""
         connection, self._connection = self._connection, None
         assert connection is not None
+        kind = "certificate-not-trusted"
         if not self._checked or connection.get_peer_certificate() is None:
             fault = "it was not shown"  # never taken for good
+        elif self._dane is not None:
+            fault, kind = self._dane.fault(connection), "validation-failure"
+        elif self._faults:
+            fault = self.chain_fault
+            kind = "certificate-expired" if self._faults[0] in (9, 10) else kind
         else:
-            fault = self.chain_fault or _name_fault(connection, self._host)
-        return TlsResult(connection.get_protocol_version_name(), connection.get_cipher_name() or "", fault)
-
-
-def _name_fault(connection: SSL.Connection, host: str) -> str:
-    import service_identity
-    from service_identity.pyopenssl import verify_hostname, verify_ip_address
-
-    try:
-        (verify_ip_address if _is_address(host) else verify_hostname)(connection, host)
-    except service_identity.VerificationError:
-        return f"it is made out to {_names(connection)}, not to {host}"
-    except (service_identity.CertificateError, service_identity.SubjectAltNameWarning, ValueError) as error:
-        return f"the names in it cannot be read ({type(error).__name__})"
-    return ""
-
-
-def _names(connection: SSL.Connection) -> str:
-    """The certificate's own names, a few of them, printable."""
-    from service_identity.pyopenssl import extract_patterns
-
-    certificate = connection.get_peer_certificate()
-    patterns = extract_patterns(certificate) if certificate is not None else []
-    names = []
-    for pattern in list(patterns)[:5]:
-        value = getattr(pattern, "pattern", b"")
-        text = value.decode("ascii", "replace") if isinstance(value, bytes) else str(value)
-        names.append("".join(c if c.isprintable() else "?" for c in text)[:100])
-    return ", ".join(names) or "nobody"
-
-
-def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+            fault, kind = name_fault(connection, self._host), "certificate-host-mismatch"
+        version, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
+        return TlsResult(version, cipher, fault, self._dane is not None, kind if fault else "")
 
 
 def tls_fault(error: BaseException) -> str:
@@ -155,7 +137,7 @@ class ClientTls:
         self._stamp: tuple[int, int] | None = None
         self._contexts: dict[bool, SSL.Context] = {}
 
-    async def handshake(self, host: str, *, strict: bool) -> Handshake:
+    async def handshake(self, host: str, *, strict: bool, dane: Dane | None = None) -> Handshake:
         """A handshake with ``host``. ``strict``: for configured hosts. Raises OSError or SSL.Error for a bad anchor."""
         stamp = self._anchor_stamp()
         if stamp != self._stamp:
@@ -166,7 +148,7 @@ class ClientTls:
             # Reading a few hundred roots takes tens of milliseconds on a small machine.
             context = await self._workers.run("disk", make_context, self._trust_anchor, strict)
             self._contexts[strict] = context
-        return Handshake(context, host, strict=strict)
+        return Handshake(context, host, strict=strict, dane=dane)
 
     def _anchor_stamp(self) -> tuple[int, int]:
         if not self._trust_anchor:

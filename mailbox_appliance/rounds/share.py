@@ -10,7 +10,7 @@ import contextlib
 import errno
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred
 
 from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Write
 from mailbox_appliance.rounds.disk import Operations
+from mailbox_appliance.workers import Hands
 
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -32,7 +33,7 @@ class RowsOf:
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """One job on its way through a round. Only one thread touches it at a time."""
+    """One job on its way through a round. Its files may be synced by several threads; everything else is one's work."""
 
     job: Commit
     octets: int
@@ -60,40 +61,44 @@ def trouble_of(error: Exception) -> Exception:
     return error
 
 
-def commit_alone(disk: Operations, task: Task) -> int:
-    """Everything for one job in one go, when nothing else waits. Returns how often was synced."""
-    flushes = write_and_link(disk, [task])
-    if task.trouble is None:
-        flushes += sync_directories(disk, [task], task.directories)
-    return flushes + finish(disk, [task])
+def commit(disk: Operations, tasks: Sequence[Task], hands: Hands) -> int:
+    """Everything for the jobs of one round. Returns how often was synced."""
+    flushes = write_and_link(disk, tasks, hands)
+    whole = [task for task in tasks if task.trouble is None]
+    flushes += sync_directories(disk, whole, {path for task in whole for path in task.directories}, hands)
+    return flushes + finish(disk, tasks)
 
 
-def write_and_link(disk: Operations, tasks: Sequence[Task]) -> int:
+def commit_by_syncfs(disk: Operations, tasks: Sequence[Task], hands: Hands) -> int:
+    """The same with one syncfs(2) for all files and one for all names."""
+    return write_sync_all_and_link(disk, tasks, hands) + finish(disk, tasks)
+
+
+def write_and_link(disk: Operations, tasks: Sequence[Task], hands: Hands) -> int:
     """Write and fsync each file of ``tasks``, then give each its places. Directories are not synced yet.
 
-    All files of the share are written before the first is synced: the file system's journal takes them together.
+    All files are written before the first is synced: the file system's journal takes them together.
     """
-    flushes = 0
-    opened: list[tuple[Task, list[int]]] = []
+    opened = [(task, fd) for task in tasks if task.job.writes for fd in _write(disk, task)]
+
+    def sync(one: tuple[Task, int]) -> None:
+        task, fd = one
+        try:
+            if task.trouble is None:
+                disk.sync(fd)
+        except OSError as error:
+            task.fail(error)
+        finally:
+            _close(disk, task, fd)
+
+    hands.each(sync, opened)
     for task in tasks:
         if task.job.writes:
-            opened.append((task, _write(disk, task)))
-    for task, fds in opened:
-        for fd in fds:
-            try:
-                if task.trouble is None:
-                    flushes += 1
-                    disk.sync(fd)
-            except OSError as error:
-                task.fail(error)
-            finally:
-                _close(disk, task, fd)
-    for task, _ in opened:
-        _link(disk, task)
-    return flushes
+            _link(disk, task)
+    return len(opened)
 
 
-def write_sync_all_and_link(disk: Operations, tasks: Sequence[Task]) -> int:
+def write_sync_all_and_link(disk: Operations, tasks: Sequence[Task], hands: Hands) -> int:
     """The same with one syncfs(2) for all contents and one for all names (or fsync, where that is fewer).
 
     The descriptor that is synced was opened before anything was written: only then does syncfs tell of lost writes.
@@ -115,7 +120,7 @@ def write_sync_all_and_link(disk: Operations, tasks: Sequence[Task]) -> int:
             _link(disk, task)
         directories = {path for task in written if task.trouble is None for path in task.directories}
         if len(directories) <= len(kept):
-            flushes += sync_directories(disk, written, directories)
+            flushes += sync_directories(disk, written, directories, hands)
         else:
             flushes += _sync_devices(disk, written, kept)
     finally:
@@ -182,18 +187,19 @@ def _drop_first(disk: Operations, task: Task, write: Write) -> None:
         task.made.remove(write.first)
 
 
-def sync_directories(disk: Operations, tasks: Iterable[Task], directories: Iterable[str]) -> int:
+def sync_directories(disk: Operations, tasks: Iterable[Task], directories: Collection[str], hands: Hands) -> int:
     """fsync each directory once; a job with names in one that fails has failed."""
-    flushes = 0
-    for path in directories:
-        flushes += 1
+
+    def sync(path: str) -> None:
         try:
             disk.sync_directory(path)
         except OSError as error:
             for task in tasks:
                 if path in task.directories:
                     task.fail(error)
-    return flushes
+
+    hands.each(sync, directories)
+    return len(directories)
 
 
 def finish(disk: Operations, tasks: Sequence[Task]) -> int:

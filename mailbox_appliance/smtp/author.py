@@ -55,6 +55,8 @@ def _suspicious(text: str) -> Address:
     found.update((part.lower(), part) for part in _BETWEEN.split(outside) if "@" in part)
     if len(found) != 1 or len(inside) > 1:
         raise AuthorError("The From field must hold exactly one address")
+    if not inside and not _stands_apart(outside):
+        raise AuthorError("It is not clear where the address in the From field begins and ends")
     (address,) = found.values()
     local, at, domain = address.partition("@")
     if not at or "@" in domain:
@@ -64,6 +66,12 @@ def _suspicious(text: str) -> Address:
     if local == _MARK:
         local = _quoted_local(skeleton, quoted)
     return _address(local, domain)
+
+
+def _stands_apart(outside: str) -> bool:
+    """Is a bare address the last word, with no dot around it? ``eve@victim .test`` is eve@victim.test to some."""
+    words = [word for word in _BETWEEN.split(outside) if word]
+    return "@" in words[-1] and not (len(words) > 1 and words[-2].endswith("."))
 
 
 def _without_quotes_and_comments(text: str, quoted: list[str]) -> str | None:

@@ -23,9 +23,13 @@ from mailbox_appliance.mail.client import Client, IPAddress, peer_address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.session import Session
+from mailbox_appliance.sockets import say
+from mailbox_appliance.wire.proxy import NoProxy, read_header
+from mailbox_appliance.wire.smtp import answers
 from mailbox_appliance.wire.smtp.terms import SERVICES
 
 
@@ -90,6 +94,8 @@ class Door(protocol.Protocol):
         self._heard = 0.0
         self._began = 0.0
         self._session: Session | None = None
+        self._port = 0
+        self._proxied: bytes | None = None  # what came of the proxy's header, while it is waited for
         self.choked = False
         self.address: IPAddress = ipaddress.IPv4Address(0)
         self.admitted = False
@@ -99,15 +105,50 @@ class Door(protocol.Protocol):
     def connectionMade(self) -> None:
         transport: Any = self.transport
         peer = transport.getPeer()
-        self.address = peer_address(peer.host)
+        # A Unix socket's peer has no address: it is this machine.
+        self.address = peer_address(getattr(peer, "host", "127.0.0.1"))
+        self._port = getattr(peer, "port", 0)
         self._began = self._heard = self._parts.clock.seconds()
+        if is_in(self.address, self._parts.settings.proxies) and self._service.name != "lmtp":
+            self._proxied = b""
+            self._timer = self._parts.clock.callLater(self._limits.handshake, self._abort)
+            return
+        self._open()
+
+    def _proxy_says(self, data: bytes) -> None:
+        """The header of the PROXY protocol is coming: it names the client, then the conversation begins."""
+        assert self._proxied is not None
+        self._proxied += data
+        proxy = self.address
+        try:
+            header = read_header(self._proxied)
+        except NoProxy as error:
+            self._turn_away((answers.EARLY, f"{error} from a proxy"), silent=True)
+            return
+        if header is None:
+            return
+        rest, self._proxied = self._proxied[header.length :], None
+        self._stop_timer()
+        if header.address is not None:
+            self.address, self._port = header.address, header.port
+            self._parts.journal.tell(
+                told.Introduced(peer=str(self.address), service=self._service.name, by=str(proxy), how="proxy")
+            )
+        self._open()
+        if rest:
+            self.dataReceived(rest)
+
+    def _open(self) -> None:
+        """The peer is known: let it in, or not."""
+        transport: Any = self.transport
         refusal = self._station.admit(self, self._service.name)
         if refusal is not None:
             self._turn_away(refusal)
             return
-        transport.setTcpNoDelay(True)
+        if hasattr(transport, "setTcpNoDelay"):
+            transport.setTcpNoDelay(True)
         transport.registerProducer(_Valve(self), True)
-        client = Client(self.address, peer.port, self._service.name)
+        client = Client(self.address, self._port, self._service.name)
         self._tell_connected(client)
         certificates = self._station.certificates
         self._session = Session(self, self._parts, client, tls_available=certificates is not None)
@@ -118,6 +159,9 @@ class Door(protocol.Protocol):
             self.wake("more", data)
             return
         if self._closing:
+            return
+        if self._proxied is not None:
+            self._proxy_says(data)
             return
         self._received.append(data)
         self._received_octets += len(data)
@@ -146,7 +190,7 @@ class Door(protocol.Protocol):
     def write(self, octets: bytes) -> None:
         """Send; nothing happens when the peer is gone."""
         if self._over is None:
-            self.transport.write(octets)  # type: ignore[union-attr]
+            say(self.transport, octets)
 
     async def writable(self) -> None:
         """See session.Line."""
@@ -285,6 +329,8 @@ class Door(protocol.Protocol):
         """The service goes down: at once when nothing is in the works, else after the current message."""
         if self._waits_for == "more" and self._restful:
             self._fail(Stopping())
+        elif self._closing and self._timer is not None and self._timer.active():
+            self._timer.reset(self._limits.linger_at_stop)
 
     def abort(self) -> None:
         """The time to drain is over."""
@@ -301,15 +347,18 @@ class Door(protocol.Protocol):
             self._resume()
             transport.unregisterProducer()
             transport.loseConnection()
-            self._timer = self._parts.clock.callLater(self._limits.linger, self._abort)
+            limits = self._limits
+            linger = limits.linger_at_stop if self._station.stopping else limits.linger
+            self._timer = self._parts.clock.callLater(linger, self._abort)
 
     def _abort(self) -> None:
         transport: Any = self.transport
         transport.abortConnection()
 
-    def _turn_away(self, refusal: tuple[Reply, str]) -> None:
+    def _turn_away(self, refusal: tuple[Reply, str], *, silent: bool = False) -> None:
         reply, reason = refusal
-        if not self._service.implicit_tls:
+        self._stop_timer()
+        if not self._service.implicit_tls and not silent:
             self.write(reply.octets())
         self._parts.journal.tell(
             told.TurnedAway(peer=str(self.address), service=self._service.name, reason=reason, told=str(reply))
@@ -326,7 +375,7 @@ class Door(protocol.Protocol):
             told.Connected(peer=str(client.address), port=client.port, service=name, origin=origin.value)
         )
         transport: Any = self.transport
-        here = peer_address(transport.getHost().host)
+        here = peer_address(getattr(transport.getHost(), "host", "127.0.0.1"))
         own = client.address in parts.settings.own_addresses
         if origin.value != "lan" and not client.address.is_loopback and (own or here == client.address):
             parts.journal.tell(told.Hairpin(peer=str(client.address), service=name))

@@ -92,6 +92,8 @@ def address_literal(address: IPAddress) -> str:
 
 def protocol_word(client: Client, smtputf8: bool) -> str:
     """What stands behind "with": SMTP, ESMTP, ESMTPS, ESMTPSA, UTF8SMTPS … (RFC 3848, RFC 6531 §4.3)."""
+    if client.service == "lmtp":
+        return "UTF8LMTP" if smtputf8 else "LMTP"
     if not client.extended:
         return "SMTP"
     word = "UTF8SMTP" if smtputf8 else "ESMTP"

@@ -33,7 +33,9 @@ class Limits:
     idle: float = 300.0  # RFC 5321 §4.5.3.2.7
     handshake: float = 60.0
     banner_wait: float = 0.05  # on 25: whoever talks within it did not wait for the greeting
+    hold: int = 30 * 86_400  # seconds for which a submitted message may be held (FUTURERELEASE)
     linger: float = 20.0  # after the last word, for the peer to take it
+    linger_at_stop: float = 2.0  # the same when the service stops: a restart waits for nobody's TLS farewell
     drain: float = 30.0
     in_memory: int = 256 * 1024  # octets of one message before it goes to a spool file
     memory_budget: int = 32 * 1024 * 1024  # the same over all sessions
@@ -51,6 +53,9 @@ class SmtpSettings:
     lan: tuple[Network, ...] = ()
     own_addresses: frozenset[IPAddress] = frozenset()  # our public ones, to recognize hairpin traffic
     forwarders: tuple[Network, ...] = ()  # may bring mail from our own domains back to us
+    proxies: tuple[Network, ...] = ()  # must begin with the PROXY protocol
+    xclient: tuple[Network, ...] = ()  # may say XCLIENT on 25
+    trusted: tuple[Network, ...] = ()  # need not wait for the greeting; nothing else is granted to them
     submission_from: tuple[Network, ...] = ()  # who may reach 587 and 465 at all; () = everybody
     limits: Limits = Limits()
 

@@ -5,31 +5,24 @@ Limits of connections count over all ports; an address is an IPv4 address or an 
 
 from __future__ import annotations
 
-import ipaddress
 from collections import Counter
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
-from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.certificates import Certificates
+from mailbox_appliance.smtp.acquaintances import network_of
 from mailbox_appliance.smtp.door import Door
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.parts import Parts
-from mailbox_appliance.smtp.session import STOPPING
+from mailbox_appliance.smtp.session import BANNED, STOPPING
 from mailbox_appliance.wire.smtp.terms import SERVICES
 
 TOO_MANY = Reply(421, "4.7.0", "Too many connections, try again later")
 TOO_MANY_OF_YOU = Reply(421, "4.7.0", "Too many connections from your address, try again later")
-BANNED = Reply(421, "4.7.0", "Too many failures from your address, try again later")
 NOT_FOR_YOU = Reply(554, "5.7.1", "This service is not open to your address")
-
-
-def _network_of(address: IPAddress) -> object:
-    """What counts as one address: IPv4, or a /64 of IPv6."""
-    return address if address.version == 4 else ipaddress.IPv6Network((int(address) >> 64 << 64, 64))
 
 
 class DoorFactory(Factory):
@@ -57,7 +50,7 @@ class SmtpStation:
         self._drained: Deferred[None] | None = None
 
     def factory(self, service: str) -> DoorFactory:
-        """The factory for an endpoint: "smtp", "submission" or "submissions" (plain TCP; TLS is begun here)."""
+        """The factory for an endpoint: "smtp", "submission", "submissions", "lmtp" (TLS is begun here)."""
         if SERVICES[service].implicit_tls and self.certificates is None:
             raise ValueError(f"{service} needs a certificate")
         return DoorFactory(self, service)
@@ -74,12 +67,16 @@ class SmtpStation:
             return STOPPING, "stopping"
         if submission and settings.submission_from and not is_in(door.address, settings.submission_from):
             return NOT_FOR_YOU, "not in submission_from"
-        if self.parts.guard.refuses(door.address, service, "" if submission else None):
+        if service != "lmtp" and self.parts.guard.refuses(door.address, service, "" if submission else None):
             return BANNED, "banned"
         if limits.connections and len(self._doors) >= limits.connections - (0 if submission else limits.reserve):
             return TOO_MANY, "too many connections"
-        network = _network_of(door.address)
-        if limits.connections_per_address and self._by_network[network] >= limits.connections_per_address:
+        network = network_of(door.address)
+        if (
+            service != "lmtp"
+            and limits.connections_per_address
+            and self._by_network[network] >= limits.connections_per_address
+        ):
             return TOO_MANY_OF_YOU, "too many connections from this address"
         self._doors.add(door)
         self._by_network[network] += 1
@@ -91,7 +88,7 @@ class SmtpStation:
         if door not in self._doors:
             return
         self._doors.remove(door)
-        network = _network_of(door.address)
+        network = network_of(door.address)
         self._by_network[network] -= 1
         if not self._by_network[network]:
             del self._by_network[network]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.trace import Event
-from mailbox_appliance.ports.checks import Checks
+from mailbox_appliance.ports.checks import Checks, Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.guard import Guard
+from mailbox_appliance.ports.queue import Allowance
 from mailbox_appliance.ports.users import Directory, LogIn
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.smtp.acquaintances import Acquaintances
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import SmtpSettings, is_in
 
@@ -41,8 +43,13 @@ class Parts:
     acceptance: Acceptance
     budget: Budget
     checks: Checks | None = None
+    allowance: Allowance | None = None
+    acquaintances: Acquaintances = field(default_factory=Acquaintances)
+    signing: Signing | None = None
 
 
 def origin_of(settings: SmtpSettings, client: Client) -> Origin:
-    """LAN is what the owner configured and nothing else, not even loopback."""
+    """LAN is what the owner configured and nothing else, not even loopback; LMTP is a server on this machine."""
+    if client.service == "lmtp":
+        return Origin.LOCAL
     return Origin.LAN if is_in(client.address, settings.lan) else Origin.WAN

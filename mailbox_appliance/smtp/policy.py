@@ -36,6 +36,7 @@ class Action(enum.Enum):
     SUBMIT = "accept as submission"
     RELAY = "accept and relay"
     CHECK = "accept after checks"
+    DELIVER = "accept as it is"
     REFUSE = "refuse"
 
 
@@ -68,6 +69,7 @@ def _from(*senders: Sender) -> frozenset[Sender]:
 TABLE: tuple[Row, ...] = (
     Row(Origin.AUTHENTICATED, _from(Sender.OWNED, Sender.NULL), _ANYWHERE, Action.SUBMIT, "a user of ours"),
     Row(Origin.AUTHENTICATED, _ANYBODY, _ANYWHERE, Action.REFUSE, "the account does not own the sender", NOT_OWNED),
+    Row(Origin.LOCAL, _ANYBODY, _TO_US, Action.DELIVER, "a mail server on this machine, by LMTP"),
     Row(Origin.LAN, _from(Sender.OURS), _ANYWHERE, Action.RELAY, "a device in our networks"),
     Row(Origin.LAN, _ANYBODY, _TO_US, Action.CHECK, "from our networks, as if from outside"),
     Row(

@@ -28,6 +28,14 @@ class Report:
             told.TlsStarted(peer=str(client.address), service=client.service, version=client.tls, cipher=client.cipher)
         )
 
+    def introduced(self, client: Client) -> None:
+        """XCLIENT has named another client."""
+        self._journal.tell(
+            told.Introduced(
+                peer=str(client.address), service=client.service, by=str(self.client.address), how="xclient"
+            )
+        )
+
     def log_in(self, event: LogIn, attempt: Attempt) -> None:
         """Good or bad."""
         client = self.client

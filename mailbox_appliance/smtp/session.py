@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from mailbox_appliance.mail.client import Client, Origin
+from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.ports.users import Principal
@@ -36,6 +38,8 @@ FAULT = Reply(451, "4.3.0", "Something went wrong here, try again later")
 MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others in another message")
 MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients, closing")
 MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
+HOLD_TOO_LONG = Reply(501, "5.5.4", "A message is not held for so long here")
+BANNED = Reply(421, "4.7.0", "Too many failures from your address, try again later")
 IDLE = Reply(421, "4.4.2", "Nothing was said for too long, closing")
 STOPPING = Reply(421, "4.3.2", "The service is going down, come back soon")
 
@@ -53,7 +57,7 @@ class Session:
         self._limits = limits
         self._report = Report(parts.journal, client)
         self._origin = origin_of(parts.settings, client)
-        self._border = Border(parts.settings, parts.directory, parts.acceptance, parts.checks)
+        self._border = Border(parts.settings, parts.directory, parts.acceptance, parts.checks, parts.signing)
         terms = Terms(
             SERVICES[client.service],
             parts.settings.hostname,
@@ -62,6 +66,11 @@ class Session:
             limits.command_line,
             limits.auth_line,
             limits.errors,
+            recipients=limits.recipients,
+            hold=limits.hold,
+            hold_until=_last_day(parts.clock.seconds() + limits.hold) if SERVICES[client.service].needs_auth else "",
+            pipeconnect=client.service == "smtp",
+            xclient=client.service == "smtp" and is_in(client.address, parts.settings.xclient),
         )
         self._core = server.Server(terms)
         self._principal: Principal | None = None
@@ -113,10 +122,24 @@ class Session:
         service = self._core.terms.service
         if service.implicit_tls:
             await self._secure()
-        elif service.name == "smtp" and self._limits.banner_wait:
+        elif service.name == "smtp" and self._limits.banner_wait and not self._need_not_wait():
             await self._line.pause(self._limits.banner_wait)
             self._core.receive(self._line.pending())
-        self._core.greet(Reply(220, "", f"{self._parts.settings.hostname} ESMTP"))
+        parts = self._parts
+        early = parts.acquaintances.may_talk_first(self._report.client.address, parts.clock.seconds())
+        self._core.greet(self._welcome(), early=early)
+
+    def _need_not_wait(self) -> bool:
+        """Acquaintances, and whoever the owner trusts anyway, are greeted at once."""
+        parts, address = self._parts, self._report.client.address
+        return (
+            self._origin is not Origin.WAN
+            or is_in(address, parts.settings.trusted)
+            or parts.acquaintances.is_known(address, parts.clock.seconds())
+        )
+
+    def _welcome(self) -> Reply:
+        return Reply(220, "", f"{self._parts.settings.hostname} {'LMTP' if self._core.terms.service.lmtp else 'ESMTP'}")
 
     async def _feed(self) -> None:
         """Give the machine what came: content wholesale, commands in slices, so that no burst keeps others waiting."""
@@ -158,7 +181,9 @@ class Session:
     # ---------------------------------------------------------------- reactions
 
     async def _hello(self, event: events.Hello) -> None:
-        self._report.client = replace(self._report.client, helo=event.name, extended=event.extended)
+        client = self._report.client = replace(self._report.client, helo=event.name, extended=event.extended)
+        if event.extended and self._core.terms.pipeconnect:
+            self._parts.acquaintances.offered(client.address, self._parts.clock.seconds())
         await self._drop()
 
     async def _reset(self, event: events.Reset) -> None:
@@ -197,6 +222,19 @@ class Session:
             await self._line.pause(attempt.wait)
         self._core.answer(attempt.reply)
 
+    async def _claim(self, event: events.Claim) -> None:
+        """XCLIENT: from here on this is the client's conversation, with what its address may do and no more."""
+        parts, before, claims = self._parts, self._report.client, event.claims
+        await self._drop()
+        address = claims.address or before.address
+        client = replace(before, address=address, port=claims.port or before.port, helo=claims.helo, account="")
+        if claims.extended is not None:
+            client = replace(client, extended=claims.extended)
+        self._report.introduced(client)
+        self._report.client = client
+        self._origin = origin_of(parts.settings, client)
+        self._core.answer(BANNED if parts.guard.refuses(address, client.service, None) else self._welcome())
+
     async def _mail(self, event: events.Mail) -> None:
         await self._drop()
         now = self._parts.clock.seconds()
@@ -212,6 +250,9 @@ class Session:
         limit = self._limits.message_size
         if limit and deal.arguments.size > limit:
             return TOO_LARGE, f"announced {deal.arguments.size} octets, the limit is {limit}"
+        asked = deal.arguments
+        if asked.hold_for > self._limits.hold or asked.hold_until > deal.began + self._limits.hold:
+            return HOLD_TOO_LONG, "wants to be held for too long"
         if self._principal is not None and not self._principal.may_send:
             return MAY_NOT_SEND, "the account may not send"
         deal.sender = await self._class_of_sender(deal)
@@ -237,20 +278,31 @@ class Session:
             return
         ruling = await rule(parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size)
         reply = ruling.reply
+        if reply is None and self._principal is not None and parts.allowance is not None and self._leaves(recipient):
+            outside = [one.forward_path for one in deal.recipients if self._leaves(one)]
+            reply = await parts.allowance.refusal(self._principal.account, [*outside, recipient.forward_path])
+            if reply is not None:
+                self._refuse_recipient(deal, event, reply, "the account's daily allowance is spent")
+                return
         if reply is None:
             deal.actions.add(ruling.action)
             deal.recipients[recipient] = None
+            deal.taken.append(recipient)
             self._core.answer(RECIPIENT_OK)
             return
-        if ruling.unknown and deal.origin is not Origin.AUTHENTICATED:
+        if ruling.unknown and deal.origin in (Origin.WAN, Origin.LAN):
             parts.guard.failed(self._report.client.address, self._report.client.service, "", what="recipient")
-        if reply.is_permanent:
+        if reply.is_permanent and deal.origin is not Origin.LOCAL:
             self._unknown += 1
             if self._unknown >= self._limits.unknown_recipients:
                 reply = MANY_UNKNOWN
         self._refuse_recipient(deal, event, reply, ruling.reason)
         if reply is MANY_UNKNOWN:
             self._report.cut_short(self._deal, "too many refused recipients")
+
+    def _leaves(self, recipient: Recipient) -> bool:
+        domain = recipient.forward_path.domain
+        return bool(domain) and domain not in self._parts.directory.domains()
 
     def _refuse_recipient(self, deal: Transaction, event: events.Rcpt, reply: Reply, reason: str) -> None:
         self._core.answer(reply)
@@ -260,6 +312,7 @@ class Session:
         deal, parts = self._deal, self._parts
         assert deal is not None
         deal.client = self._report.client
+        deal.each_answered = self._core.answers_each
         trace, journal = deal.trace, parts.journal
         deal.intake = Intake(
             trace,
@@ -284,10 +337,17 @@ class Session:
     async def _finish(self, deal: Transaction, event: events.Content) -> None:
         clock = self._parts.clock
         ending = await self._border.finish(deal, event.flaw, clock.seconds())
-        self._core.answer(ending.reply)
+        if deal.each_answered and ending.receipts:
+            replies = {receipt.recipient: receipt.reply for receipt in ending.receipts}
+            self._core.answer_each([replies[recipient] for recipient in deal.taken], ending.reply)
+        else:
+            self._core.answer(ending.reply)
+        now = clock.seconds()
         if ending.reply.is_positive:
             self.messages += 1
-        self._report.ended(deal, ending, clock.seconds() - deal.began)
+            if self._core.terms.pipeconnect:
+                self._parts.acquaintances.behaved(self._report.client.address, now)
+        self._report.ended(deal, ending, now - deal.began)
         await self._drop()
 
     async def _quit(self, event: events.Quit) -> None:
@@ -297,6 +357,7 @@ class Session:
         self._report.cut_short(self._deal, event.reason)
         if self._origin is Origin.WAN:
             client = self._report.client
+            self._parts.acquaintances.forget(client.address)
             self._parts.guard.failed(client.address, client.service, "", what="protocol")
 
     async def _drop(self) -> None:
@@ -311,6 +372,7 @@ _REACTIONS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] 
     events.Reset: Session._reset,
     events.StartTls: Session._start_tls,
     events.LogIn: Session._log_in,
+    events.Claim: Session._claim,
     events.Mail: Session._mail,
     events.Rcpt: Session._rcpt,
     events.Begin: Session._begin,
@@ -318,3 +380,8 @@ _REACTIONS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] 
     events.Quit: Session._quit,
     events.CutOff: Session._cut_off,
 }
+
+
+def _last_day(moment: float) -> str:
+    """The beginning of that day, RFC 3339: the same words for all sessions of one day."""
+    return datetime.fromtimestamp(moment // 86_400 * 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

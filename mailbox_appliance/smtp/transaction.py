@@ -7,8 +7,9 @@ The way of the content, in this order; the first refusal ends it::
     whole and clean        no bare CR or LF, no NUL, not too large
     header block           not too large, not in a loop
     author                 one From with one address; ours to write as, when submitted
-    border                 fields taken out, trace fields put on top
-    judged                 a stranger's message is checked (our own will be signed here)
+    judged                 a stranger's message is checked as it arrived
+    border                 fields taken out, trace fields and what the checks found put on top
+    signed                 our own mail gets our signatures
     accepted               durable for every recipient, or the reply says why not
 """
 
@@ -23,7 +24,7 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action as Fate
 from mailbox_appliance.mail.verdict import Verdict
-from mailbox_appliance.ports.checks import Checks
+from mailbox_appliance.ports.checks import Checks, Signing
 from mailbox_appliance.ports.delivery import ACCEPTED, Acceptance, Parcel, Receipt
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.smtp import fields
@@ -54,6 +55,7 @@ class Ending:
     reason: str = ""
     junk: str = ""
     accepted: tuple[Recipient, ...] = ()
+    receipts: tuple[Receipt, ...] = ()  # of each recipient, when it came to that
 
 
 class Transaction:
@@ -67,6 +69,8 @@ class Transaction:
         self.arguments = arguments
         self.sender = Sender.THEIRS
         self.recipients: dict[Recipient, None] = {}  # in order, each once
+        self.taken: list[Recipient] = []  # one for each RCPT that was accepted
+        self.each_answered = False  # LMTP, PRDR
         self.actions: set[Action] = set()
         self.intake: Intake | None = None
 
@@ -83,7 +87,7 @@ class Transaction:
     @property
     def is_ours(self) -> bool:
         """Submitted by a user, or by a device we relay for."""
-        return not self.actions & {Action.CHECK, Action.REFUSE}
+        return not self.actions & {Action.CHECK, Action.DELIVER, Action.REFUSE}
 
     def envelope(self) -> Envelope:
         """As delivery wants it."""
@@ -95,6 +99,8 @@ class Transaction:
             smtputf8=asked.smtputf8,
             ret=asked.ret,
             envid=asked.envid,
+            require_tls=asked.require_tls,
+            hold_until=asked.hold_until or (self.began + asked.hold_for if asked.hold_for else 0.0),
         )
 
     async def discard(self) -> None:
@@ -108,12 +114,18 @@ class Border:
     """What stands between a whole message and its acceptance."""
 
     def __init__(
-        self, settings: SmtpSettings, directory: Directory, acceptance: Acceptance, checks: Checks | None
+        self,
+        settings: SmtpSettings,
+        directory: Directory,
+        acceptance: Acceptance,
+        checks: Checks | None,
+        signing: Signing | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
         self._acceptance = acceptance
         self._checks = checks
+        self._signing = signing
 
     async def finish(self, deal: Transaction, flaw: Flaw | None, now: float) -> Ending:
         """The content is complete: refuse or accept it."""
@@ -136,14 +148,30 @@ class Border:
             account = Address.parse(deal.client.account)
             if not await self._directory.owns(account, author):
                 return Ending(NOT_OWNED, size, facts.message_id, f"From is {author}, which {account} does not own")
-        content, message_id = self._mend(deal, content, facts, now)
-        parcel = Parcel(deal.trace, deal.origin, deal.envelope(), content, ACCEPTED, deal.client, message_id)
-        if not deal.is_ours:
+        arrived = content  # what was signed elsewhere is proven before the border changes it
+        content, message_id = self._mend(deal, arrived, facts, now)
+        # What another server hands over by LMTP came from anywhere: to whoever bounces it is a stranger's.
+        origin = Origin.WAN if deal.origin is Origin.LOCAL else deal.origin
+        parcel = Parcel(
+            deal.trace,
+            origin,
+            deal.envelope(),
+            arrived,
+            ACCEPTED,
+            deal.client,
+            message_id,
+            each_answered=deal.each_answered,
+        )
+        if deal.origin is Origin.LOCAL:
+            parcel = replace(parcel, content=content)
+        elif not deal.is_ours:
             verdict = await self._judge(deal, parcel, author)
             if verdict.action is Fate.REJECT or verdict.action is Fate.DEFER:
                 standard = REJECTED if verdict.action is Fate.REJECT else DEFERRED
                 return Ending(verdict.reply or standard, size, message_id, verdict.reason)
-            parcel = replace(parcel, verdict=verdict)
+            parcel = replace(parcel, verdict=verdict, content=content.with_prefix(verdict.fields))
+        else:
+            parcel = replace(parcel, content=await self._sign(content, author))
         receipts = await self._acceptance.accept(parcel)
         return self._combine(parcel, receipts, size)
 
@@ -180,6 +208,12 @@ class Border:
             return Verdict(Fate.JUNK, reason=f"From is {author}, our own domain, but it came from outside")
         return ACCEPTED
 
+    async def _sign(self, content: Content, author: Address) -> Content:
+        """Our own name under our own mail."""
+        if self._signing is None or author.domain not in self._directory.domains():
+            return content
+        return content.with_prefix(await self._signing.sign(content, author.domain))
+
     def _combine(self, parcel: Parcel, receipts: tuple[Receipt, ...], size: int) -> Ending:
         """One reply for all: any recipient taken means 250, since delivery keeps or bounces the rest."""
         taken = tuple(receipt.recipient for receipt in receipts if receipt.reply.is_positive)
@@ -188,9 +222,9 @@ class Border:
             others = [str(receipt.recipient.forward_path) for receipt in receipts if not receipt.reply.is_positive]
             trouble = f"not taken for {', '.join(others)}" if others else ""
             reply = Reply(250, "2.0.0", f"Ok, kept as {parcel.trace}")
-            return Ending(reply, size, parcel.message_id, trouble, junk, taken)
+            return Ending(reply, size, parcel.message_id, trouble, junk, taken, receipts)
         if not receipts:
             return Ending(Reply(451, "4.3.0", "Nothing was accepted, try again later"), size, parcel.message_id)
         # Later beats never: a 4xx of one recipient must not become a 5xx for the others.
         worst = min((receipt.reply for receipt in receipts), key=lambda reply: reply.code >= 500)
-        return Ending(worst, size, parcel.message_id, worst.text)
+        return Ending(worst, size, parcel.message_id, worst.text, receipts=receipts)

@@ -23,6 +23,7 @@ from mailbox_appliance.store.dotlock import LockTimeout
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import Index, is_damage, is_full
 from mailbox_appliance.store.paths import account_folder
+from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.room import Room
 from mailbox_appliance.store.scan import MailboxGone
 
@@ -40,7 +41,7 @@ class StoreSettings:
     rest: float = 300.0  # an unwatched mailbox stays in memory for so long
     most_resting: int = 64  # and so many of them, over all accounts
     poll: float = 1.0  # how often watched mailboxes are looked at for changes by other programs
-    arrival_delay: float = 1.0  # mail for a mailbox that is not open gets its UIDs after this
+    arrival_delay: float = 1.0  # mail for a mailbox that nobody watches gets its UIDs after this
     leftover_age: float = 36 * 3600.0
     prerender: bool = True
     prerender_delay: float = 0.25
@@ -64,8 +65,14 @@ class Account:
         rounds: Rounds,
         names: UniqueNames,
         limit_of: Callable[[Address], Awaitable[int]],
+        pulse: Pulse,
+        *,
+        is_nearby: bool = False,
     ) -> None:
         self.address = address
+        self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
+        self.pulse = pulse
+        self.quietly = Quietly(self)
         self.settings = settings
         self.clock = clock
         self.workers = workers
@@ -81,20 +88,16 @@ class Account:
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One transaction of the index in a worker, files included. Raises StoreError, MailboxGone, Restart."""
-        try:
-            return await self.index.run(work)
-        except Exception as error:
-            await self._mend(error)
-            raise self.refusal(error) from error
+        with self.pulse:
+            return await self.quietly.run(work)
 
     async def disk(self, job: Callable[..., T], *args: object) -> T:
         """Files only, without the index. Raises StoreError, MailboxGone."""
-        try:
-            return await self.workers.run("disk", job, *args)
-        except Exception as error:
-            raise self.refusal(error) from error
+        with self.pulse:
+            return await self.quietly.disk(job, *args)
 
-    async def _mend(self, error: Exception) -> None:
+    async def mend(self, error: Exception) -> None:
+        """Set a damaged index aside, so that it is built anew."""
         if not is_damage(error):
             return
         kept = await self.workers.run("disk", self.index.set_aside, int(self.clock.seconds()))
@@ -124,3 +127,28 @@ class Account:
             self.journal.broken("store", error)
             return StoreError(Problem.DISK, "the server has trouble with its disk")
         return error
+
+
+class Quietly:
+    """The same two doors for work that nobody waits for: it does not count as somebody being at work."""
+
+    __slots__ = ("_account",)
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As Account.run."""
+        account = self._account
+        try:
+            return await account.index.run(work)
+        except Exception as error:
+            await account.mend(error)
+            raise account.refusal(error) from error
+
+    async def disk(self, job: Callable[..., T], *args: object) -> T:
+        """As Account.disk."""
+        try:
+            return await self._account.workers.run("disk", job, *args)
+        except Exception as error:
+            raise self._account.refusal(error) from error

@@ -27,14 +27,14 @@ from mailbox_appliance.store.filenames import (
     time_of,
     wire_size_of,
 )
-from mailbox_appliance.store.index import MailboxRow, MessageRow
+from mailbox_appliance.store.index import UNKNOWN, MailboxRow, MessageRow
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.scan import Newcomer, listing, next_modseq
+from mailbox_appliance.store.sizes import LARGEST, count_crlf
 from mailbox_appliance.store.uidlist import UidList
 
-LARGEST = 0xFFFFFFFF  # octets, what the packed arrays hold
-_BLOCK = 1 << 18
+FEW = 64  # so many files are read for their size at once, in the hope that they are at hand; more are read later
 
 
 class Restart(Exception):
@@ -64,19 +64,6 @@ class _Fact:
     date: int
 
 
-def count_crlf(path: str, octets: int) -> int:
-    """The file's size with CRLF line ends."""
-    size = 0
-    last = b""
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            size += len(block) + block.count(b"\n") - block.count(b"\r\n")
-            if last == b"\r" and block[:1] == b"\n":
-                size -= 1
-            last = block[-1:]
-    return size
-
-
 def _facts(
     connection: sqlite3.Connection,
     done: Admitted,
@@ -86,22 +73,30 @@ def _facts(
     now: float,
 ) -> list[_Fact]:
     facts = []
-    for newcomer in newcomers:
-        file, base = newcomer.file, base_of(newcomer.file)
-        path = folder.message(newcomer.fresh, file)
+    number = done.row.number
+    bases = [base_of(newcomer.file) for newcomer in newcomers]
+    held = index.held_bases(connection, number, [base for base in bases if is_tidy(base)])
+    taken: dict[str, tuple[int, int]] = {}
+    new, cur = folder.message(True, ""), folder.message(False, "")
+    for newcomer, base in zip(newcomers, bases, strict=True):
+        file = newcomer.file
+        path = (new if newcomer.fresh else cur) + file
         try:
-            found = os.stat(path, follow_symlinks=False)
+            found = os.lstat(path)
         except OSError:
             continue
         if not stat.S_ISREG(found.st_mode):
             continue
-        if is_tidy(base):
-            known = index.find_base(connection, done.row.number, base)
+        is_known = base in held
+        if is_known:
+            known = index.find_base(connection, number, base)
             if known is not None and not _is_another(connection, done, folder, newcomer, known, found, now):
                 continue
-        else:
-            known = None
-        if known is not None or not is_tidy(base):
+        if base in taken:
+            if taken[base] == (found.st_ino, found.st_dev):
+                continue  # one file under two names, on its way from one to the other
+            is_known = True
+        if is_known or not is_tidy(base):
             # A second message under a known name, or a name that cannot stand in a uidlist: it gets a name of ours.
             info = file[len(base) :]
             base = names.make(now)
@@ -113,13 +108,18 @@ def _facts(
         size = newcomer.size
         if size is None:
             size = wire_size_of(base)
+        if size is not None:
+            size = min(size, LARGEST)
         if size is None:
-            try:
-                size = count_crlf(path, found.st_size)
-            except OSError:
-                continue
+            size = UNKNOWN
+            if len(newcomers) <= FEW:
+                try:
+                    size = count_crlf(path)
+                except OSError:
+                    continue
+        taken[base] = found.st_ino, found.st_dev
         date = int(found.st_mtime) if newcomer.date is None else newcomer.date
-        facts.append(_Fact(newcomer, base, file, found.st_size, min(size, LARGEST), date))
+        facts.append(_Fact(newcomer, base, file, found.st_size, size, date))
     return facts
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
-from mailbox_appliance.store import index, keywords
+from mailbox_appliance.store import index, keywords, rendered
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.expunge import find_again, remove
 from mailbox_appliance.store.filenames import UniqueNames, base_of, with_flags
@@ -148,7 +148,7 @@ async def copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, mo
     number, other = box.number, target.number
 
     def copy_rows(connection: sqlite3.Connection) -> None:
-        index.copy_rendered(connection, number, other, list(zip(linked.uids, new_uids, strict=True)))
+        rendered.copy_rendered(connection, number, other, list(zip(linked.uids, new_uids, strict=True)))
 
     if linked.uids:
         await account.run(copy_rows)
@@ -160,6 +160,7 @@ async def copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, mo
 
 async def _sources(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox) -> list[Source]:
     """The messages with their flags as bits of the target, whose keywords are made first."""
+    await box.measure(uids)  # the copies' names tell their sizes
     places = box.positions(uids)
     patterns = {box.flags[at] for at in places}
     names = {pattern: flag_names(pattern, box.keywords) for pattern in patterns}

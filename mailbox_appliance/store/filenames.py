@@ -23,7 +23,6 @@ SYSTEM_BITS = DRAFT | FLAGGED | ANSWERED | SEEN | DELETED
 LETTER_BITS = SYSTEM_BITS | ((1 << LETTERS) - 1) << FIRST_KEYWORD_BIT
 _SIZE = re.compile(r",S=(\d{1,15})(?=[,:]|$)")
 _WIRE_SIZE = re.compile(r",W=(\d{1,15})(?=[,:]|$)")
-_TIME = re.compile(r"(\d{1,12})\.")
 # Names we would not like to see in dovecot-uidlist: controls, blanks, a colon too early, what is no UTF-8.
 _TIDY = re.compile(r"[^\x00-\x20\x7f:/\udc80-\udcff][^\x00-\x20\x7f:/\udc80-\udcff]{0,199}")
 
@@ -95,8 +94,8 @@ def wire_size_of(base: str) -> int | None:
 
 def time_of(base: str) -> int:
     """When the file was made, epoch seconds; 0 when the name does not tell."""
-    found = _TIME.match(base)
-    return int(found[1]) if found else 0
+    head, dot, _ = base.partition(".")
+    return int(head) if dot and len(head) <= 12 and head.isdecimal() else 0
 
 
 def order_of(base: str) -> tuple[int, str]:

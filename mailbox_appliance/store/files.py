@@ -21,7 +21,7 @@ from mailbox_appliance.ports.store import MessageFile
 from mailbox_appliance.store import index
 from mailbox_appliance.store.expunge import find_again
 from mailbox_appliance.store.filenames import base_of
-from mailbox_appliance.store.index import Index
+from mailbox_appliance.store.index import UNKNOWN, Index
 from mailbox_appliance.store.paths import Folder
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ LARGE = 256 * 1024  # octets; above this a message is read in slices
 BATCH_OCTETS = 1024 * 1024
 BATCH_MESSAGES = 64
 BLOCK = 64 * 1024
+USUAL = 16 * 1024  # octets, a message of unknown size is taken for
 REMEMBERED = 32  # structures and line maps of large messages, a mailbox
 T = TypeVar("T")
 
@@ -43,6 +44,10 @@ class Read:
     octets: bytes = b""
     fd: int = -1
     lines: array[int] | None = None
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
 
 
 def open_again(folder: Folder, fresh: bool, file: str) -> int | None:
@@ -94,25 +99,36 @@ def read_slice(fd: int, offsets: array[int], offset: int, length: int) -> bytes:
 
 
 def read_files(
-    store: Index, folder: Folder, number: int, uids: Sequence[int], maps: dict[int, array[int]], most: int | None
+    store: Index,
+    folder: Folder,
+    number: int,
+    uids: Sequence[int],
+    maps: dict[int, array[int]],
+    most: int | None,
+    crlf: bool = False,
 ) -> tuple[list[Read], bool]:
-    """Read messages (their first ``most`` octets only, if given); tells whether some were missing. For workers."""
+    """Read messages (their first ``most`` octets only, if given); tells whether some were missing. For workers.
+
+    ``crlf``: with CRLF line ends. Every system call gives the interpreter away and must win it back, so they are few.
+    """
     rows = store.now(lambda connection: index.files_of(connection, number, uids))
     found: list[Read] = []
     missing = len(rows) < len(uids)
-    for uid, file, fresh, _, _ in rows:
+    for uid, file, fresh, _, size in rows:
         fd = open_again(folder, bool(fresh), file)
         if fd is None:
             missing = True
             continue
         try:
-            size = os.fstat(fd).st_size
             if most is None and size > LARGE:
                 lines = maps.get(uid)
                 found.append(Read(uid, fd=fd, lines=lines if lines is not None else line_map(fd)))
                 fd = -1
                 continue
-            found.append(Read(uid, _read_all(fd, size if most is None else min(size, most))))
+            octets = _read_all(fd, size) if most is None else os.read(fd, min(size, most))
+            if crlf:
+                octets = to_crlf(octets) if b"\r" in octets else octets.replace(b"\n", b"\r\n")
+            found.append(Read(uid, octets))
         finally:
             if fd >= 0:
                 os.close(fd)
@@ -120,11 +136,12 @@ def read_files(
 
 
 def _read_all(fd: int, size: int) -> bytes:
-    octets = os.read(fd, size)
-    if len(octets) == size:
+    """One call, unless the file is longer than it was when it came."""
+    octets = os.read(fd, size + 1)
+    if len(octets) <= size:
         return octets
     pieces = [octets]
-    while octets := os.read(fd, size):
+    while octets := os.read(fd, BLOCK):
         pieces.append(octets)
     return b"".join(pieces)
 
@@ -140,6 +157,8 @@ def batches(
         if at < 0:
             continue
         size = box.sizes[at]
+        if size == UNKNOWN:
+            size = USUAL
         if batch and (total + size > octets or len(batch) >= messages):
             yield batch
             batch, total = [], 0
@@ -221,21 +240,19 @@ def remember(held: dict[int, T], uid: int, value: T) -> None:
 
 async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
     """ports.store.Mailbox.files."""
-    slices = box.slices()
     for batch in batches(box, uids):
         found, missing = await box.account.disk(
-            read_files, box.account.index, box.folder, box.number, batch, dict(box.line_maps), None
+            read_files, box.account.index, box.folder, box.number, batch, dict(box.line_maps), None, True
         )
         if missing:
             box.look_again_in(0.2)
-        slices.begin()
         result: list[MessageFile] = []
         for read in found:
-            if read.lines is not None:
-                remember(box.line_maps, read.uid, read.lines)
-                result.append(LargeFile(box, read.uid, read.fd, read.lines))
-            else:
-                result.append(SmallFile(read.uid, to_crlf(read.octets)))
-                await slices.breathe()
+            if read.lines is None:
+                result.append(SmallFile(read.uid, read.octets))
+                continue
+            remember(box.line_maps, read.uid, read.lines)
+            result.append(LargeFile(box, read.uid, read.fd, read.lines))
+            read.fd = -1  # the descriptor is the file's now
         if result:
             yield result

@@ -18,9 +18,11 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.ports.store import UNKNOWN_SIZE
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.keywords import Signatures
+from mailbox_appliance.store.rendered import UID_BITS, bounds, kinds
 from mailbox_appliance.store.uidlist import Signature
 
 T = TypeVar("T")
@@ -31,21 +33,19 @@ CREATE TABLE mailbox (
   highest_modseq INTEGER NOT NULL, guid TEXT NOT NULL, recent_from INTEGER NOT NULL, forgotten_to INTEGER NOT NULL,
   keywords TEXT NOT NULL, known TEXT NOT NULL, counts TEXT NOT NULL DEFAULT '');
 CREATE TABLE message (
-  id INTEGER PRIMARY KEY, file TEXT NOT NULL, fresh INTEGER NOT NULL, flags INTEGER NOT NULL, modseq INTEGER NOT NULL,
-  size INTEGER NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL, zone INTEGER NOT NULL, saved INTEGER NOT NULL);
+  id INTEGER PRIMARY KEY, base TEXT NOT NULL, tail TEXT NOT NULL, fresh INTEGER NOT NULL, flags INTEGER NOT NULL,
+  modseq INTEGER NOT NULL, size INTEGER NOT NULL, octets INTEGER NOT NULL, date INTEGER NOT NULL, zone INTEGER NOT NULL, saved INTEGER NOT NULL);
 CREATE INDEX message_fresh ON message (id) WHERE fresh;
-CREATE INDEX message_file ON message (file);
+CREATE INDEX message_base ON message (base);
 CREATE TABLE expunged (
   mailbox INTEGER NOT NULL, modseq INTEGER NOT NULL, uid INTEGER NOT NULL, PRIMARY KEY (mailbox, modseq, uid)
 ) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)
 """,
 )
-UID_BITS = 32
-UID_MASK = (1 << UID_BITS) - 1
+UNKNOWN = UNKNOWN_SIZE
 MOST_EXPUNGED = 10_000
 _IN_CHUNK = 500
-_KIND_RESTED = 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ class Index:
 def is_damage(error: BaseException) -> bool:
     """Does the error mean that the index itself is broken (and not the disk full, or a lock held)?"""
     if isinstance(error, DatabaseTrouble):
-        return True
+        return error.of_file  # and not a full or read-only disk, which would lose a good index
     if isinstance(error, sqlite3.OperationalError):
         text = str(error)
         return ("no such" in text and "rendered_" not in text) or "malformed" in text or "has no column" in text
@@ -231,8 +231,11 @@ def forget_messages(connection: sqlite3.Connection, number: int) -> None:
         connection.execute(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", (low, high))
 
 
-def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, int, int, int]:
-    """Messages, unseen, deleted, octets with CRLF, recent; remembered until something changes."""
+def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, int, int, int] | None:
+    """Messages, unseen, deleted, octets with CRLF, recent; remembered until something changes.
+
+    None while there is a message of unknown size.
+    """
     (text,) = connection.execute("SELECT counts FROM mailbox WHERE number=?", (row.number,)).fetchone()
     if text:
         messages, unseen, deleted, size, recent = json.loads(text)
@@ -240,9 +243,11 @@ def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, i
     low, high = bounds(row.number)
     found = connection.execute(
         "SELECT count(*), coalesce(sum(flags & 1 = 0), 0), coalesce(sum(flags & 8 != 0), 0), coalesce(sum(size), 0), "
-        "coalesce(sum(id >= ?), 0) FROM message WHERE id BETWEEN ? AND ?",
+        "coalesce(sum(id >= ?), 0), coalesce(max(size), 0) FROM message WHERE id BETWEEN ? AND ?",
         (low | row.recent_from, low, high),
     ).fetchone()
+    if found[5] == UNKNOWN:
+        return None
     connection.execute("UPDATE mailbox SET counts=? WHERE number=?", (json.dumps(found), row.number))
     return found[0], found[1], found[2], found[3], found[4]
 
@@ -254,11 +259,6 @@ def usage(connection: sqlite3.Connection) -> tuple[int, int]:
 
 
 # ---------------------------------------------------------------- messages
-
-
-def bounds(number: int) -> tuple[int, int]:
-    """The lowest and highest row id of a mailbox."""
-    return number << UID_BITS, number << UID_BITS | UID_MASK
 
 
 def signed(bits: int) -> int:
@@ -280,13 +280,30 @@ def load_arrays(connection: sqlite3.Connection, number: int) -> Arrays:
     return Arrays(array("I", uids), bits, array("Q", modseqs), array("I", sizes), array("q", dates), array("h", zones))
 
 
+def halves(file: str) -> tuple[str, str]:
+    """The base, which never changes and has an index, and the flags with their colon."""
+    cut = file.find(":")
+    return (file, "") if cut < 0 else (file[:cut], file[cut:])
+
+
 def insert_messages(connection: sqlite3.Connection, number: int, rows: Iterable[MessageRow]) -> None:
     """New messages."""
     low = number << UID_BITS
     connection.executemany(
-        "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (low | r.uid, r.file, r.fresh, signed(r.flags), r.modseq, r.size, r.octets, r.date, r.zone, r.saved)
+            (
+                low | r.uid,
+                *halves(r.file),
+                r.fresh,
+                signed(r.flags),
+                r.modseq,
+                r.size,
+                r.octets,
+                r.date,
+                r.zone,
+                r.saved,
+            )
             for r in rows
         ],
     )
@@ -295,14 +312,12 @@ def insert_messages(connection: sqlite3.Connection, number: int, rows: Iterable[
 def files_of(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -> list[tuple[int, str, int, int, int]]:
     """(uid, file, fresh, flags, octets) of those ``uids`` (sorted) that are there, in order."""
     low = number << UID_BITS
-    columns = "SELECT id & 4294967295, file, fresh, flags, octets FROM message WHERE id"
+    columns = "SELECT id & 4294967295, base || tail, fresh, flags, octets FROM message WHERE id"
     if not uids:
         return []
     if len(uids) * 2 >= uids[-1] - uids[0] + 1:
         rows = connection.execute(f"{columns} BETWEEN ? AND ? ORDER BY id", (low | uids[0], low | uids[-1])).fetchall()
-        if len(rows) == len(uids):
-            return rows
-        wanted = set(uids)
+        wanted = set(uids)  # other messages may lie between, as many as are gone: never trust a count
         return [row for row in rows if row[0] in wanted]
     rows = []
     for start in range(0, len(uids), _IN_CHUNK):
@@ -317,7 +332,7 @@ def all_files(
     """(uid, file, fresh, flags, octets) of every message of a mailbox (or of those in new/), at most ``most``."""
     where = " AND fresh" if fresh_only else ""
     return connection.execute(
-        f"SELECT id & 4294967295, file, fresh, flags, octets FROM message WHERE id BETWEEN ? AND ?{where} "
+        f"SELECT id & 4294967295, base || tail, fresh, flags, octets FROM message WHERE id BETWEEN ? AND ?{where} "
         "ORDER BY id LIMIT ?",
         (*bounds(number), most),
     ).fetchall()
@@ -335,43 +350,75 @@ def saved_of(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -
 
 def find_base(connection: sqlite3.Connection, number: int, base: str) -> tuple[int, str, int, int] | None:
     """(uid, file, fresh, flags) of the message that bears this base, or None."""
-    low, high = bounds(number)
-    # ";" is the letter behind ":": the range holds the base itself and the base with any flags.
-    for row in connection.execute(
-        "SELECT id & 4294967295, file, fresh, flags FROM message INDEXED BY message_file "
-        "WHERE file >= ? AND file < ? AND id BETWEEN ? AND ?",
-        (base, base + ";", low, high),
-    ).fetchall():
-        if row[1] == base or row[1].startswith(base + ":"):
-            found: tuple[int, str, int, int] = row
-            return found
-    return None
+    found: tuple[int, str, int, int] | None = connection.execute(
+        "SELECT id & 4294967295, base || tail, fresh, flags FROM message INDEXED BY message_base "
+        "WHERE base = ? AND id BETWEEN ? AND ?",
+        (base, *bounds(number)),
+    ).fetchone()
+    return found
+
+
+def held_bases(connection: sqlite3.Connection, number: int, bases: Sequence[str]) -> set[str]:
+    """Those of ``bases`` that messages of this mailbox bear."""
+    found: set[str] = set()
+    for start in range(0, len(bases), _IN_CHUNK):
+        chunk = bases[start : start + _IN_CHUNK]
+        rows = connection.execute(
+            f"SELECT base FROM message INDEXED BY message_base WHERE base IN ({','.join('?' * len(chunk))}) "
+            "AND id BETWEEN ? AND ?",
+            (*chunk, *bounds(number)),
+        )
+        found.update([base for (base,) in rows])
+    return found
 
 
 def update_files(
     connection: sqlite3.Connection, number: int, changes: Iterable[tuple[int, str, bool, int, int]]
 ) -> None:
-    """(uid, file, fresh, flags, modseq): a message has another name, place or flags."""
+    """(uid, file, fresh, flags, modseq): a message has other flags in its name, another place or other keywords."""
     low = number << UID_BITS
     connection.executemany(
-        "UPDATE message SET file=?, fresh=?, flags=?, modseq=? WHERE id=?",
-        [(file, fresh, signed(flags), modseq, low | uid) for uid, file, fresh, flags, modseq in changes],
+        "UPDATE message SET tail=?, fresh=?, flags=?, modseq=? WHERE id=?",
+        [(halves(file)[1], fresh, signed(flags), modseq, low | uid) for uid, file, fresh, flags, modseq in changes],
     )
 
 
 def move_files(connection: sqlite3.Connection, number: int, moved: Iterable[tuple[int, str, bool]]) -> None:
-    """(uid, file, in new/): another name or place, and nothing else."""
+    """(uid, file, in new/): other letters in its name or another place, and nothing else."""
     low = number << UID_BITS
-    connection.executemany("UPDATE message SET file=?, fresh=? WHERE id=?", [(file, fresh, low | uid) for uid, file, fresh in moved])
+    connection.executemany(
+        "UPDATE message SET tail=?, fresh=? WHERE id=?",
+        [(halves(file)[1], fresh, low | uid) for uid, file, fresh in moved],
+    )
+
+
+def save_sizes(connection: sqlite3.Connection, number: int, sizes: Iterable[tuple[int, int]]) -> None:
+    """(uid, octets with CRLF) of messages whose size was UNKNOWN."""
+    low = number << UID_BITS
+    connection.executemany("UPDATE message SET size=? WHERE id=?", [(size, low | uid) for uid, size in sizes])
+    connection.execute("UPDATE mailbox SET counts='' WHERE number=?", (number,))
+
+
+def runs(uids: Sequence[int]) -> list[tuple[int, int]]:
+    """Sorted UIDs as ranges (first, last) without gaps."""
+    found: list[tuple[int, int]] = []
+    first = last = -1
+    for uid in uids:
+        if uid != last + 1:
+            if last >= 0:
+                found.append((first, last))
+            first = uid
+        last = uid
+    return [*found, (first, last)] if last >= 0 else found
 
 
 def remove_messages(connection: sqlite3.Connection, row: MailboxRow, uids: Sequence[int], modseq: int) -> MailboxRow:
     """Expunged: rows go, ``vanished_since`` remembers (bounded). Returns the row, not saved yet."""
     low = row.number << UID_BITS
-    ids = [(low | uid,) for uid in uids]
-    connection.executemany("DELETE FROM message WHERE id=?", ids)
+    spans = [(low | first, low | last) for first, last in runs(uids)]
+    connection.executemany("DELETE FROM message WHERE id BETWEEN ? AND ?", spans)
     for kind in kinds(connection).values():
-        connection.executemany(f"DELETE FROM rendered_{kind} WHERE id=?", ids)
+        connection.executemany(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", spans)
     connection.executemany(
         "INSERT OR IGNORE INTO expunged VALUES (?, ?, ?)", [(row.number, modseq, uid) for uid in uids]
     )
@@ -392,95 +439,3 @@ def vanished_since(connection: sqlite3.Connection, number: int, modseq: int) -> 
         "SELECT uid FROM expunged WHERE mailbox=? AND modseq>? ORDER BY uid", (number, modseq)
     ).fetchall()
     return tuple(uid for (uid,) in rows)
-
-
-# ---------------------------------------------------------------- rendered octets
-
-
-def kinds(connection: sqlite3.Connection) -> dict[str, int]:
-    """What is rendered for this account: name and table number."""
-    return dict(connection.execute("SELECT name, number FROM kind").fetchall())
-
-
-def make_kind(connection: sqlite3.Connection, name: str, moment: int, most: int) -> None:
-    """Make the table for ``name`` when it is new. Beyond ``most`` the one that rested longest goes; when all have been
-    used within the hour, none is made."""
-    found = connection.execute("SELECT number, used FROM kind WHERE name=?", (name,)).fetchone()
-    if found is not None:
-        if moment - found[1] > _KIND_RESTED // 4:
-            connection.execute("UPDATE kind SET used=? WHERE number=?", (moment, found[0]))
-        return
-    (held,) = connection.execute("SELECT count(*) FROM kind").fetchone()
-    if held >= most:
-        old = connection.execute(
-            "SELECT number FROM kind WHERE used<? ORDER BY used LIMIT 1", (moment - _KIND_RESTED,)
-        ).fetchone()
-        if old is None:
-            return
-        connection.execute(f"DROP TABLE IF EXISTS rendered_{old[0]}")
-        connection.execute("DELETE FROM kind WHERE number=?", old)
-    number = connection.execute("INSERT INTO kind (name, used) VALUES (?, ?)", (name, moment)).lastrowid
-    connection.execute(f"CREATE TABLE IF NOT EXISTS rendered_{number} (id INTEGER PRIMARY KEY, value BLOB NOT NULL)")
-
-
-def load_rendered(
-    connection: sqlite3.Connection, number: int, kind: int, uids: Sequence[int]
-) -> list[tuple[int, bytes]]:
-    """(uid, value) of those ``uids`` (sorted) that have been rendered; perhaps of others between them too."""
-    low = number << UID_BITS
-    query = f"SELECT id & 4294967295, value FROM rendered_{kind} WHERE id"
-    if not uids:
-        return []
-    if len(uids) * 2 >= uids[-1] - uids[0] + 1:
-        return connection.execute(f"{query} BETWEEN ? AND ? ORDER BY id", (low | uids[0], low | uids[-1])).fetchall()
-    rows = []
-    for start in range(0, len(uids), _IN_CHUNK):
-        ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
-        rows += connection.execute(f"{query} IN ({','.join('?' * len(ids))}) ORDER BY id", ids).fetchall()
-    return rows
-
-
-def find_rendered(
-    connection: sqlite3.Connection, number: int, kind: int, uids: Sequence[int], needle: bytes
-) -> tuple[list[int], list[int]]:
-    """UIDs whose rendered octets hold ``needle``, and those of ``uids`` (sorted) that are not rendered yet."""
-    low = number << UID_BITS
-    span = (low | uids[0], low | uids[-1])
-    wanted = set(uids)
-    found = connection.execute(
-        f"SELECT id & 4294967295 FROM rendered_{kind} WHERE id BETWEEN ? AND ? AND instr(value, ?)", (*span, needle)
-    ).fetchall()
-    (there,) = connection.execute(f"SELECT count(*) FROM rendered_{kind} WHERE id BETWEEN ? AND ?", span).fetchone()
-    lacking: list[int] = []
-    if there != len(uids):
-        ready = connection.execute(f"SELECT id & 4294967295 FROM rendered_{kind} WHERE id BETWEEN ? AND ?", span)
-        lacking = sorted(wanted.difference([uid for (uid,) in ready.fetchall()]))
-    return [uid for (uid,) in found if uid in wanted], lacking
-
-
-def unrendered(connection: sqlite3.Connection, number: int, kind: int, most: int) -> list[int]:
-    """UIDs of messages that lack a kind, newest first, at most ``most``."""
-    rows = connection.execute(
-        f"SELECT m.id & 4294967295 FROM message m LEFT JOIN rendered_{kind} r ON r.id = m.id "
-        "WHERE m.id BETWEEN ? AND ? AND r.id IS NULL ORDER BY m.id DESC LIMIT ?",
-        (*bounds(number), most),
-    ).fetchall()
-    return [uid for (uid,) in rows]
-
-
-def save_rendered(connection: sqlite3.Connection, number: int, kind: int, rows: Iterable[tuple[int, bytes]]) -> None:
-    """Keep rendered octets of messages that are still there."""
-    low = number << UID_BITS
-    connection.executemany(
-        f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, ? WHERE EXISTS (SELECT 1 FROM message WHERE id=?)",
-        [(low | uid, value, low | uid) for uid, value in rows],
-    )
-
-
-def copy_rendered(connection: sqlite3.Connection, source: int, target: int, pairs: Sequence[tuple[int, int]]) -> None:
-    """A copy of a message looks like the message."""
-    for kind in kinds(connection).values():
-        connection.executemany(
-            f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, value FROM rendered_{kind} WHERE id=?",
-            [(target << UID_BITS | new, source << UID_BITS | old) for old, new in pairs],
-        )

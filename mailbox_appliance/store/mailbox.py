@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import bisect
 import sqlite3
+import sys
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 
 from mailbox_appliance.journal.events.store import MailboxReset, MailboxScanned
 from mailbox_appliance.mail.mailbox import DELETED, SEEN, MailboxStatus
@@ -31,7 +32,7 @@ from mailbox_appliance.ports.store import (
     Watcher,
 )
 from mailbox_appliance.slices import Slices
-from mailbox_appliance.store import admission, index, quota, scan
+from mailbox_appliance.store import admission, index, scan, sizes
 from mailbox_appliance.store import expunge as expunging
 from mailbox_appliance.store import files as message_files
 from mailbox_appliance.store import flags as marking
@@ -39,14 +40,16 @@ from mailbox_appliance.store import rows as reading
 from mailbox_appliance.store import search as searching
 from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.admission import Admitted, Restart
-from mailbox_appliance.store.filenames import base_of, size_of
-from mailbox_appliance.store.index import Arrays, Known, MailboxRow
+from mailbox_appliance.store.arrivals import LOOKED_AT, LOOKS, Arrivals
+from mailbox_appliance.store.index import UNKNOWN, Arrays, Known, MailboxRow
 from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.rendering import Progress
 from mailbox_appliance.store.scan import Changes, MailboxGone, Newcomer
 from mailbox_appliance.store.shielded import Held, shielded
 
-CHUNK = 500  # newcomers admitted in one transaction
-_LOOKS = 4
+LOW_OCTET = 0 if sys.byteorder == "little" else 7
+_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
+GLANCE_SECONDS = 5.0  # what was looked at so lately is in the kernel's memory
 
 
 class OpenMailbox:
@@ -57,7 +60,12 @@ class OpenMailbox:
         self.name = name
         self.folder = folder
         self.row = row
-        self.keywords: list[str] = list(row.keywords)
+        self.uidvalidity = row.uidvalidity
+        self.uidnext = row.uidnext
+        self.highest_modseq = row.highest_modseq
+        self.mailbox_id = row.guid
+        self._names: list[str] = list(row.keywords)
+        self.keywords: Sequence[str] = self._names
         self.uids: array[int] = arrays.uids
         self.flags: array[int] = arrays.flags
         self.modseqs: array[int] = arrays.modseqs
@@ -68,12 +76,15 @@ class OpenMailbox:
         self.watchers: list[Watcher] = []
         self.lock = DeferredLock()
         self.is_dead = False
+        self.looked_at = -GLANCE_SECONDS  # when a worker last looked at the directories
         self.released: Callable[[OpenMailbox], None] = lambda box: None  # the last watcher has left
         self.grown: Callable[[OpenMailbox], None] = lambda box: None  # messages came: there is something to prerender
         self.copying: Callable[..., Awaitable[Copied]] | None = None
-        self.readers = 0  # FETCHes under way: what is made beforehand waits for them
-        self._waiting: list[tuple[Newcomer, Deferred[int] | None]] = []
-        self._flushing = False
+        self.is_measured = UNKNOWN not in arrays.sizes
+        self.is_measurable = not self.is_measured  # is it worth trying when nobody wants anything?
+        newest = arrays.uids[-1] if arrays.uids else 0
+        self.rendered = Progress(top=newest, bottom=newest + 1)
+        self._arrivals = Arrivals(self)
         self._look_again: Timer | None = None
         self._recent_from = row.recent_from
         self._status: MailboxStatus | None = None
@@ -83,25 +94,22 @@ class OpenMailbox:
     # ------------------------------------------------------------ plain facts
 
     @property
-    def uidvalidity(self) -> int:
-        return self.row.uidvalidity
-
-    @property
-    def uidnext(self) -> int:
-        return self.row.uidnext
-
-    @property
-    def highest_modseq(self) -> int:
-        return self.row.highest_modseq
-
-    @property
-    def mailbox_id(self) -> str:
-        return self.row.guid
-
-    @property
     def number(self) -> int:
         """Its number in the index."""
         return self.row.number
+
+    def measure(self, uids: Sequence[int]) -> Awaitable[None]:
+        return shielded(sizes.measure(self, uids))
+
+    def measured(self) -> None:
+        """Some sizes are known that were not."""
+        self.is_measured = UNKNOWN not in self.sizes
+        self._status = None
+
+    @property
+    def wants_rendering(self) -> bool:
+        """Are there messages of which nobody knows whether they lack anything that is made beforehand?"""
+        return not self.is_dead and (self.is_measurable or bool(self.rendered.next(self.uids, 1)))
 
     def position(self, uid: int) -> int:
         """Where ``uid`` stands in the arrays, or -1."""
@@ -124,15 +132,16 @@ class OpenMailbox:
     def status(self) -> MailboxStatus:
         """What STATUS tells, from memory."""
         if self._status is None:
+            low = self.flags.tobytes()[LOW_OCTET::8]
             self._status = MailboxStatus(
                 messages=len(self.uids),
                 recent=len(self.uids) - bisect.bisect_left(self.uids, self._recent_from),
                 uidnext=self.uidnext,
                 uidvalidity=self.uidvalidity,
-                unseen=sum([not bits & SEEN for bits in self.flags]),
+                unseen=low.translate(_HAS[SEEN]).count(0),
                 highest_modseq=self.highest_modseq,
                 size=sum(self.sizes),
-                deleted=sum([bits & DELETED != 0 for bits in self.flags]),
+                deleted=low.translate(_HAS[DELETED]).count(1),
                 mailbox_id=self.mailbox_id,
             )
         return self._status
@@ -142,6 +151,7 @@ class OpenMailbox:
     def watch(self, watcher: Watcher) -> None:
         if watcher not in self.watchers:
             self.watchers.append(watcher)
+            self._arrivals.hurry()
 
     def release(self, watcher: Watcher) -> None:
         if watcher in self.watchers:
@@ -163,7 +173,7 @@ class OpenMailbox:
             self._recent_from = self.uidnext
             self._status = None
             self.row = replace(self.row, recent_from=self._recent_from)
-            shielded(self._save_recent()).addErrback(self._failed)
+            shielded(self._save_recent()).addErrback(self.failed)
         return first
 
     async def _save_recent(self) -> None:
@@ -187,14 +197,12 @@ class OpenMailbox:
                 watcher.vanished(text)
             except Exception as error:  # noqa: BLE001 - one session's fault is not another's
                 self.account.journal.broken("store", error)
-        waiting, self._waiting = self._waiting, []
-        for _, waiter in waiting:
-            if waiter is not None:
-                waiter.errback(StoreError(Problem.BUSY, text))
+        self._arrivals.give_up(StoreError(Problem.BUSY, text))
         self.stop()
 
     def stop(self) -> None:
         """No timer of this mailbox runs any longer."""
+        self._arrivals.stop()
         if self._look_again is not None and self._look_again.active():
             self._look_again.cancel()
         self._look_again = None
@@ -210,9 +218,11 @@ class OpenMailbox:
         """The index's row after a piece of work; sessions hear of new keywords first."""
         self.row = replace(row, recent_from=max(row.recent_from, self._recent_from))
         self._recent_from = self.row.recent_from
+        self.uidvalidity, self.mailbox_id = row.uidvalidity, row.guid
+        self.uidnext, self.highest_modseq = row.uidnext, row.highest_modseq
         self._status = None
-        if len(row.keywords) > len(self.keywords):
-            self.keywords.extend(row.keywords[len(self.keywords) :])
+        if len(row.keywords) > len(self._names):
+            self._names.extend(row.keywords[len(self._names) :])
             self.tell(lambda watcher: watcher.keywords_changed())
 
     def note_known(self, known: Known | None) -> None:
@@ -222,7 +232,22 @@ class OpenMailbox:
 
     def refresh(self) -> Deferred[None]:
         """Look for changes by other programs, and give UIDs to what waits for them."""
+        self.account.pulse.touch()
+        if self._is_plainly_unchanged():
+            return succeed(None)
         return shielded(self._refresh())
+
+    def _is_plainly_unchanged(self) -> bool:
+        """A few stats of what was looked at lately, in the reactor: this is asked before nearly every command."""
+        now = self.account.clock.seconds()
+        if not self.account.is_nearby or self.is_dead or self.lock.locked or self._arrivals.is_busy:
+            return False
+        if not 0 <= now - self.looked_at < GLANCE_SECONDS:
+            return False
+        try:
+            return scan.is_unchanged(self.row, self.folder)
+        except (OSError, MailboxGone):
+            return False
 
     async def _refresh(self, thorough: bool = False) -> None:
         async with Held(self.lock):
@@ -231,10 +256,18 @@ class OpenMailbox:
     async def refresh_locked(self, thorough: bool = False) -> None:
         """The same for those who hold the lock. Raises StoreError."""
         self.check_alive()
+        await self._arrivals.flush_locked()
+        await self.look_locked(thorough)
+
+    async def look_locked(self, thorough: bool = False) -> None:
+        """Look at the files; what waits in the queue keeps waiting. Call under the lock. Raises StoreError."""
+        self.check_alive()
         try:
-            if not thorough and await self.account.disk(scan.is_unchanged, self.row, self.folder):
+            unchanged = not thorough and await self.account.disk(scan.is_unchanged, self.row, self.folder)
+            self.looked_at = self.account.clock.seconds()
+            if unchanged:
                 return
-            for _ in range(_LOOKS):
+            for _ in range(LOOKS):
                 try:
                     await self._look(thorough)
                     return
@@ -273,14 +306,17 @@ class OpenMailbox:
     async def _admit_all(self, changes: Changes) -> int:
         arrived = 0
         newcomers = changes.newcomers
-        for start in range(0, len(newcomers), CHUNK):
-            chunk = newcomers[start : start + CHUNK]
-            final = start + CHUNK >= len(newcomers)
-            done = await self._admit(chunk, final, changes)
+        for start in range(0, len(newcomers), LOOKED_AT):
+            chunk = newcomers[start : start + LOOKED_AT]
+            final = start + LOOKED_AT >= len(newcomers)
+            done = await self.admit(chunk, final, changes)
             arrived += len(done.rows)
         return arrived
 
-    async def _admit(self, newcomers: Sequence[Newcomer], final: bool, changes: Changes | None) -> Admitted:
+    async def admit(
+        self, newcomers: Sequence[Newcomer], final: bool = True, changes: Changes | None = None
+    ) -> Admitted:
+        """Give UIDs to newcomers. Call under the lock. Raises Restart, StoreError."""
         row, folder, names, now = self.row, self.folder, self.account.names, self.account.clock.seconds()
         listed = changes.listed if changes is not None else None
         done = await self.account.run(
@@ -306,9 +342,10 @@ class OpenMailbox:
     def _verify(self) -> None:
         self._look_again = None
         if not self.is_dead:
-            shielded(self._refresh(thorough=True)).addErrback(self._failed)
+            shielded(self._refresh(thorough=True)).addErrback(self.failed)
 
-    def _failed(self, failure: object) -> None:
+    def failed(self, failure: object) -> None:
+        """An errback for work nobody waits for; refusals have been told already."""
         error = getattr(failure, "value", None)
         if not isinstance(error, StoreError) and isinstance(error, BaseException):
             self.account.journal.broken("store", error)
@@ -328,6 +365,8 @@ class OpenMailbox:
         self.sizes.extend([row.size for row in done.rows])
         self.dates.extend([row.date for row in done.rows])
         self.zones.extend([row.zone for row in done.rows])
+        if any(row.size == UNKNOWN for row in done.rows):
+            self.is_measured, self.is_measurable = False, True
         count = len(self.uids)
         self.tell(lambda watcher: watcher.arrived(count))
         self.grown(self)
@@ -365,67 +404,12 @@ class OpenMailbox:
 
     def enqueue(self, newcomer: Newcomer, waiter: Deferred[int] | None = None) -> None:
         """A file of ours is durable in its place: it gets a UID in the next batch; ``waiter`` gets the UID."""
-        self._waiting.append((newcomer, waiter))
-        if not self._flushing:
-            self._flushing = True
-            shielded(self._flush()).addErrback(self._failed)
+        self._arrivals.enqueue(newcomer, waiter)
 
     @property
     def has_waiting(self) -> bool:
         """Do files of ours still wait for their UIDs?"""
-        return self._flushing
-
-    async def _flush(self) -> None:
-        try:
-            while self._waiting and not self.is_dead:
-                async with Held(self.lock):
-                    batch, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
-                    try:
-                        found = await self._number(batch)
-                    except Exception as error:  # noqa: BLE001 - passed on to those who wait
-                        refusal = self.account.refusal(error)
-                        for _, waiter in batch:
-                            if waiter is not None:
-                                waiter.errback(refusal)
-                        self.look_again_in(1.0)
-                        continue
-                for newcomer, waiter in batch:
-                    if waiter is not None:
-                        uid = found.get(newcomer.file)
-                        if uid is None:
-                            waiter.errback(StoreError(Problem.DISK, "the message vanished from the disk"))
-                        else:
-                            waiter.callback(uid)
-        finally:
-            self._flushing = False
-
-    async def _number(self, batch: Sequence[tuple[Newcomer, Deferred[int] | None]]) -> dict[str, int]:
-        newcomers = [newcomer for newcomer, _ in batch]
-        for _ in range(_LOOKS):
-            try:
-                done = await self._admit(newcomers, True, None)
-                break
-            except Restart:
-                await self.refresh_locked(thorough=True)
-        else:
-            raise StoreError(Problem.BUSY, "another program is changing this mailbox; try again")
-        found = done.numbers
-        missing = [newcomer.file for newcomer in newcomers if newcomer.file not in found]
-        if missing:
-            # A look at the directory was quicker and has numbered them.
-            number = self.number
-
-            def work(connection: sqlite3.Connection) -> dict[str, int]:
-                rows = {file: index.find_base(connection, number, base_of(file)) for file in missing}
-                return {file: row[0] for file, row in rows.items() if row is not None}
-
-            late = await self.account.run(work)
-            found |= late
-            ours = [n for n in newcomers if n.counted and n.file in late]
-            octets = sum(size_of(base_of(n.file)) or 0 for n in ours)
-            await self.account.disk(quota.add, self.folder.root, octets, len(ours))
-            self.account.room.note(octets, len(ours))
-        return found
+        return self._arrivals.is_busy
 
     # ------------------------------------------------------------ what sessions ask; the work is in files of its own
 

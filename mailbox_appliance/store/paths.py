@@ -96,11 +96,11 @@ class Folder:
 
     @property
     def new(self) -> str:
-        return os.path.join(self.path, "new")
+        return self.path + "/new"
 
     @property
     def cur(self) -> str:
-        return os.path.join(self.path, "cur")
+        return self.path + "/cur"
 
     @property
     def tmp(self) -> str:
@@ -112,7 +112,7 @@ class Folder:
 
     def message(self, fresh: bool, name: str) -> str:
         """The path of a message file."""
-        return os.path.join(self.new if fresh else self.cur, name)
+        return f"{self.new if fresh else self.cur}/{name}"
 
 
 def folder_of(root: str, name: str) -> Folder:

@@ -8,21 +8,28 @@ ones as soon as the service is idle.
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import hashlib
 import mmap
 import os
 import sqlite3
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.ports.store import Column, Fields
-from mailbox_appliance.store import index
+from mailbox_appliance.store import index, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
 from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.wire.imap.keys import keys_of, render_keys
 from mailbox_appliance.wire.imap.render import filter_header, prerender, render_envelope
+from mailbox_appliance.wire.imap.render_envelope import envelope_of
+from mailbox_appliance.wire.imap.render_structure import Shape, structure_of
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -32,8 +39,11 @@ LARGEST_HEAD = 1024 * 1024
 IN_REACTOR = 512 * 1024  # a larger message is rendered in a worker
 WHOLE = frozenset({"envelope", "bodystructure", "body", "preview", "emailid"})  # made together, of the whole message
 NEEDS_BODY = WHOLE - {"envelope"}
-ALWAYS = ("envelope", "bodystructure", "text:from", "text:subject", "text:to", "text:cc")
+KEYS = frozenset({"sortkeys", "threadkeys"})
+STRUCTURES = frozenset({"bodystructure", "body"})
+ALWAYS = ("envelope", "bodystructure", "text:from", "text:subject", "text:to", "text:cc", "sortkeys", "threadkeys")
 SEARCHED = frozenset({"from", "to", "cc", "subject"})
+LOOKED_AT = 512  # messages whose missing kinds are asked for at once
 MOST_NAMES = 2000  # characters of a kind's name; a longer list of fields is not kept
 
 Values = dict[str, dict[int, bytes]]
@@ -58,26 +68,51 @@ def _of_header(kind: str, header: bytes) -> bytes:
     return render_envelope(header)
 
 
-def render_one(octets: bytes | mmap.mmap, kinds: Sequence[str]) -> dict[str, bytes]:
-    """The values of ``kinds`` for one message (LF or CRLF line ends)."""
+def _enclosed(message: Shape) -> bytes:
+    return envelope_of(message.fields or {}) if isinstance(message, Node) else b"NIL"
+
+
+def _of_whole(octets: bytes | mmap.mmap, kinds: Collection[str]) -> dict[str, bytes]:
+    """What cannot be made of the header alone (and the envelope, since the fields are at hand)."""
     values: dict[str, bytes] = {}
-    if not NEEDS_BODY.isdisjoint(kinds):
+    if KEYS.isdisjoint(kinds) and "preview" not in kinds:
+        root = find_parts(octets, crlf=True)
+        if "envelope" in kinds:
+            values["envelope"] = envelope_of(root.fields or {})
+        for kind in STRUCTURES.intersection(kinds):
+            values[kind] = structure_of(root, _enclosed, extended=kind == "bodystructure")
+    else:
         whole = prerender(octets)
-        made = {
+        sort, thread = keys_of(whole)
+        values = {
             "envelope": whole.envelope,
             "bodystructure": whole.bodystructure,
             "body": whole.body,
             "preview": whole.preview,
+            "sortkeys": sort,
+            "threadkeys": thread,
         }
-        values = {kind: made[kind] for kind in kinds if kind in made}
-        if "emailid" in kinds:
-            values["emailid"] = b"M" + hashlib.blake2b(octets, digest_size=12).hexdigest().encode()
+    if "emailid" in kinds:
+        values["emailid"] = b"M" + hashlib.blake2b(octets, digest_size=12).hexdigest().encode()
+    return values
+
+
+def render_one(octets: bytes | mmap.mmap, kinds: Sequence[str]) -> dict[str, bytes]:
+    """The values of ``kinds`` for one message (LF or CRLF line ends)."""
+    made: dict[str, bytes] = {}
+    if not NEEDS_BODY.isdisjoint(kinds):
+        made = _of_whole(octets, kinds)
+    elif not KEYS.isdisjoint(kinds):
+        made["sortkeys"], made["threadkeys"] = render_keys(octets)
+    values: dict[str, bytes] = {}
     header: bytes | None = None
     for kind in kinds:
-        if kind not in values:
+        value = made.get(kind)
+        if value is None:
             if header is None:
                 header = octets[: min(header_end(octets), LARGEST_HEAD)]
-            values[kind] = _of_header(kind, header)
+            value = _of_header(kind, header)
+        values[kind] = value
     return values
 
 
@@ -94,7 +129,7 @@ def _render_file(store: index.Index, folder: Folder, number: int, uid: int, kind
         os.close(fd)
 
 
-async def register(box: OpenMailbox, kinds: Iterable[str]) -> dict[str, int]:
+async def register(box: OpenMailbox, kinds: Iterable[str], *, quiet: bool = False) -> dict[str, int]:
     """Table numbers of kinds, made where they are new."""
     account = box.account
     wanted = [kind for kind in kinds if len(kind) <= MOST_NAMES]
@@ -103,28 +138,46 @@ async def register(box: OpenMailbox, kinds: Iterable[str]) -> dict[str, int]:
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
             for kind in wanted:
-                index.make_kind(connection, kind, moment, most)
-            return index.kinds(connection)
+                rendered.make_kind(connection, kind, moment, most)
+            return rendered.kinds(connection)
 
-        account.kinds = await account.run(work)
+        account.kinds = await (account.quietly if quiet else account).run(work)
     return {kind: account.kinds[kind] for kind in wanted if kind in account.kinds}
 
 
-async def make(box: OpenMailbox, uids: Sequence[int], kinds: Sequence[str], *, keep: bool = True) -> Values:
-    """Render ``kinds`` of ``uids`` (sorted) out of their files; kept in the index too. Gone messages are left out."""
-    account = box.account
+async def make(
+    box: OpenMailbox,
+    uids: Sequence[int],
+    kinds: Sequence[str],
+    *,
+    keep: bool = True,
+    quiet: bool = False,
+    hurry: bool = False,
+) -> Values:
+    """Render ``kinds`` of ``uids`` (sorted) out of their files; kept in the index too. Gone messages are left out.
+
+    ``quiet``: nobody waits for it; it ends early, with what it has, as soon as somebody wants anything (but for
+    ``hurry``).
+    """
+    ground = box.account.quietly if quiet else box.account
+    store, pulse = box.account.index, box.account.pulse
     values: Values = {kind: {} for kind in kinds}
     whole = not NEEDS_BODY.isdisjoint(kinds)
+    yields = quiet and not hurry
+    if whole and not quiet:
+        await box.measure(uids)  # large ones go another way
     slices = box.slices()
     limits = {} if whole else {"octets": 1 << 40, "messages": 200}
     for batch in batches(box, uids, **limits):
+        if yields and not pulse.is_calm:
+            break
         if whole and len(batch) == 1 and box.sizes[box.position(batch[0])] > IN_REACTOR:
-            one = await account.disk(_render_file, account.index, box.folder, box.number, batch[0], kinds)
+            one = await ground.disk(_render_file, store, box.folder, box.number, batch[0], kinds)
             for kind, value in one.items():
                 values[kind][batch[0]] = value
             continue
-        found, missing = await account.disk(
-            read_files, account.index, box.folder, box.number, batch, {}, IN_REACTOR * 2 if whole else HEAD
+        found, missing = await ground.disk(
+            read_files, store, box.folder, box.number, batch, {}, IN_REACTOR * 2 if whole else HEAD
         )
         if missing and whole:
             box.look_again_in(0.2)
@@ -138,8 +191,10 @@ async def make(box: OpenMailbox, uids: Sequence[int], kinds: Sequence[str], *, k
                 values[kind][read.uid] = value
             if slices.spent():
                 await slices.breathe()
+                if yields and not pulse.is_calm:
+                    break
     if keep:
-        await save(box, values)
+        await save(box, values, quiet=quiet)
     return values
 
 
@@ -149,32 +204,63 @@ async def longer_head(box: OpenMailbox, uid: int) -> bytes:
     return found[0].octets if found else b"\r\n"
 
 
-async def save(box: OpenMailbox, values: Values) -> None:
+async def save(box: OpenMailbox, values: Values, *, quiet: bool = False) -> None:
     """Write rendered octets into the index."""
-    numbers = await register(box, values)
+    numbers = await register(box, values, quiet=quiet)
     number = box.number
 
     def work(connection: sqlite3.Connection) -> None:
         for kind, table in numbers.items():
-            index.save_rendered(connection, number, table, values[kind].items())
+            rendered.save_rendered(connection, number, table, values[kind].items())
 
     if any(values.values()):
-        await box.account.run(work)
+        await (box.account.quietly if quiet else box.account).run(work)
 
 
-async def prerender_some(box: OpenMailbox, most: int) -> int:
-    """Render what the newest messages still lack; returns how many were looked at (0: nothing is missing)."""
-    tables = await register(box, ALWAYS)
-    tables = {kind: n for kind, n in box.account.kinds.items() if kind in tables or kind.startswith(("fields", "but"))}
+@dataclass(slots=True)
+class Progress:
+    """How far an open mailbox has been rendered beforehand: everything from ``bottom`` up to ``top`` was looked at."""
+
+    top: int
+    bottom: int
+
+    def next(self, uids: array[int], most: int) -> array[int]:
+        """The messages to be looked at next: what is new first, then the newest of the old."""
+        first_new = bisect.bisect_right(uids, self.top)
+        if first_new < len(uids):
+            return uids[first_new : first_new + most]
+        stop = bisect.bisect_left(uids, self.bottom)
+        return uids[max(stop - most, 0) : stop]
+
+    def done(self, uids: Sequence[int]) -> None:
+        """These have all they need."""
+        self.top, self.bottom = max(self.top, uids[-1]), min(self.bottom, uids[0])
+
+
+async def prerender_some(box: OpenMailbox, most: int, *, hurry: bool = False) -> bool:
+    """One step of what nobody waits for: render what ``most`` messages still lack. False: nothing is missing.
+
+    It ends early when somebody wants something, but for ``hurry``.
+    """
+    account = box.account
+    uids = box.rendered.next(box.uids, LOOKED_AT)
+    if not uids:
+        return False
+    always = await register(box, ALWAYS, quiet=True)
+    tables = {kind: n for kind, n in account.kinds.items() if kind in always or kind.startswith(("fields", "but"))}
     number = box.number
 
-    def work(connection: sqlite3.Connection) -> dict[str, list[int]]:
-        return {kind: index.unrendered(connection, number, table, most) for kind, table in tables.items()}
+    def work(connection: sqlite3.Connection) -> dict[str, set[int]]:
+        return {kind: rendered.unrendered(connection, number, table, uids) for kind, table in tables.items()}
 
-    lacking = await box.account.run(work)
-    newest = sorted({uid for uids in lacking.values() for uid in uids}, reverse=True)[:most]
-    if not newest:
-        return 0
-    wanted = [kind for kind, uids in lacking.items() if not set(newest).isdisjoint(uids)]
-    await make(box, sorted(newest), wanted)
-    return len(newest)
+    lacking = await account.quietly.run(work)
+    waiting = sorted(set().union(*lacking.values()))
+    newest = waiting[-most:]
+    complete = True
+    if newest:
+        kinds = [kind for kind, lack in lacking.items() if not lack.isdisjoint(newest)]
+        made = await make(box, newest, kinds, quiet=True, hurry=hurry)
+        complete = hurry or account.pulse.is_calm or all(len(have) == len(newest) for have in made.values())
+    if complete and len(newest) == len(waiting):
+        box.rendered.done(uids)
+    return True

@@ -29,10 +29,11 @@ class Room:
         self._read_at: float | None = None
 
     async def current(self, *, fresh: bool = False) -> Quota:
-        """Use and limit; at most two seconds old unless ``fresh``. Raises StoreError (DISK)."""
+        """Use and limit; the use is at most two seconds old unless ``fresh``. Raises StoreError (DISK)."""
         now = self._account.clock.seconds()
-        if fresh or self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS:
-            limit = await self._limit_of(self._account.address)
+        limit = await self._limit_of(self._account.address)  # from memory: a new quota counts at once
+        stale = self._read_at is None or not 0 <= now - self._read_at < FRESH_SECONDS
+        if fresh or stale or limit != self._limit:
             if limit:
                 found = await self._account.disk(quota.read, self._account.root, limit, now)
                 self._octets, self._messages = found.octets, found.messages

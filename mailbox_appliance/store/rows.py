@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import Column, Fields
-from mailbox_appliance.store import index, rendering
+from mailbox_appliance.store import index, rendered, rendering
 from mailbox_appliance.wire.imap.render import render_internaldate
 
 if TYPE_CHECKING:
@@ -25,17 +25,6 @@ async def rows(
     box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column | Fields]
 ) -> AsyncIterator[Sequence[Row]]:
     """ports.store.Mailbox.rows."""
-    box.readers += 1
-    try:
-        async for batch in _rows(box, uids, columns):
-            yield batch
-    finally:
-        box.readers -= 1
-
-
-async def _rows(
-    box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column | Fields]
-) -> AsyncIterator[Sequence[Row]]:
     kinds = [rendering.kind_of(column) for column in columns]
     wanted = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     tables = await rendering.register(box, wanted)
@@ -44,6 +33,8 @@ async def _rows(
         batch = [uid for uid in uids[start : start + BATCH] if box.position(uid) >= 0]
         if not batch:
             continue
+        if Column.SIZE in columns:
+            await box.measure(batch)
         found = await _load(box, batch, [tables[kind] for kind in wanted if kind in tables])
         slices.begin()
         if len(columns) == 1 and len(tables) == 1 and [uid for uid, _ in found[0]] == batch:
@@ -74,7 +65,7 @@ async def _load(box: OpenMailbox, uids: Sequence[int], tables: Sequence[int]) ->
     number = box.number
 
     def work(connection: sqlite3.Connection) -> _Found:
-        return [index.load_rendered(connection, number, table, uids) for table in tables]
+        return [rendered.load_rendered(connection, number, table, uids) for table in tables]
 
     return await box.account.run(work)
 

@@ -7,8 +7,12 @@ search often lie casemapped in the index, where one query finds the needle; ever
 
 from __future__ import annotations
 
+import bisect
 import sqlite3
+import sys
+from array import array
 from collections.abc import Callable, Sequence
+from itertools import compress
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail import search as keys
@@ -18,7 +22,7 @@ from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, RECENT
 from mailbox_appliance.mail.mime_scan import find_parts
 from mailbox_appliance.mail.text import body_texts, casemap, field_texts
 from mailbox_appliance.slices import Slices
-from mailbox_appliance.store import index, rendering
+from mailbox_appliance.store import index, rendered, rendering
 from mailbox_appliance.store.files import batches, read_files
 from mailbox_appliance.store.keywords import number_of
 
@@ -27,6 +31,8 @@ if TYPE_CHECKING:
 
 DAY = 86400
 BATCH = 2048
+INDEXED = 16384  # rows of the index asked in one statement
+LOW_OCTET = 0 if sys.byteorder == "little" else 7
 TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
 
 Uids = Sequence[int]
@@ -34,8 +40,19 @@ Uids = Sequence[int]
 
 async def search(box: OpenMailbox, key: keys.SearchKey, among: Uids, recent_from: int) -> Uids:
     """ports.store.Mailbox.search."""
+    box.account.pulse.touch()
     asked = _Question(box, recent_from, int(box.account.clock.seconds()))
-    return await asked.matching(key, [uid for uid in among if box.position(uid) >= 0])
+    if among is not box.uids:
+        held = box.uids
+        among = [held[at] for at in box.positions(among)]
+    found = await asked.matching(key, among)
+    return found[:] if found is box.uids else found
+
+
+def _octets_of(flags: array[int], bit: int, *, has: bool) -> bytes:
+    """An octet for each message: 1 where ``bit`` is set (or is not)."""
+    table = bytes((number & bit != 0) == has for number in range(256))
+    return flags.tobytes()[LOW_OCTET::8].translate(table)
 
 
 def cost(key: keys.SearchKey) -> int:
@@ -72,6 +89,9 @@ class _Question:
         """Those of ``uids`` (sorted) that match, sorted."""
         if not uids:
             return uids
+        at_once = self._at_once(key, uids)
+        if at_once is not None:
+            return at_once
         match key:
             case keys.All():
                 return uids
@@ -98,6 +118,9 @@ class _Question:
                 return await self._sent(order, day, uids)
             case keys.SavedDate(order, day):
                 return await self._saved(order, day, uids)
+            case keys.Size():
+                await self._box.measure(uids)
+                return await self._in_arrays(self._test(key), uids)
             case _:
                 return await self._in_arrays(self._test(key), uids)
 
@@ -146,6 +169,31 @@ class _Question:
                 await self._slices.breathe()
         return found
 
+    def _at_once(self, key: keys.SearchKey, uids: Uids) -> Uids | None:
+        """What whole arrays tell without a look at each message, for all messages; None: look at each."""
+        box = self._box
+        if uids is not box.uids:
+            return None
+        match key:
+            case keys.HasFlag(bit) if bit < RECENT:
+                return list(compress(uids, _octets_of(box.flags, bit, has=True)))
+            case keys.Not(keys.HasFlag(bit)) if bit < RECENT:
+                return list(compress(uids, _octets_of(box.flags, bit, has=False)))
+            case keys.InternalDate(order, day) if order in ("before", "since") and not any(box.zones):
+                start = day * DAY
+                dates = box.dates
+                chosen = map(start.__gt__, dates) if order == "before" else map(start.__le__, dates)
+                return list(compress(uids, chosen))
+            case keys.Among(ranges) if len(ranges) < 1000:
+                found: list[int] = []
+                for low, high in sorted(ranges):
+                    if low > (found[-1] if found else 0):
+                        found += uids[bisect.bisect_left(uids, low) : bisect.bisect_right(uids, high)]
+                    elif high > found[-1]:
+                        found += uids[bisect.bisect_right(uids, found[-1]) : bisect.bisect_right(uids, high)]
+                return found
+        return None
+
     # ------------------------------------------------------------ texts
 
     async def _in_header(self, name: str, needle: str, uids: Uids) -> Uids:
@@ -163,8 +211,8 @@ class _Question:
         tables = await rendering.register(box, [kind])
         wanted = needle.encode("utf-8", "surrogatepass")
         found: set[int] = set()
-        for start in range(0, len(uids), BATCH):
-            batch = uids[start : start + BATCH]
+        for start in range(0, len(uids), INDEXED):
+            batch = uids[start : start + INDEXED]
             lacking = batch
             if kind in tables:
                 number, table = box.number, tables[kind]
@@ -172,7 +220,7 @@ class _Question:
                 def work(
                     connection: sqlite3.Connection, number: int = number, table: int = table, batch: Uids = batch
                 ) -> tuple[list[int], list[int]]:
-                    return index.find_rendered(connection, number, table, batch, wanted)
+                    return rendered.find_rendered(connection, number, table, batch, wanted)
 
                 matching, lacking = await box.account.run(work)
                 found.update(matching)

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import DeferredLock
 
 from mailbox_appliance.journal.events.store import LeftoversRemoved, MailStored
-from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Quota, SpecialUse
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Appended, Copied, NewMessage, Problem, StoreError, Watcher
 from mailbox_appliance.store import append as appending
 from mailbox_appliance.store import copy as copying
-from mailbox_appliance.store import flags, folders, index, rendering, scan, subscriptions, uidvalidity
+from mailbox_appliance.store import flags, folders, index, metadata, rendering, scan, sizes, subscriptions, uidvalidity
 from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.index import Arrays, MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
@@ -22,7 +21,7 @@ from mailbox_appliance.store.paths import Folder, checked_name, folder_of
 from mailbox_appliance.store.scan import MailboxGone, Newcomer
 from mailbox_appliance.store.shielded import Held, shielded
 
-PRERENDERED_AT_ONCE = 64
+PRERENDERED_AT_ONCE = 32
 
 
 class AccountStore:
@@ -30,7 +29,7 @@ class AccountStore:
 
     def __init__(self, account: Account, resting: Callable[[AccountStore, OpenMailbox], None]) -> None:
         self.ground = account
-        self.address = account.address
+        self.account = account.address
         self.boxes: dict[str, OpenMailbox] = {}
         self.present: set[str] = set()  # mailboxes seen to be there, for deliveries
         self.used_at = account.clock.seconds()
@@ -40,10 +39,6 @@ class AccountStore:
         self._arrival_timer: Timer | None = None
         self._rendering = False
         account.damaged = self._index_lost
-
-    @property
-    def account(self) -> Address:
-        return self.address
 
     @property
     def is_idle(self) -> bool:
@@ -59,7 +54,7 @@ class AccountStore:
         age = self.ground.settings.leftover_age
         removed = await self.ground.disk(folders.clean, self.ground.root, self.ground.clock.seconds(), age)
         if removed:
-            self.ground.journal.tell(LeftoversRemoved(account=str(self.address), files=removed))
+            self.ground.journal.tell(LeftoversRemoved(account=str(self.account), files=removed))
 
     # ------------------------------------------------------------ open mailboxes
 
@@ -118,6 +113,7 @@ class AccountStore:
             box.enqueue(newcomer)
         if not box.watchers:
             self._resting(self, box)
+        self._grown(box)
         return box
 
     def _released(self, box: OpenMailbox) -> None:
@@ -183,6 +179,7 @@ class AccountStore:
             uidvalidity.spent(folder.root, index.load_mailbox(connection, folder.disk).uidvalidity)
             index.forget_mailbox(connection, folder.disk)
             folders.remove(folder, name)
+            metadata.moved(folder.root, {name: None})
 
         await self.ground.run(work)
         self.ground.room.forget()
@@ -206,6 +203,7 @@ class AccountStore:
 
                 def work(connection: sqlite3.Connection) -> None:
                     folders.rename(self.ground.root, plan)
+                    metadata.moved(self.ground.root, dict(plan))
                     for old, new in plan:
                         old_disk, new_disk = (
                             folder_of(self.ground.root, old).disk,
@@ -237,6 +235,8 @@ class AccountStore:
                 return found
         box = await self.box(name)
         await box.refresh()
+        if not box.is_measured:
+            await box.measure(box.uids)
         return box.status()
 
     async def _status_of_closed(self, name: str) -> MailboxStatus | None:
@@ -248,7 +248,10 @@ class AccountStore:
             row = index.load_mailbox(connection, folder.disk)
             if not scan.is_unchanged(row, folder):
                 return None
-            messages, unseen, deleted, size, recent = index.counts(connection, row)
+            found = index.counts(connection, row)
+            if found is None:
+                return None
+            messages, unseen, deleted, size, recent = found
             return MailboxStatus(
                 messages, recent, row.uidnext, row.uidvalidity, unseen, row.highest_modseq, size, deleted, row.guid
             )
@@ -277,6 +280,16 @@ class AccountStore:
     async def _copy_to(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Copied:
         return await copying.copy(box, uids, await self.box(target), move=move)
 
+    async def metadata(self, name: str) -> Mapping[str, bytes]:
+        return await self.ground.disk(metadata.read, self.ground.root, name and checked_name(name))
+
+    async def set_metadata(self, name: str, entries: Mapping[str, bytes | None]) -> None:
+        await shielded(self._set_metadata(name and checked_name(name), entries))
+
+    async def _set_metadata(self, name: str, entries: Mapping[str, bytes | None]) -> None:
+        async with Held(self._loading):
+            await self.ground.disk(metadata.change, self.ground.root, name, entries)
+
     async def quota(self) -> Quota:
         return await self.ground.room.current(fresh=True)
 
@@ -298,7 +311,7 @@ class AccountStore:
     def arrived(self, name: str, newcomer: Newcomer) -> None:
         """A delivered file is durable: at once for a mailbox in memory, in a moment for others."""
         self.used_at = self.ground.clock.seconds()
-        self.ground.journal.tell(MailStored(account=str(self.address), mailbox=name))
+        self.ground.journal.tell(MailStored(account=str(self.account), mailbox=name))
         box = self.boxes.get(name)
         if box is not None and not box.is_dead:
             box.enqueue(newcomer)
@@ -338,20 +351,19 @@ class AccountStore:
         shielded(self._render_all()).addErrback(self._background_failed)
 
     async def _render_all(self) -> None:
-        """What is missing in open mailboxes, newest first, while nobody waits for anything."""
+        """What is missing in open mailboxes, newest first, while nobody wants anything."""
+        pulse = self.ground.pulse
         try:
-            for box in list(self.boxes.values()):
-                while not box.is_dead:
-                    if box.readers:
-                        await self._pause(self.ground.settings.prerender_delay)
-                    elif not await rendering.prerender_some(box, PRERENDERED_AT_ONCE):
-                        break
+            while True:
+                calm = await pulse.calm()
+                async with Held(pulse.turn):
+                    box = next((box for box in self.boxes.values() if box.wants_rendering), None)
+                    if box is None:
+                        return
+                    most = PRERENDERED_AT_ONCE if calm else PRERENDERED_AT_ONCE // 4
+                    if box.is_measurable:
+                        await sizes.measure_some(box)
                     else:
-                        await self._pause(0)
+                        await rendering.prerender_some(box, most, hurry=not calm)
         finally:
             self._rendering = False
-
-    def _pause(self, seconds: float) -> Deferred[None]:
-        pause: Deferred[None] = Deferred()
-        self.ground.clock.callLater(seconds, pause.callback, None)
-        return pause

@@ -20,7 +20,9 @@ from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSe
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.nearby import is_nearby
 from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.shielded import Held, shielded
 from mailbox_appliance.store.store import AccountStore
@@ -45,6 +47,8 @@ class MailStores:
         self._rounds = rounds
         self._limit_of = limit_of
         self.names = UniqueNames(settings.host)
+        self.pulse = Pulse(clock)
+        self._is_nearby = is_nearby(settings.mail)
         self._stores: dict[Address, AccountStore] = {}
         self._making = DeferredLock()
         self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
@@ -78,6 +82,8 @@ class MailStores:
                 self._rounds,
                 self.names,
                 self._limit_of,
+                self.pulse,
+                is_nearby=self._is_nearby,
             )
             store = AccountStore(account, self._rests)
             await store.prepare()
@@ -129,7 +135,9 @@ class MailStores:
                 return
             places = [(box.row, box.folder) for box in watched]
             changed = await self._workers.run("disk", _changed, places)
+            now = self._clock.seconds()
             for box, is_changed in zip(watched, changed, strict=True):
+                box.looked_at = now
                 if is_changed and not box.is_dead:
                     box.refresh().addErrback(self._failed)
         finally:

@@ -28,11 +28,11 @@ from mailbox_appliance.config.complaint import Complaint
 from mailbox_appliance.config.local import local_config
 from mailbox_appliance.config.model import Config, Relay
 from mailbox_appliance.config.read import ConfigWrong
+from mailbox_appliance.dns.servers import ServerState
 from mailbox_appliance.journal.trail import TrailStep
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
-from mailbox_appliance.ports.certificates import CertificateState
-from mailbox_appliance.ports.dns import Answer, Status
+from mailbox_appliance.ports.certificates import CertificateState, CertificateTrouble
 from mailbox_appliance.ports.queue import QueuedMessage, QueuedRecipient
 from mailbox_appliance.ports.relay import Step
 from tests.kit.journal import RememberedJournal
@@ -127,14 +127,6 @@ class FakeDirectory:
 
     async def accounts(self) -> tuple[Address, ...]:
         return self._accounts
-
-
-class FakeResolver:
-    def __init__(self, answer: Answer) -> None:
-        self.answer = answer
-
-    async def look_up(self, name: str, rdtype: str) -> Answer:
-        return self.answer
 
 
 class DeskCase(SynchronousTestCase):
@@ -268,6 +260,19 @@ class CertTests(DeskCase):
         self.assertEqual((lines[0], lines[-1]), ("names: a.example", "trouble: soon over"))
         self.assertIn("10 days left", lines[2])
         self.assertIn("mailappliance reload", self.refused(desk, "cert renew"))
+
+    def test_trouble(self) -> None:
+        """What the authority refuses is said with its remedy, as a refusal."""
+
+        class Keeper:
+            async def renew(self) -> str:
+                raise CertificateTrouble("the name does not lead here", "correct its A record")
+
+            rotate = renew
+
+        desk = CertDesk(FakeCertificates(), Keeper(), self.clock)
+        for verb in ("cert renew", "cert rotate"):
+            self.assertEqual(self.refused(desk, verb), "the name does not lead here; correct its A record")
 
 
 class ConfigTests(DeskCase):
@@ -461,14 +466,27 @@ class StatusTests(DeskCase):
         self.assertFalse(self.check(status.disk("/nowhere")).good)
 
     def test_name_servers(self) -> None:
-        """No such name is an answer; silence is not."""
-        for answer, good in (
-            (Answer(Status.OK), True),
-            (Answer(Status.NXDOMAIN), True),
-            (Answer(Status.TEMPERROR, reason="all silent"), False),
+        """Each one is asked now: all must answer, and who does not is named."""
+        fine, silent = ServerState("192.0.2.1:53", True), ServerState("192.0.2.2:53", False, 0.0, "no answer in time")
+        for states, good, words in (
+            ((fine,), True, "192.0.2.1:53"),
+            ((fine, silent), False, "192.0.2.2:53: no answer in time"),
+            ((silent,), False, "no answer: 192.0.2.2:53"),
+            ((), False, "none to ask"),
         ):
-            self.assertEqual(self.check(status.name_servers(FakeResolver(answer), "a.example")).good, good)
-        self.assertTrue(self.check(status.name_servers(None, "a.example")).good)
+
+            async def probe(states: tuple[ServerState, ...] = states) -> tuple[ServerState, ...]:
+                return states
+
+            found = self.check(status.name_servers(probe))
+            self.assertEqual((found.good, words in found.words), (good, True), found)
+        self.assertTrue(self.check(status.name_servers(None)).good)
+
+        async def good() -> tuple[ServerState, ...]:
+            return (fine,)
+
+        found = self.check(status.name_servers(good, lambda: 3))
+        self.assertEqual((found.good, "3 message(s)" in found.words), (True, True), found)
 
 
 class TableTests(SynchronousTestCase):

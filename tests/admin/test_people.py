@@ -174,6 +174,26 @@ class PeopleTests(SynchronousTestCase):
         for words, arguments, part in rows:
             self.assertIn(part, self.refused(words, **arguments), words)
 
+    def test_keys_are_made(self) -> None:
+        """A new domain gets keys and is told to publish them; when they cannot be made it is ours all the same."""
+
+        class Keys:
+            trouble: Exception | None = None
+            made: list[str] = []
+
+            async def ensure(self, domain: str) -> None:
+                if self.trouble is not None:
+                    raise self.trouble
+                self.made.append(domain)
+
+        keys: Any = Keys()
+        self.desk = Desk([DomainDesk(self.users.domains, keys)], self.journal)
+        self.assertIn("dns records new.test", " ".join(self.do("domain add", domain="New.test").lines))
+        self.assertEqual(keys.made, ["new.test"])
+        keys.trouble = OSError(28, "No space left on device")
+        self.assertIn("No space left", " ".join(self.do("domain add", domain="more.test").lines))
+        self.assertEqual(len(self.do("domain list").data), 2)
+
     def test_domain_options(self) -> None:
         """Owner and catch-all are set with the domain or later; "none" refuses unknown names again."""
         self.household()

@@ -9,17 +9,30 @@ import tomllib
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.config.keys import BY_PATH, KEYS, NOT_YET, SECTION_TEXTS
-from mailbox_appliance.config.model import SECTIONS, Config
+from mailbox_appliance.config.model import SECTIONS, Config, NextHost
 from mailbox_appliance.config.read import parse
 from mailbox_appliance.config.sample import sample
 
 ETC = pathlib.Path(__file__).resolve().parents[2] / "etc"
 
 
+# Keys that are nothing without another one.
+TOGETHER = (
+    "hostname",
+    "relay.user",
+    "relay.password_file",
+    "relay.fallback_after",
+    "relay.socks_user",
+    "relay.socks_password_file",
+    "tls.certificate",
+    "tls.key",
+)
+
+
 def value_at(config: Config, path: str) -> object:
     value: object = config
     for name in path.split("."):
-        value = getattr(value, name)
+        value = NextHost() if name == "*" else getattr(value, name)
     return value
 
 
@@ -31,9 +44,11 @@ class KeysTests(SynchronousTestCase):
         fields = {"hostname", "state", "role"}
         for section, kind in SECTIONS.items():
             fields |= {f"{section}.{field.name}" for field in dataclasses.fields(kind)}
-        self.assertEqual(set(BY_PATH), fields - {"acme.wanted"})
+        for table in ("relay.domains", "relay.senders"):
+            fields |= {f"{table}.*.{field.name}" for field in dataclasses.fields(NextHost)}
+        self.assertEqual(set(BY_PATH), fields - {"acme.wanted", "relay.domains", "relay.senders"})
         self.assertEqual(len(KEYS), len(BY_PATH))
-        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS})
+        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS, "relay.domains.*", "relay.senders.*"})
 
     def test_defaults_agree(self) -> None:
         """A default in the table is the default of the model."""
@@ -50,10 +65,10 @@ class KeysTests(SynchronousTestCase):
     def test_examples_are_right(self) -> None:
         """Every example can be read, alone in a file with the host name."""
         for key in KEYS:
-            if key.path in ("hostname", "relay.user", "relay.password_file", "tls.certificate", "tls.key"):
+            if key.path in TOGETHER or (".*." in key.path and key.name != "host"):
                 continue
             head = 'hostname = "mail.example.org"\n' if key.section else ""
-            body = f"[{key.section}]\n{key.name} = {key.example}\n" if key.section else f"{key.name} = {key.example}\n"
+            body = f"{key.heading}\n{key.name} = {key.example}\n" if key.section else f"{key.name} = {key.example}\n"
             if not key.section:
                 head, body = 'hostname = "mail.example.org"\n' + body, ""
             _, complaints = parse(head + body)
@@ -91,7 +106,7 @@ class SampleTests(SynchronousTestCase):
         for line in sample().splitlines():
             bare = line.lstrip("#")
             if bare.startswith("[") and bare.endswith("]"):
-                section = bare[1:-1] + "."
+                section = bare[1:-1].replace('"example.org"', "*") + "."
             elif " = " in bare and not bare.startswith(" "):
                 shown.add(section + bare.split(" = ")[0])
         self.assertEqual(shown, set(BY_PATH))

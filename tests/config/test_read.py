@@ -9,7 +9,7 @@ import pathlib
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.config.local import ACCOUNT, DOMAIN, load_or_local, local_config
-from mailbox_appliance.config.model import Config, Endpoint, HostPort, Listen, tcp
+from mailbox_appliance.config.model import Config, Endpoint, HostPort, Listen, NextHost, tcp
 from mailbox_appliance.config.read import ConfigWrong, find, load, parse
 
 HOST = 'hostname = "mail.example.org"\n'
@@ -115,8 +115,43 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
         HOST + '[relay]\nsmarthost = "mail.isp.example:587"\ndirect = true',
         (
             "relay.direct and relay.smarthost exclude each other; "
-            "remove smarthost to deliver direct, or remove direct to send through it",
+            "remove smarthost to deliver direct, or remove direct to send through it, or set fallback_after to have the "
+            "smarthost where direct delivery fails",
         ),
+    ),
+    (
+        HOST + '[relay]\nsmarthost = "mail.isp.example:587"\nfallback_after = 3',
+        (
+            "relay.fallback_after has nothing to fall back from or to; "
+            "name relay.smarthost and write direct = true, or remove it",
+        ),
+    ),
+    (
+        HOST + '[relay]\nsocks = "127.0.0.1:1080"\nsocks_user = "ann"',
+        ("relay.socks_password_file is missing beside relay.socks_user; name both, or neither",),
+    ),
+    (
+        HOST + '[relay.domains."club.example"]\nuser = "x"\nport = 25',
+        (
+            "relay.domains.club.example.port is not a key; the keys here are host, user, password_file, tls",
+            'relay.domains."club.example".host is missing; write host = "mail.example.org:587"',
+            'relay.domains."club.example".password_file is missing beside user; name both, or neither',
+        ),
+    ),
+    (
+        HOST + "[relay.senders]\nclub = 1",
+        (
+            'relay.senders.club is a section, not a key; write [relay.senders."example.org"] on a line of its own, '
+            "and the keys below",
+        ),
+    ),
+    (
+        HOST + '[relay.senders.club.example]\nhost = "a.example:25"',
+        ('relay.senders.club.example is not a key; put the domain in quotes: [relay.senders."example.org"]',),
+    ),
+    (
+        HOST + '[relay.domains."a b"]\nhost = "a.example:25"',
+        ("relay.domains.\"a b\" 'a b' is not a host name; write a name, such as \"mail.example.org\"",),
     ),
     (
         HOST + '[relay]\nsmarthost = "mail.isp.example:587"\nuser = "ann"',
@@ -134,6 +169,21 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        HOST + "[tls]\ndeployed_command = \"echo 'x\"",
+        ("tls.deployed_command \"echo 'x\" cannot be split into words: No closing quotation; close the quotes",),
+    ),
+    (
+        HOST + '[tls]\ndeployed_command = " "',
+        ("tls.deployed_command the command is empty; name a program, or leave the key out",),
+    ),
+    (
+        HOST + '[tls]\ndeployed_command = "a && b"',
+        (
+            "tls.deployed_command 'a && b' is run without a shell, to which && would belong; "
+            "write \"sh -c '…'\" around it, or name a script",
+        ),
+    ),
+    (
         HOST + '[tls]\ncertificate = "/x.pem"',
         ("tls.key is missing beside tls.certificate; name both files, or neither",),
     ),
@@ -146,8 +196,8 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
         ("acme.email 'ann' has no @: write the whole address, such as ann@example.org; "
          'write an address, such as "ann@example.org"',),
     ),
-    (HOST + "[checks]\nenabled = true", (
-        "checks.enabled asks for something this version does not have; write enabled = false or leave the key out",
+    (HOST + "[listen]\nmanagesieve = ['tcp:4190']", (
+        "listen.managesieve asks for something this version does not have; write managesieve = [] or leave the key out",
     )),
 )  # fmt: skip
 
@@ -190,6 +240,19 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual(complaints, [])
         assert config is not None
         return config
+
+    def test_hosts_by_domain(self) -> None:
+        """Tables with a domain in their heading; relative paths are made whole there too."""
+        relay = self.read(
+            HOST + '[relay]\nsmarthost = "isp.example:587"\ndirect = true\nfallback_after = 2\n'
+            '[relay.domains."Club.Example"]\nhost = "store.lan:25"\ntls = "none"\n'
+            '[relay.senders."bücher.example"]\nhost = "b.example:465"\nuser = "u"\npassword_file = "pw"\n'
+        ).relay
+        self.assertEqual((relay.route, relay.fallback_after), ("direct", 2))
+        self.assertEqual(relay.domains, {"club.example": NextHost(HostPort("store.lan", 25), tls="none")})
+        (sender,) = relay.senders.values()
+        self.assertEqual(list(relay.senders), ["xn--bcher-kva.example"])
+        self.assertTrue(os.path.isabs(sender.password_file), sender)
 
     def test_hostname_alone(self) -> None:
         """Only the host name is needed; the rest are the defaults of model.py."""

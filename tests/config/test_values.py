@@ -11,6 +11,7 @@ from twisted.internet.endpoints import serverFromString
 from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.checks.settings import dns_lists
 from mailbox_appliance.config import values
 from mailbox_appliance.config.keys import KEYS
 from mailbox_appliance.config.read import parse
@@ -50,6 +51,30 @@ class ValuesTests(SynchronousTestCase):
             self.assertEqual(values.seconds(text), seconds, text)
         for wrong in ("", "m", "-5", "5 weeks", math.inf, math.nan, -1, True, None):
             self.assertRaises(values.Wrong, values.seconds, wrong)
+
+    def test_dns_lists(self) -> None:
+        """A zone, or a zone and its points; what config takes, the checks understand."""
+        for text, read in (
+            ("BL.example.net.", "bl.example.net"),
+            ("bl.example.net=4", "bl.example.net=4"),
+            ("wl.example.net = -2.50", "wl.example.net=-2.5"),
+        ):
+            self.assertEqual(values.dns_list(text), read, text)
+            (one,) = dns_lists((read,))
+            self.assertEqual(one.zone, read.partition("=")[0])
+        for wrong in (
+            "",
+            "bl",
+            "=4",
+            "bl.test=",
+            "bl.test=x",
+            "bl.test=0",
+            "bl.test=nan",
+            "bl.test=1e9",
+            "192.0.2.1",
+            4,
+        ):
+            self.assertRaises(values.Wrong, values.dns_list, wrong)
 
     @settings(max_examples=300, deadline=None)
     @given(anything)

@@ -30,6 +30,7 @@ from mailbox_appliance.ports.store import (
     Problem,
     StoreError,
 )
+from mailbox_appliance.wire.imap.keys import render_keys
 from tests.kit.fake_store import FakeStores
 from tests.store.kit import ANN, Shop, Watching, collect, message, settle
 
@@ -38,7 +39,7 @@ DAY = 86400
 NEWS = "From: Jürgen <j@example.org>\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from home\nDate: Fri, 1 Mar 2024 23:30:00 -0500\n"
 
 
-class StoreContract:
+class StoreContract(SynchronousTestCase):
     """Mixed into a case per implementation, which gives ``clock`` and ``open_store``."""
 
     clock: Clock
@@ -55,6 +56,31 @@ class StoreContract:
 
     def open(self, name: str = "INBOX", watcher: Watching | None = None) -> Mailbox:
         return self.do(self.store.open(name, watcher or self.watcher))
+
+    def test_notes(self) -> None:
+        """Notes beside mailboxes are kept and changed, and go with a mailbox when it is renamed or deleted."""
+        self.do(self.store.create("a"))
+        self.do(self.store.set_metadata("a", {"/private/comment": b"\0one", "/shared/x": b"two"}))
+        self.do(self.store.set_metadata("", {"/shared/x": b"three"}))
+        self.do(self.store.set_metadata("a", {"/shared/x": None, "/private/y": None}))
+        self.assertEqual(self.do(self.store.metadata("a")), {"/private/comment": b"\0one"})
+        self.assertEqual(self.do(self.store.metadata("")), {"/shared/x": b"three"})
+        self.assertEqual(self.do(self.store.metadata("INBOX")), {})
+        self.do(self.store.rename("a", "b"))
+        self.assertEqual(self.do(self.store.metadata("b")), {"/private/comment": b"\0one"})
+        self.do(self.store.delete("b"))
+        self.do(self.store.create("b"))
+        self.assertEqual(self.do(self.store.metadata("b")), {})
+        many = {f"/private/{n}": b"x" for n in range(2000)}
+        self.assertRaises(StoreError, self.do, self.store.set_metadata("INBOX", many))
+
+    def test_sort_and_thread_keys(self) -> None:
+        """The keys of SORT and THREAD, as the wire renders them."""
+        text = NEWS + "Message-ID: <a@b>\nReferences: <c@d> <e@f>\nTo: x@y\n\nbody\n"
+        uid = self.append(text)
+        box = self.open()
+        ((found, row),) = self.do(collect(box.rows([uid], [Column.SORTKEYS, Column.THREADKEYS])))
+        self.assertEqual((found, tuple(row)), (uid, render_keys(text.encode())))
 
     def append(self, text: str = "Subject: a\n\nbody\n", *flags: str, name: str = "INBOX", **more: Any) -> int:
         return self.do(self.store.append(name, [message(text, *flags, **more)])).uids[0]
@@ -453,7 +479,7 @@ class StoreContract:
         self.assertEqual(self.watcher.take(), [("arrived", 2)])
 
 
-class RealStoreTests(StoreContract, SynchronousTestCase):
+class RealStoreTests(StoreContract):
     """The contract, kept by store/."""
 
     def open_store(self, limit: int = 0) -> Mailstore:
@@ -469,10 +495,14 @@ class RealStoreTests(StoreContract, SynchronousTestCase):
         self.assertEqual(shop.journal.failures, [])
 
 
-class FakeStoreTests(StoreContract, SynchronousTestCase):
+class FakeStoreTests(StoreContract):
     """The contract, kept by the fake."""
 
     def open_store(self, limit: int = 0) -> Mailstore:
         self.clock = Clock()
         self.clock.advance(time.time())
         return self.do(FakeStores(self.clock, limit).of(ANN))
+
+
+# The mixin itself is no case.
+del StoreContract

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -58,6 +59,19 @@ class LocalTests(DoorCase):
         self.assertEqual(len(finals), 3)
         self.assertEqual({os.stat(path).st_ino for path in finals}, {os.stat(finals[0]).st_ino})
         self.assertEqual(os.stat(finals[0]).st_nlink, 3)
+
+    def test_held(self) -> None:
+        """A message that is to wait waits in the queue, also when it is for us, and comes when its time has come."""
+        office = self.office()
+        parcel = office.parcel(["bob@example.org", "nobody@example.org"])
+        hold_until = office.clock.seconds() + 3600
+        parcel = replace(parcel, envelope=replace(parcel.envelope, hold_until=hold_until))
+        self.assertEqual([receipt.reply.code for receipt in now(office.door.accept(parcel))], [250, 250])
+        self.assertEqual(office.depot.there, [])
+        office.later(3000, step=100)
+        self.assertEqual(office.depot.there, [])
+        office.later(1200, step=100)
+        self.assertEqual([place.account for place in office.depot.there if place.account == BOB], [BOB])
 
     def test_unknown(self) -> None:
         """An address that vanished after RCPT is refused when it is alone."""

@@ -28,6 +28,13 @@ MESSAGES = {
     b'Content-Type: multipart/mixed; boundary="b1"\n\n'
     b"--b1\nContent-Type: text/plain\n\nfirst part\n--b1\nContent-Type: message/rfc822\n\n"
     b"From: dave@example.net\nSubject: inner\nX-Extra: yes\n\ninner text\n--b1--\n",
+    "reply": b"From: mooch@owatagu.siam.example\nSubject: Re: afternoon meeting\n"
+    b"References: <B27397-0100000@Blurdybloop.example>\nDate: Thu, 8 Feb 2024 09:00:00 +0000\n\nyes\n",
+    "binary": b"Subject: binary\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n"
+    b"--b\nContent-Type: text/plain; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+    b"Gr=C3=BC=C3=9Fe  \n--b\nContent-Type: application/octet-stream\nContent-Transfer-Encoding: base64\n\n"
+    b"YQBiAGM=\n--b--\n",
+    "strange": b"Subject: strange\nMIME-Version: 1.0\nContent-Transfer-Encoding: x-uuencode\n\nbegin 644 x\n",
     "umlaut": "From: eva@example.net\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\nContent-Type: text/plain; charset=utf-8\n"
     "Content-Transfer-Encoding: 8bit\n\nschöne Grüße\n".encode(),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -428,3 +429,131 @@ class FlowTests(SynchronousTestCase):
     def test_nagle_is_off(self) -> None:
         """Answers are not held back by the system."""
         self.assertTrue(World().connect().transport.nodelay)
+
+
+class CompressTests(SynchronousTestCase):
+    """COMPRESS=DEFLATE (RFC 4978)."""
+
+    def begin(self, world: World | None = None) -> tuple[ImapStage, Any, Any]:
+        stage = (world or World()).connect().log_in("INBOX")
+        self.assertIn(b"c1 OK", stage.ask("c1 COMPRESS DEFLATE"))
+        return stage, zlib.compressobj(6, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+
+    def ask(self, stage: ImapStage, deflate: Any, inflate: Any, octets: bytes) -> bytes:
+        stage.send(deflate.compress(octets) + deflate.flush(zlib.Z_SYNC_FLUSH))
+        said: bytes = inflate.decompress(stage.taken())
+        return said
+
+    def test_both_ways(self) -> None:
+        """Commands and answers go compressed; each answer can be read at once; a second COMPRESS is refused."""
+        world = World()
+        world.box().deliver(MESSAGES["plain"])
+        stage, deflate, inflate = self.begin(world)
+        self.assertIn(b"c2 OK", self.ask(stage, deflate, inflate, b"c2 NOOP\r\n"))
+        said = self.ask(stage, deflate, inflate, b"c3 FETCH 1 BODY.PEEK[]\r\nc4 COMPRESS DEFLATE\r\n")
+        self.assertIn(b"afternoon meeting", said)
+        self.assertIn(b"c4 NO [COMPRESSIONACTIVE]", said)
+        self.assertEqual(world.journal.failures, [])
+
+    def test_unknown(self) -> None:
+        """Another mechanism is NO."""
+        self.assertIn(b"c1 NO", World().connect().log_in().ask("c1 COMPRESS LZMA"))
+
+    def test_in_one_packet(self) -> None:
+        """What follows the command in the same packet is compressed already."""
+        stage = World().connect().log_in("INBOX")
+        deflate, inflate = zlib.compressobj(6, zlib.DEFLATED, -15), zlib.decompressobj(-15)
+        tail = deflate.compress(b"c2 NOOP\r\n") + deflate.flush(zlib.Z_SYNC_FLUSH)
+        stage.send(b"c1 COMPRESS DEFLATE\r\n" + tail)
+        plain, _, compressed = stage.taken().partition(b"\r\n")
+        self.assertTrue(plain.startswith(b"c1 OK"))
+        self.assertEqual(inflate.decompress(compressed), b"c2 OK Done.\r\n")
+
+    def test_the_window_is_let_go(self) -> None:
+        """After IDLE, and after some seconds without a word, the stream goes on with an empty window."""
+        world = World()
+        stage, deflate, inflate = self.begin(world)
+        self.ask(stage, deflate, inflate, b"c2 IDLE\r\n")
+        self.assertTrue(_deflate_of(stage).resting)
+        world.box().deliver(MESSAGES["plain"])
+        world.clock.advance(0)
+        self.assertIn(b"* 1 EXISTS", inflate.decompress(stage.taken()))
+        self.assertTrue(_deflate_of(stage).resting)
+        self.assertIn(b"c2 OK", self.ask(stage, deflate, inflate, b"DONE\r\n"))
+        self.assertFalse(_deflate_of(stage).resting)
+        world.clock.pump([5.0, 5.0, 5.0])
+        self.assertTrue(_deflate_of(stage).resting)
+        self.assertIn(b"c3 OK", self.ask(stage, deflate, inflate, b"c3 NOOP\r\n"))
+        stage.transport.loseConnection()
+
+    def test_bomb(self) -> None:
+        """A hundred megabytes in a hundred kilobytes: read a piece at a time, as a line that is too long."""
+        stage, deflate, inflate = self.begin()
+        bomb = deflate.compress(b"a" * 100_000_000) + deflate.flush(zlib.Z_SYNC_FLUSH)
+        for start in range(0, len(bomb), 16_384):
+            stage.send(bomb[start : start + 16_384])
+            self.assertLess(stage.protocol._session.reader.buffered, 400_000)  # type: ignore[union-attr]
+        for _ in range(3000):
+            stage.world.clock.advance(0)
+        said = self.ask(stage, deflate, inflate, b"\r\nc9 NOOP\r\n")
+        self.assertIn(b"BAD [TOOBIG]", said)
+        self.assertIn(b"c9 OK", said)
+
+    def test_rubbish(self) -> None:
+        """What is no deflate stream ends the session, and nothing else."""
+        stage, _, inflate = self.begin()
+        stage.send(b"\xff\xff\xff\xff")
+        self.assertIn(b"* BYE", inflate.decompress(stage.taken()))
+        self.assertTrue(stage.closed())
+        self.assertEqual(stage.world.journal.failures, [])
+
+
+def _deflate_of(stage: ImapStage) -> Any:
+    return stage.protocol._session._compression  # type: ignore[union-attr]
+
+
+class ResyncTests(SynchronousTestCase):
+    """QRESYNC when the store has forgotten what vanished (RFC 7162 §3.2.5.2)."""
+
+    def test_the_pairs_that_hold_spare_the_rest(self) -> None:
+        """All UIDs that are not there are told, but only above the last pair of number and UID that still holds."""
+        world = World()
+        box = world.box()
+        for _ in range(9):
+            box.deliver(MESSAGES["short"])
+        box.lose(2, 5, 7)
+
+        async def forgotten(modseq: int) -> None:
+            return None
+
+        self.patch(box, "vanished_since", forgotten)
+        stage = world.connect().log_in()
+        stage.ask("a ENABLE QRESYNC")
+        uidvalidity = box.uidvalidity
+        said = stage.ask(f"b SELECT INBOX (QRESYNC ({uidvalidity} 90))")
+        self.assertIn(b"* VANISHED (EARLIER) 2,5,7\r\n", said)
+        said = stage.ask(f"c SELECT INBOX (QRESYNC ({uidvalidity} 90 1:9 (1,3,6 1,4,8)))")
+        self.assertIn(b"* VANISHED (EARLIER) 5,7\r\n", said)
+        said = stage.ask(f"d SELECT INBOX (QRESYNC ({uidvalidity} 90 1:9 (1,3 1,9)))")
+        self.assertIn(b"* VANISHED (EARLIER) 2,5,7\r\n", said)
+
+
+class ProgressTests(SynchronousTestCase):
+    """A long search."""
+
+    def test_still_at_it(self) -> None:
+        """Every ten seconds the client hears that we are still at it (RFC 9585); not after the answer."""
+        world = World()
+        box = world.box()
+        waiting: Deferred[list[int]] = Deferred()
+        self.patch(box, "search", lambda *_: waiting)
+        stage = world.connect().log_in("INBOX")
+        self.assertEqual(stage.ask("s1 SEARCH BODY x"), b"")
+        world.clock.advance(10)
+        self.assertEqual(stage.taken(), b'* OK [INPROGRESS ("s1" NIL NIL)] Still at it.\r\n')
+        world.clock.advance(10)
+        self.assertIn(b"INPROGRESS", stage.taken())
+        waiting.callback([])
+        self.assertEqual(stage.taken(), b"* SEARCH\r\ns1 OK Searched.\r\n")
+        world.clock.advance(10)
+        self.assertEqual(stage.taken(), b"")

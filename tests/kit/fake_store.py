@@ -14,7 +14,7 @@ import email.utils
 import hashlib
 import re
 from array import array
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mailbox_appliance.mail import mailbox as words
@@ -99,7 +99,8 @@ class FakeMailbox:
         self.highest_modseq = 1
         self.mailbox_id = f"F{uidvalidity}"
         self.read_only = False
-        self.keywords: list[str] = []
+        self._names_known: list[str] = []
+        self.keywords: Sequence[str] = self._names_known
         self.messages: list[FakeMessage] = []
         self.watchers: list[Watcher] = []
         self.gone: list[tuple[int, int]] = []  # (modseq, uid)
@@ -142,6 +143,9 @@ class FakeMailbox:
         return first
 
     async def refresh(self) -> None:
+        return None
+
+    async def measure(self, uids: Sequence[int]) -> None:
         return None
 
     async def rows(
@@ -232,7 +236,7 @@ class FakeMailbox:
                     continue
                 if len(known) >= words.MOST_KEYWORDS:
                     raise StoreError(Problem.LIMIT, "this mailbox has too many keywords")
-                self.keywords.append(flag)
+                self._names_known.append(flag)
                 known.append(flag.lower())
                 grown = True
             bits |= 1 << words.FIRST_KEYWORD_BIT + known.index(flag.lower())
@@ -290,6 +294,7 @@ class FakeMailbox:
     def _fill(self) -> None:
         self.flags: array[int] = array("Q", [m.flags for m in self.messages])
         self.modseqs: array[int] = array("Q", [m.modseq for m in self.messages])
+        self.is_measured = True
         self.sizes: array[int] = array("I", [len(m.octets) for m in self.messages])
         self.dates: array[int] = array("q", [m.date for m in self.messages])
         self.zones: array[int] = array("h", [m.zone for m in self.messages])
@@ -343,6 +348,7 @@ class FakeMailstore:
         self.refuse: StoreError | None = None
         self.boxes: dict[str, FakeMailbox] = {}
         self.subscriptions: set[str] = set()
+        self.notes: dict[str, dict[str, bytes]] = {}
         self._validity = 1000
         for name in (INBOX, *SPECIAL):
             self._make(name, SPECIAL.get(name))
@@ -383,6 +389,7 @@ class FakeMailstore:
             raise StoreError(Problem.NOT_ALLOWED, "INBOX cannot be deleted")
         box = self.box(name)
         del self.boxes[name]
+        self.notes.pop(name, None)
         for watcher in list(box.watchers):
             watcher.vanished("the mailbox was deleted")
 
@@ -397,6 +404,8 @@ class FakeMailstore:
         for old in [n for n in self.boxes if n == name or n.startswith(name + ".")]:
             moved = self.boxes.pop(old)
             moved.name = to + old[len(name) :]
+            if old in self.notes:
+                self.notes[moved.name] = self.notes.pop(old)
             self.boxes[moved.name] = moved
 
     async def subscribe(self, name: str, wanted: bool) -> None:
@@ -440,6 +449,19 @@ class FakeMailstore:
             uids.append(box._add(message.content.header + body, box._bits(message.flags), date, message.date_zone))
         box._grown()
         return Appended(box.uidvalidity, tuple(uids))
+
+    async def metadata(self, name: str) -> Mapping[str, bytes]:
+        return self.notes.get(name, {})
+
+    async def set_metadata(self, name: str, entries: Mapping[str, bytes | None]) -> None:
+        held = self.notes.setdefault(name, {})
+        for entry, value in entries.items():
+            if value is None:
+                held.pop(entry, None)
+            else:
+                held[entry] = value
+        if len(held) > 1000:
+            raise StoreError(Problem.LIMIT, "too many notes")
 
     async def quota(self) -> Quota:
         return Quota(self._used(), self.limit, sum(len(box.messages) for box in self.boxes.values()))
@@ -487,6 +509,7 @@ def _changed(flags: int, action: FlagAction, bits: int) -> int:
 def _column(m: FakeMessage, column: Column | Fields) -> bytes:
     from mailbox_appliance.mail.mime_scan import scan
     from mailbox_appliance.wire.imap import render
+    from mailbox_appliance.wire.imap.keys import render_keys as keys_of_message
 
     if isinstance(column, Fields):
         return render.filter_header(m.header, column.names, column.exclude)
@@ -505,12 +528,16 @@ def _column(m: FakeMessage, column: Column | Fields) -> bytes:
             return b"%d" % len(m.octets)
         case Column.EMAILID:
             return b"M" + hashlib.sha256(m.octets).hexdigest()[:24].encode()
+        case Column.SORTKEYS:
+            return keys_of_message(m.octets)[0]
+        case Column.THREADKEYS:
+            return keys_of_message(m.octets)[1]
         case Column.PREVIEW:
             return " ".join(_body_text(m).split())[:200].encode()
 
 
 def _parsed(m: FakeMessage) -> email.message.EmailMessage:
-    return email.message_from_bytes(m.octets, policy=email.policy.default)  # type: ignore[arg-type, return-value]
+    return email.message_from_bytes(m.octets, policy=email.policy.default)
 
 
 def _fields(m: FakeMessage, name: str | None) -> list[str]:

@@ -37,6 +37,7 @@ class End:
         self.most_waiting = 0
         self.nodelay = False
         self.disconnecting = False
+        self.paused = False
 
     # what a protocol asks
     def write(self, data: bytes) -> None:
@@ -68,6 +69,15 @@ class End:
     def unregisterProducer(self) -> None:
         (self.tls or _Raw(self)).unregisterProducer()
 
+    def pauseProducing(self) -> None:
+        self.paused = True
+
+    def resumeProducing(self) -> None:
+        self.paused = False
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
     def startTLS(self, creator: Any, normal: bool = True) -> None:
         self.tls = TLSMemoryBIOProtocol(TLSMemoryBIOFactory(creator, self.is_client, None), self.app, False)
         self.tls.makeConnection(_Raw(self))
@@ -87,7 +97,7 @@ class End:
         self.net.closing.append((self.other, ConnectionDone()))
 
     def deliver(self) -> bool:
-        if not self.inbox or self.gone:
+        if not self.inbox or self.gone or self.paused:
             return False
         data = self.inbox.pop(0)
         step = self.net.cut or len(data)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -12,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -52,7 +54,8 @@ def wait_until(true: object, seconds: float = 20.0, what: str = "it") -> None:
 class Appliance:
     """One appliance with a configuration file of its own below ``folder``.
 
-    ``extra`` is TOML put behind the basic keys. Use as a context manager, or call start() and stop().
+    ``extra`` is TOML put behind the basic keys; ``within`` is a command that runs another command (nsenter …).
+    Use as a context manager, or call start() and stop().
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class Appliance:
         listen: dict[str, int] | None = None,
         address: str = "127.0.0.1",
         state: Path | None = None,
+        within: Iterable[str] = (),
     ) -> None:
         self._temporary = folder is None
         self.folder = folder or Path(tempfile.mkdtemp(prefix="appliance-"))
         self.folder.mkdir(parents=True, exist_ok=True)
         self.address = address
+        self.within = tuple(within)
         self.state = state or self.folder / "state"
         self.state.mkdir(parents=True, exist_ok=True)
         self.ports = listen or dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
@@ -87,14 +92,14 @@ class Appliance:
         offset = self.log_path.stat().st_size if self.log_path.exists() else 0
         with self.log_path.open("ab") as log:
             self.process = subprocess.Popen(
-                [str(BIN / "twistd"), "--pidfile=", *arguments, "-n", "mailappliance", "--config", str(self.config)],
+                [*self.within, str(BIN / "twistd"), "--pidfile=", *arguments, "-n", "mailappliance", "--config", str(self.config)],
                 cwd=CHECKOUT, stdout=log, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env={**os.environ, **(environ or {})},
             )  # fmt: skip
         end = time.monotonic() + seconds
         while True:
             said = self.log_path.read_bytes()[offset:].decode("utf-8", "replace")
-            if re.search(r"(?m)\bservice\.ready\b", said):
+            if re.search(r"(?m) ready ", said):
                 return self
             if self.process.poll() is not None or time.monotonic() > end:
                 self.kill()
@@ -146,7 +151,7 @@ class Appliance:
     def cli(self, *arguments: str, stdin: str = "", status: int | None = 0) -> str:
         """Run ``mailappliance --config … ARGUMENTS``; checks the exit status (None: any) and returns what it printed."""
         done = subprocess.run(
-            [str(BIN / "mailappliance"), "--config", str(self.config), *arguments],
+            [*self.within, str(BIN / "mailappliance"), "--config", str(self.config), *arguments],
             input=stdin, capture_output=True, text=True, cwd=self.folder, timeout=120, check=False,
         )  # fmt: skip
         if status is not None and done.returncode != status:
@@ -175,6 +180,21 @@ class Appliance:
                 continue
             total += int(re.search(r"(?m)^Pss:\s+(\d+)", text)[1])  # type: ignore[index]
         return total
+
+
+def shared(make: Callable[[], Appliance]) -> Callable[[], Appliance]:
+    """One running appliance for all tests of a module, made at the first call and stopped at the end of the run.
+
+    (trial knows no setUpClass.) ``make`` returns it started.
+    """
+
+    @functools.cache
+    def only() -> Appliance:
+        appliance = make()
+        atexit.register(appliance.__exit__)
+        return appliance
+
+    return only
 
 
 def anything_goes() -> ssl.SSLContext:

@@ -52,7 +52,7 @@ class LocalModeTests(TestCase):
             env=environ,
         )
         end = time.monotonic() + 30
-        while not re.search(r"(?m)\bservice\.ready\b", said := (self.folder / "log").read_text("utf-8", "replace")):
+        while not re.search(r"(?m) ready ", said := (self.folder / "log").read_text("utf-8", "replace")):
             if self.process.poll() is not None or time.monotonic() > end:
                 raise AssertionError(said)
             time.sleep(0.02)

@@ -34,6 +34,9 @@ _PREFERENCES = {
     "mailnews.message_display.disable_remote_image": True,
     "mail.warn_on_send_accel_key": False,
     "mail.server.default.check_new_mail": False,
+    "network.manage-offline-status": False,
+    "offline.startup_state": 2,
+    "offline.autoDetect": False,
 }
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.mail.addresses import GROUP_END, MOST_ADDRESSES, Mailbox, _Reader, addresses_of
+from mailbox_appliance.mail.address_reader import Reader
+from mailbox_appliance.mail.addresses import GROUP_END, MOST_ADDRESSES, Mailbox, addresses_of
 
 M = Mailbox
 # field value, addresses (display name, route, local part, domain)
@@ -83,8 +84,13 @@ class AddressesTests(SynchronousTestCase):
 
     SOUP = st.lists(
         st.sampled_from(
-            rb"""a @ b.c < > , ; : " \ ( ) . [ ] "x" (c) Ann =?q? a@b <a@b>""".split()
-            + [b" ", b"\r\n ", b"\0", b"\xe4"]
+            [
+                *rb"""a @ b.c < > , ; : " \ ( ) . [ ] "x" (c) Ann =?q? a@b <a@b>""".split(),
+                b" ",
+                b"\r\n ",
+                b"\x00",
+                b"\xe4",
+            ]
         ),
         max_size=14,
     ).map(b"".join)
@@ -102,4 +108,4 @@ class AddressesTests(SynchronousTestCase):
     @settings(max_examples=300, deadline=None)
     def test_both_readers_agree(self, value: bytes) -> None:
         """The quick pattern and the reader give the same list."""
-        self.assertEqual(addresses_of(value), _Reader(value).address_list())
+        self.assertEqual(addresses_of(value), Reader(value).address_list())

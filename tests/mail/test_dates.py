@@ -57,7 +57,7 @@ class DateTests(SynchronousTestCase):
     def test_written(self) -> None:
         """IMAP pads the day with a blank (RFC 3501 §9, date-day-fixed)."""
         self.assertEqual(imap_date_time(0), b'" 1-Jan-1970 00:00:00 +0000"')
-        self.assertEqual(imap_date_time(1795361471, -210), b'"22-Nov-2026 12:01:11 -0330"'.replace(b"12:01", b"12:01"))
+        self.assertEqual(imap_date_time(1795361471, -210), b'"22-Nov-2026 12:01:11 -0330"')
         self.assertEqual(mail_date_time(0, 60), "Thu, 1 Jan 1970 01:00:00 +0100")
 
     @given(st.integers(0, 4_000_000_000), st.integers(-720, 840))

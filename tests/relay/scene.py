@@ -16,6 +16,8 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.relay.carry import MailRelay
+from mailbox_appliance.relay.memory import RelayMemory
+from mailbox_appliance.relay.mtasts import Fetch
 from mailbox_appliance.relay.settings import RelaySettings
 from tests.kit.fake_dns import FakeDns
 from tests.kit.journal import RememberedJournal
@@ -43,13 +45,22 @@ WIRE = (HEADER + BODY).replace(b"\n", b"\r\n")
 class Scene:
     """``settings`` are those of RelaySettings; direct delivery unless a smarthost is given."""
 
-    def __init__(self, zone: str = ZONE, **settings: Any) -> None:
+    def __init__(
+        self,
+        zone: str = ZONE,
+        *,
+        memory: RelayMemory | None = None,
+        fetch: Fetch | None = None,
+        more: dict[str, Any] | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = Clock()
         self.clock.advance(1_700_000_000)
         self.net = Net()
         self.dns = FakeDns(zone)
         self.journal = RememberedJournal()
         self.workers = InlineWorkers()
+        self.memory = memory
         if "smarthost" not in settings:
             settings.setdefault("direct", True)
         self.settings = RelaySettings("us.example", **settings)
@@ -60,7 +71,9 @@ class Scene:
             self.journal,
             self.settings,
             rng=random.Random(1),
-            ipv6=lambda: False,
+            memory=memory,
+            fetch=fetch,
+            **{"ipv6": lambda: "", **(more or {})},
             endpoint=self.net.endpoint,
         )
 
@@ -69,12 +82,14 @@ class Scene:
         self.net.listen(address, port, host)
         return host
 
-    def start(self, *recipients: str, content: Content | None = None, **envelope: Any) -> Deferred[tuple[Outcome, ...]]:
+    def start(
+        self, *recipients: str, content: Content | None = None, tries: int = 0, **envelope: Any
+    ) -> Deferred[tuple[Outcome, ...]]:
         paths = tuple(Recipient(Address.parse(text)) for text in recipients or ("bob@b.example",))
         content = content or Content(HEADER, BODY, (HEADER + BODY).count(b"\n"))
         whole = Envelope(Address("ann", "a.example"), paths)
         destination = self.relay.destination(None, paths[0].forward_path)
-        shipment = Shipment("trace1", dataclasses.replace(whole, **envelope), content, destination)
+        shipment = Shipment("trace1", dataclasses.replace(whole, **envelope), content, destination, tries)
         going = self.relay.carry(shipment)
         self.net.pump()
         return going

@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from twisted.internet.defer import Deferred
-from twisted.internet.protocol import Factory
+from twisted.internet.endpoints import TCP4ClientEndpoint
+from twisted.internet.protocol import Factory, Protocol
 from twisted.trial.unittest import TestCase
+from twisted.web.resource import Resource
+from twisted.web.server import Site
 
 from mailbox_appliance.dns.resolver import DnsResolver
 from mailbox_appliance.dns.settings import DnsSettings
@@ -17,8 +20,12 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.ports.relay import Shipment
+from mailbox_appliance.relay import socks
 from mailbox_appliance.relay.carry import MailRelay
-from mailbox_appliance.relay.settings import Host, RelaySettings, Security
+from mailbox_appliance.relay.dial import by_tcp
+from mailbox_appliance.relay.mtasts_fetch import PolicyFetcher
+from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
+from mailbox_appliance.relay.tls import ClientTls
 from mailbox_appliance.workers import ThreadedWorkers
 from tests.kit.authority import authority
 from tests.kit.journal import RememberedJournal
@@ -30,6 +37,7 @@ ZONE = """
 b.example.    MX 10 mx.b.example.
 mx.b.example. A 127.0.0.1
 mx.b.example. AAAA ::1
+mta-sts.b.example. A 127.0.0.1
 """
 HEADER = b"Subject: test\n\n"
 
@@ -106,6 +114,74 @@ class LoopbackTests(TestCase):
         self.assertEqual((outcome.result, outcome.tls), (Result.DELIVERED, "TLSv1.3 verified"), outcome)
         self.assertEqual(len(host.mails), 1)
         relay.stop()
+        await self.rest()
+
+    async def test_through_a_proxy(self) -> None:
+        """By a SOCKS5 proxy, with STARTTLS inside; the way is not straight even on loopback, since we say so here."""
+        host, port = self.listen(tls=authority().server("mx.b.example"))
+        reactor = self.reactor
+        asked: list[tuple[str, int]] = []
+
+        class Proxying(Protocol):
+            far: Any = None
+            stage = 0
+
+            def dataReceived(self, data: bytes) -> None:
+                assert self.transport is not None
+                if self.stage == 2:
+                    self.far.transport.write(data)
+                    return
+                self.stage += 1
+                if self.stage == 1:
+                    self.transport.write(b"\x05\x00")
+                    return
+                asked.append((".".join(map(str, data[4:8])), int.from_bytes(data[8:10], "big")))
+                TCP4ClientEndpoint(reactor, *asked[-1]).connect(Factory.forProtocol(Protocol)).addCallback(self.joined)
+
+            def joined(self, far: Any) -> None:
+                assert self.transport is not None
+                self.far = far
+                far.dataReceived = self.transport.write
+                self.transport.write(b"\x05\x00\x00\x01" + bytes(6))
+
+            def connectionLost(self, reason: Any = None) -> None:
+                if self.far is not None:
+                    self.far.transport.loseConnection()
+
+        proxy = self.reactor.listenTCP(0, Factory.forProtocol(Proxying), interface="127.0.0.1")
+        self.addCleanup(proxy.stopListening)
+        self.patch(socks, "is_near", lambda address: False)
+        relay = self.relay(direct=True, mx_port=port, socks=Proxy("127.0.0.1", proxy.getHost().port))
+        for _ in range(2):
+            (outcome,) = await relay.carry(self.shipment(b"hello\n" * 50_000, 50_000))
+            self.assertEqual((outcome.result, outcome.tls), (Result.DELIVERED, "TLSv1.3 verified"), outcome)
+        self.assertEqual((asked, len(host.mails)), ([("127.0.0.1", port)], 2))
+        relay.stop()
+        await self.rest()
+
+    async def test_policy(self) -> None:
+        """An MTA-STS policy over HTTPS."""
+        body = b"version: STSv1\nmode: none\nmax_age: 60\n"
+
+        class Web(Resource):
+            isLeaf = True
+
+            def render_GET(self, request: Any) -> bytes:
+                request.setHeader(b"Content-Type", b"text/plain")
+                return body if request.path == b"/.well-known/mta-sts.txt" else b"?"
+
+        site = Site(Web())
+        port = self.reactor.listenSSL(0, site, authority().server("mta-sts.b.example"), interface="127.0.0.1")
+        self.addCleanup(port.stopListening)
+        fetcher = PolicyFetcher(
+            self.reactor,
+            self.resolver,
+            ClientTls(self.workers, self.anchor),
+            by_tcp(self.reactor),
+            allow_loopback=True,
+            port=port.getHost().port,
+        )
+        self.assertEqual(await fetcher.fetch("b.example"), body)
         await self.rest()
 
     async def test_refused(self) -> None:

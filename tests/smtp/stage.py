@@ -6,6 +6,7 @@ import base64
 import os
 import shutil
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from ipaddress import ip_address, ip_network
 from typing import Any
@@ -127,6 +128,16 @@ def code(answer: str) -> str:
     return f"{last[0]} {last[1]}"
 
 
+class _Allowance:
+    """So many recipients a message."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+
+    async def refusal(self, account: Address, recipients: Sequence[Address]) -> Reply | None:
+        return Reply(452, "4.5.3", "Enough for today") if len(recipients) > self._most else None
+
+
 class PlayedHouse:
     """tests.kit.dialogue.Stage: ``@ words`` set the scene (see ``direct``)."""
 
@@ -152,7 +163,8 @@ class PlayedHouse:
     def direct(self, word: str, rest: str) -> None:
         """``service NAME``, ``from ADDRESS``, ``limit NAME N`` come first, then ``connect``; a C line before it talks too
         early. ``tls``, ``advance S``, ``full ADDRESS CODE``, ``fails ADDRESS CODE``, ``broken``, ``kept N``,
-        ``header TEXT``, ``body TEXT``, ``no-header NAME`` at any time."""
+        ``header TEXT``, ``body TEXT``, ``no-header NAME``, ``envelope FIELD VALUE`` at any time; ``xclient CIDR``,
+        ``allowance N`` before ``connect``."""
         house = self.house
         last = house.acceptance
         if word == "connect":
@@ -172,6 +184,14 @@ class PlayedHouse:
             address, _, number = rest.partition(" ")
             reply = Reply(int(number), f"{number[0]}.2.2", "Mailbox full")
             (last.full if word == "full" else last.replies)[Address.parse(address)] = reply
+        elif word == "allowance":
+            house.station.parts = house.parts = replace(house.parts, allowance=_Allowance(int(rest)))
+        elif word == "xclient":
+            house.settle(xclient=(ip_network(rest),))
+        elif word == "envelope":
+            name, _, value = rest.partition(" ")
+            found = repr(getattr(last.parcels[-1].envelope, name))
+            assert found == value, f"{name} is {found}, not {value}"
         elif word == "broken":
             last.broken = RuntimeError("the disk is made of cheese")
         elif word == "kept":

@@ -6,6 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.checks.author import author_of as checks_author_of
+from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.smtp.author import AuthorError, author_of
 
 ONE = {
@@ -26,6 +28,7 @@ ONE = {
     r'"a\"b" <ann@x.test>': "ann@x.test",
     "Group: ann@x.test;": "ann@x.test",
     "ann@x.test,": "ann@x.test",
+    "Ann Smith ann@x.test": "ann@x.test",
     "Ann\n <ann@x.test>": "ann@x.test",
     "Mail Delivery System <MAILER-DAEMON@x.test>": "MAILER-DAEMON@x.test",
     '"" <ann@x.test>': "ann@x.test",
@@ -64,6 +67,14 @@ NOT_ONE = [
     "a@\x1a.test",
     "\x1a@x.test",
     '"a"b@x.test',
+    "eve@victim\n .test",
+    "eve@victim .test",
+    "eve@victim (c) .test",
+    "eve@victim (c).test",
+    "Eve eve@victim . test",
+    "eve. x@victim.test",
+    "x@victim.test Eve",
+    "Group: eve@victim .test;",
 ]
 
 
@@ -94,6 +105,21 @@ class AuthorTests(SynchronousTestCase):
         if not set(text) & set('"(\\'):
             found = [name for name in ("a@x.test", "b@y.test") if name in text]
             self.assertLessEqual(len(found), 1, (text, author))
+
+    @settings(max_examples=300)
+    @given(
+        st.lists(st.sampled_from([*'<>"(),: \t', "\n ", "a@x.test", "a@x", ".test", "y.", "Eve", '"q"']), max_size=8)
+    )
+    def test_two_readers(self, shreds: list[str]) -> None:
+        """The door and the checks never find two different authors in one field."""
+        value = "".join(shreds).encode()
+        try:
+            author = author_of([value])
+        except AuthorError:
+            return
+        block = HeaderBlock(b"From: " + value + b"\n\n")
+        if len(block.all(b"from")) == 1:
+            self.assertIn(checks_author_of(block), (None, author), value)
 
     def test_linear(self) -> None:
         """A header block full of trouble takes no time to speak of."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from ipaddress import ip_address, ip_network
 from typing import Any
 
 from OpenSSL import SSL
@@ -10,8 +11,9 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.smtp.acquaintances import Acquaintances
 from mailbox_appliance.smtp.listener import SmtpStation
-from tests.smtp.stage import STRANGER, House, code, talk
+from tests.smtp.stage import DEVICE, NOW, STRANGER, House, code, talk
 
 TO_DATA = ("EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>", "DATA")
 MESSAGE = b"From: x@y.test\r\n\r\nhello\r\n.\r\n"
@@ -83,6 +85,107 @@ class ConnectionTests(SynchronousTestCase):
         self.assertTrue(peer.taken().startswith(b"220"))
         self.assertTrue(house.peer("submission", wait=False).taken().startswith(b"220"))
         house.close()
+
+    def test_acquaintances_are_greeted_at_once(self) -> None:
+        """Who has brought an accepted message need not wait for a day; who is in our networks never."""
+        house = House()
+        peer = house.peer()
+        talk(peer, "EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>", "DATA")
+        self.assertFalse(house.parts.acquaintances.is_known(ip_address(STRANGER), NOW))
+        talk(peer, b"From: x@y.test\r\n\r\n.\r\n")
+        self.assertTrue(house.peer(wait=False).taken().startswith(b"220"))
+        self.assertEqual(house.peer(address="203.0.113.99", wait=False).taken(), b"")
+        self.assertTrue(house.peer(address=DEVICE, wait=False).taken().startswith(b"220"))
+        house.settle(trusted=(ip_network("198.51.100.0/24"),))
+        self.assertTrue(house.peer(address="198.51.100.9", wait=False).taken().startswith(b"220"))
+        house.clock.advance(86_401)
+        self.assertEqual(house.peer(wait=False).taken(), b"")
+        house.close()
+
+    def test_strangers_who_talk_first(self) -> None:
+        """Whoever was not told that he may is sent away, and is a stranger afterwards."""
+        house = House()
+        peer = house.peer(wait=False)
+        peer.send(b"EHLO a.test\r\n")
+        house.clock.advance(house.settings.limits.banner_wait)
+        self.assertEqual(peer.taken(), b"554 5.5.1 You talk before the greeting, closing\r\n")
+        self.assertTrue(peer.closed())
+        house.close()
+
+    def test_pipeconnect(self) -> None:
+        """Whoever was offered PIPECONNECT may send a whole message before the greeting; all is answered in order."""
+        house = House()
+        self.assertIn("250-PIPECONNECT", talk(house.peer(), "EHLO a.test"))
+        peer = house.peer(wait=False)
+        peer.send(b"EHLO a.test\r\nMAIL FROM:<x@y.test>\r\nRCPT TO:<ann@example.org>\r\nDATA\r\n")
+        house.clock.advance(house.settings.limits.banner_wait)
+        codes = [line[:3] for line in peer.taken().split(b"\r\n") if line[3:4] == b" "]
+        self.assertEqual(codes, [b"220", b"250", b"250", b"250", b"354"])
+        house.close()
+
+    def test_memory_is_bounded(self) -> None:
+        """The least recently seen address is forgotten; an IPv6 /64 is one."""
+        known = Acquaintances(most=2, seconds=10)
+        for number, text in enumerate(("192.0.2.1", "2001:db8::1", "192.0.2.3")):
+            known.behaved(ip_address(text), float(number))
+        seen = [known.is_known(ip_address(text), 5.0) for text in ("192.0.2.1", "2001:db8::ffff", "192.0.2.3")]
+        self.assertEqual(seen, [False, True, True])
+
+
+class ProxyTests(SynchronousTestCase):
+    """A proxy in front of us names the client; nobody else may."""
+
+    HEADER = b"PROXY TCP4 203.0.113.9 192.0.2.1 4711 25\r\n"
+
+    def setUp(self) -> None:
+        self.house = House()
+        self.house.settle(proxies=(ip_network("192.0.2.7/32"),))
+        self.addCleanup(self.house.close)
+
+    def test_named_client(self) -> None:
+        """Policy, guard and Received see the client; the header may come in any pieces."""
+        for pieces in ([self.HEADER], [self.HEADER[n : n + 1] for n in range(len(self.HEADER))]):
+            peer = self.house.peer(address="192.0.2.7", wait=False)
+            self.assertEqual(peer.taken(), b"")
+            for piece in pieces:
+                peer.send(piece)
+            self.house.clock.advance(self.house.settings.limits.banner_wait)
+            talk(peer, "EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>", "DATA")
+            talk(peer, b"From: x@y.test\r\n\r\n.\r\n")
+            self.assertIn(b"([203.0.113.9])", self.house.acceptance.parcels.pop().content.header)
+
+    def test_our_network_is_judged_behind_it(self) -> None:
+        """The proxy's own address grants its clients nothing."""
+        self.house.settle(lan=(ip_network("192.0.2.0/24"),))
+        peer = self.house.peer(address="192.0.2.7", wait=False)
+        peer.send(self.HEADER)
+        self.house.clock.advance(1)
+        peer.taken()
+        said = talk(peer, "EHLO a.test", "MAIL FROM:<ann@example.org>")
+        self.assertEqual(code(said), "550 5.7.1")
+
+    def test_no_header(self) -> None:
+        """A listed proxy that says anything else, or nothing, is dropped without a word."""
+        peer = self.house.peer(address="192.0.2.7", wait=False)
+        peer.send(b"EHLO a.test\r\n")
+        self.assertEqual((peer.taken(), peer.closed()), (b"", True))
+        silent = self.house.peer(address="192.0.2.7", wait=False)
+        self.house.clock.advance(self.house.settings.limits.handshake)
+        self.assertTrue(silent.closed())
+
+    def test_strangers_are_no_proxies(self) -> None:
+        """The same line from anybody else is an early talker's."""
+        peer = self.house.peer(wait=False)
+        peer.send(self.HEADER)
+        self.house.clock.advance(1)
+        self.assertTrue(peer.taken().startswith(b"554"))
+
+    def test_banned_client(self) -> None:
+        """The guard hears of the client, not of the proxy."""
+        self.house.guard.banned.add(ip_address("203.0.113.9"))
+        peer = self.house.peer(address="192.0.2.7", wait=False)
+        peer.send(self.HEADER)
+        self.assertTrue(peer.taken().startswith(b"421 4.7.0"))
 
 
 class TlsTests(SynchronousTestCase):
@@ -312,6 +415,21 @@ class DrainTests(SynchronousTestCase):
         house.clock.advance(1)
         self.successResultOf(drained)
         self.assertEqual(house.acceptance.parcels, [])
+        house.close()
+
+    def test_nobody_waits_for_a_farewell(self) -> None:
+        """A peer that does not close in its turn holds a restart up for two seconds, not for twenty."""
+        house = House()
+        said_quit, idle = house.peer(), house.peer()
+        talk(said_quit, "QUIT")
+        house.clock.advance(1)
+        drained = house.station.drain()
+        self.assertTrue(idle.taken().startswith(b"220 ") and idle.transport.disconnecting)
+        house.clock.advance(1.9)
+        self.assertNoResult(drained)
+        house.clock.advance(0.2)
+        self.successResultOf(drained)
+        self.assertTrue(said_quit.transport.gone and idle.transport.gone)
         house.close()
 
     def test_nobody_there(self) -> None:

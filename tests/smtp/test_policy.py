@@ -27,7 +27,8 @@ TABLE = [
     (Origin.WAN, Sender.NULL, Action.CHECK, Action.REFUSE),
     (Origin.WAN, Sender.THEIRS, Action.CHECK, Action.REFUSE),
     (Origin.PAIRED, Sender.THEIRS, Action.REFUSE, Action.REFUSE),
-    (Origin.LOCAL, Sender.OURS, Action.REFUSE, Action.REFUSE),
+    (Origin.LOCAL, Sender.OURS, Action.DELIVER, Action.REFUSE),
+    (Origin.LOCAL, Sender.THEIRS, Action.DELIVER, Action.REFUSE),
 ]
 
 

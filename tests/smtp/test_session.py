@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import fields as fields_of
+from dataclasses import replace
 from ipaddress import ip_address
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Verdict
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.smtp.limits import Limits
-from tests.smtp.stage import STRANGER, House, code, talk
+from tests.smtp.stage import DEVICE, STRANGER, House, code, talk
 
 MAIL = ("EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>")
 
@@ -156,23 +158,69 @@ class JudgementTests(SynchronousTestCase):
         house.close()
 
     def test_checks(self) -> None:
-        """Verdicts become replies; the parcel they see is final."""
+        """Verdicts become replies; checks see the message as it arrived, and what they found goes on top of it."""
         for verdict, answer, kept in (
             (Verdict(), "250 2.0.0", 1),
-            (Verdict(Action.JUNK, "smells"), "250 2.0.0", 1),
+            (Verdict(Action.JUNK, "smells", fields=b"X-Found: smell\n"), "250 2.0.0", 1),
             (Verdict(Action.REJECT, "spam"), "550 5.7.1", 0),
             (Verdict(Action.REJECT, "dmarc", Reply(550, "5.7.26", "DMARC")), "550 5.7.26", 0),
             (Verdict(Action.DEFER, "dns"), "451 4.7.1", 0),
         ):
             checks = self.Checks(verdict)
             house = House(checks=checks)
-            self.assertEqual(code(talk(house.peer(), *MAIL, "DATA", message())), answer)
+            content = message(extra=b"Return-Path: <a@b.test>\r\n")
+            self.assertEqual(code(talk(house.peer(), *MAIL, "DATA", content)), answer)
             self.assertEqual(len(house.acceptance.parcels), kept)
-            self.assertTrue(checks.seen[0].content.header.startswith(b"Received: from a.test"))
+            self.assertEqual(checks.seen[0].content.header, b"From: x@y.test\nReturn-Path: <a@b.test>\n\n")
+            for parcel in house.acceptance.parcels:
+                self.assertTrue(parcel.content.header.startswith(verdict.fields + b"Received: from a.test"))
+                self.assertNotIn(b"Return-Path", parcel.content.header)
+                octets = parcel.content.header + house.acceptance.bodies[-1]
+                self.assertEqual(parcel.content.lines, octets.count(b"\n"))
             user = house.user()
             talk(user, "MAIL FROM:<ann@example.org>", "RCPT TO:<v@elsewhere.test>", "DATA", message("ann@example.org"))
             self.assertEqual(len(checks.seen), 1)
             house.close()
+
+
+class SigningTests(SynchronousTestCase):
+    """Our own name under our own mail, and under nothing else."""
+
+    class Signing:
+        def __init__(self) -> None:
+            self.asked: list[tuple[str, bytes]] = []
+
+        async def sign(self, content: Content, domain: str) -> bytes:
+            self.asked.append((domain, content.header))
+            return b"DKIM-Signature: d=" + domain.encode() + b"\n"
+
+    def house(self) -> tuple[House, Signing]:
+        signing = self.Signing()
+        house = House()
+        house.station.parts = replace(house.parts, signing=signing)
+        self.addCleanup(house.close)
+        return house, signing
+
+    def test_ours(self) -> None:
+        """Submitted mail and a device's is signed as its author's domain, over the header it leaves with."""
+        house, signing = self.house()
+        outside = "RCPT TO:<v@elsewhere.test>"
+        talk(house.user(), "MAIL FROM:<ann@example.org>", outside, "DATA", message("ann@example.org"))
+        device = house.peer(address=DEVICE)
+        talk(device, "EHLO printer", "MAIL FROM:<bob@example.org>", outside, "DATA", message("bob@example.org"))
+        self.assertEqual([domain for domain, _ in signing.asked], ["example.org", "example.org"])
+        for (_, seen), parcel in zip(signing.asked, house.acceptance.parcels, strict=True):
+            self.assertEqual(parcel.content.header, b"DKIM-Signature: d=example.org\n" + seen)
+            self.assertIn(b"\nMessage-ID: ", seen)
+
+    def test_not_ours(self) -> None:
+        """A stranger's mail is not signed, whatever it claims; nor is a device's under somebody else's name."""
+        house, signing = self.house()
+        talk(house.peer(), *MAIL, "DATA", message("ann@example.org"))
+        device = house.peer(address=DEVICE)
+        talk(device, "EHLO printer", "MAIL FROM:<bob@example.org>", "RCPT TO:<v@elsewhere.test>", "DATA", message())
+        self.assertEqual(len(house.acceptance.parcels), 2)
+        self.assertEqual(signing.asked, [])
 
 
 class FaultTests(SynchronousTestCase):
@@ -240,7 +288,9 @@ class LimitTests(SynchronousTestCase):
         "idle": "test_silence",
         "handshake": "test_handshake_too_long",
         "banner_wait": "early-talker.txt",
+        "hold": "future-release.txt",
         "linger": "test_last_word_not_taken",
+        "linger_at_stop": "test_nobody_waits_for_a_farewell",
         "drain": "test_drain_ends",
         "in_memory": "test_large",
         "memory_budget": "test_budget",

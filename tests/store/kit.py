@@ -84,7 +84,7 @@ def settle(clock: Clock, awaitable: Awaitable[T] | Coroutine[Any, Any, T]) -> T:
         raise AssertionError("nothing came of it")
     if isinstance(outcome[0], Failure):
         outcome[0].raiseException()
-    return outcome[0]  # type: ignore[return-value]
+    return outcome[0]
 
 
 async def collect(batches: AsyncIterator[Sequence[T]]) -> list[T]:

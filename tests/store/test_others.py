@@ -134,12 +134,12 @@ class ForeignChangeTests(StoreCase):
             with open(os.path.join(self.shop.root, "new", f"170000000{number}.x"), "wb") as file:
                 file.write(octets)
         self.refresh()
-        for file, size in zip(self.shop.collect(self.box.files([1, 2, 3])), self.box.sizes, strict=True):
-            octets = b"".join(self.shop.do(file.read(at, 65_000)) for at in range(0, file.size, 65_000))
-            self.assertEqual((file.size, len(octets)), (size, size))
+        for found, size in zip(self.shop.collect(self.box.files([1, 2, 3])), self.box.sizes, strict=True):
+            octets = b"".join(self.shop.do(found.read(at, 65_000)) for at in range(0, found.size, 65_000))
+            self.assertEqual((found.size, len(octets)), (size, size))
             self.assertNotIn(b"\r\r", octets)
             self.assertEqual(octets.count(b"\n"), octets.count(b"\r\n"))
-            file.close()
+            found.close()
 
     def test_names_that_cannot_be_listed(self) -> None:
         """Odd names are replaced, the mail is there."""

@@ -9,7 +9,7 @@ from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.ports.store import FlagAction
 from mailbox_appliance.store import uidlist
 from mailbox_appliance.store.mailbox import OpenMailbox
-from tests.store.kit import ANN, StoreCase, Watching, content
+from tests.store.kit import ANN, StoreCase, Watching, content, message
 
 State = tuple[int, dict[int, tuple[frozenset[str], int, int]]]
 
@@ -155,7 +155,7 @@ class KilledTests(StoreCase):
         self.shop.open()
         self.shop.append("A: 1\n\n")
         self.killed_at("insert_messages", index)
-        self.attempt(self.shop.store.append("INBOX", [_message("A: 2\n\n")]))
+        self.attempt(self.shop.store.append("INBOX", [message("A: 2\n\n")]))
         self.doCleanups_patches()
         self.reopen()
         box = self.shop.open()
@@ -233,9 +233,9 @@ class KilledTests(StoreCase):
         uidlist.rewrite(
             os.path.join(root, uidlist.NAME), 77, 900, "d" * 32, [(n * 3 + 5, name, "") for n, name in enumerate(names)]
         )
-        self.patch(mailbox, "CHUNK", 7)
+        self.patch(mailbox, "LOOKED_AT", 7)
         self.reopen()
-        real = mailbox.OpenMailbox._admit
+        real = mailbox.OpenMailbox.admit
         calls = [0]
 
         async def admit(box: OpenMailbox, *args: object) -> object:
@@ -244,9 +244,9 @@ class KilledTests(StoreCase):
                 raise KeyboardInterrupt
             return await real(box, *args)  # type: ignore[arg-type]
 
-        self.patch(mailbox.OpenMailbox, "_admit", admit)
+        self.patch(mailbox.OpenMailbox, "admit", admit)
         self.attempt(self.shop.store.open("INBOX", Watching()))
-        self.patch(mailbox.OpenMailbox, "_admit", real)
+        self.patch(mailbox.OpenMailbox, "admit", real)
         self.reopen()
         box = self.shop.open()
         self.assertEqual(list(box.uids), [n * 3 + 5 for n in range(30)])
@@ -270,7 +270,7 @@ class KilledTests(StoreCase):
         """Undo the patches: the next process is whole."""
         self._undo()
 
-    def patch(self, obj: object, attribute: str, value: object) -> None:  # type: ignore[override]
+    def patch(self, obj: object, attribute: str, value: object) -> None:
         self._patched.append((obj, attribute, getattr(obj, attribute)))
         setattr(obj, attribute, value)
 
@@ -282,12 +282,6 @@ class KilledTests(StoreCase):
     def _undo(self) -> None:
         while self._patched:
             setattr(*self._patched.pop())
-
-
-def _message(text: str) -> object:
-    from tests.store.kit import message
-
-    return message(text)
 
 
 class DeliveryTests(StoreCase):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from collections.abc import Callable
+from typing import Any
 
 from mailbox_appliance.journal.events.store import (
     IndexDamaged,
@@ -181,14 +183,13 @@ class TroubleTests(StoreCase):
         waiting: Deferred[None] = Deferred()
         real = self.shop.workers.run
 
-        def run(door: str, job: object, *args: object) -> object:
-            done = real(door, job, *args)  # type: ignore[arg-type]
-            return waiting.addCallback(lambda _: done)
+        def run(door: str, job: Callable[..., Any], *args: Any) -> Deferred[Any]:
+            return waiting.addCallback(lambda _: real(door, job, *args))
 
         self.patch(self.shop.workers, "run", run)
         marking = box.mark([1], FlagAction.ADD, ["\\Seen"])
         marking.cancel()  # type: ignore[attr-defined]
-        self.failureResultOf(marking, CancelledError)  # type: ignore[arg-type]
+        self.failureResultOf(marking, CancelledError)
         waiting.callback(None)
         self.assertEqual(list(box.flags), [1])
         self.patch(self.shop.workers, "run", real)
@@ -283,5 +284,3 @@ class PrerenderTests(StoreCase):
         self.shop.open()
         (event,) = self.shop.journal.of(MailboxScanned)
         self.assertEqual(event.arrived, 20)
-
-

@@ -13,11 +13,20 @@ from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.mail.search import SequenceSet
 from mailbox_appliance.ports.store import Column, FlagAction
-from mailbox_appliance.wire.imap import commands, parse
+from mailbox_appliance.wire.imap import commands, parse, parse_list
 from mailbox_appliance.wire.imap.commands import Item, Prerendered, Section
 from mailbox_appliance.wire.imap.fetch import fetching
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor
-from mailbox_appliance.wire.imap.search import DEEPEST, UnknownCharset, searching
+from mailbox_appliance.wire.imap.metadata import get_metadata, set_metadata
+from mailbox_appliance.wire.imap.notify import Group, Notify, notify
+from mailbox_appliance.wire.imap.search import DEEPEST, UnknownCharset, searching, sorting, threading
+
+
+def _head(cursor: Cursor) -> commands.MessageHead:
+    head = parse.message_head(cursor)
+    cursor.end()
+    return head
+
 
 PARSERS: dict[str, Callable[[Cursor], Any]] = {
     "plain": parse.plain,
@@ -31,21 +40,31 @@ PARSERS: dict[str, Callable[[Cursor], Any]] = {
     "rename": parse.rename,
     "getquota": parse.get_quota,
     "setquota": parse.set_quota,
-    "status": parse.status,
-    "list": parse.list_mailboxes,
-    "lsub": parse.list_subscribed,
+    "status": parse_list.status,
+    "list": parse_list.list_mailboxes,
+    "lsub": parse_list.list_subscribed,
     "uid expunge": parse.uid_expunge,
     "copy": parse.copying(uids=False, move=False),
     "store": parse.storing(uids=True),
     "fetch": fetching(uids=True),
     "search": searching(uids=False),
-    "append": lambda cursor: parse.message_head(cursor, first=True),
+    "append": _head,
+    "sort": sorting(uids=False),
+    "thread": threading(uids=True),
+    "cancelupdate": parse.cancel_update,
+    "notify": notify,
+    "getmetadata": get_metadata,
+    "setmetadata": set_metadata,
+    "setacl": parse.for_whom(rights=True),
+    "compress": parse.mechanism,
 }
 # Pieces from which the fuzz makes commands that are nearly right.
 PIECES = st.sampled_from(
     rb"""( ) " \ {99} 1:* 1,2 $ * INBOX NIL "\"" % &AOQ- &A- QRESYNC CONDSTORE RETURN STATUS ALL NOT OR BODY[ ] <0.5>
     HEADER.FIELDS 1.2.MIME FLAGS +FLAGS.SILENT \Seen \* SINCE 1-Feb-2024 CHARSET UTF-8 MODSEQ 123 99999999999 -1
-    MESSAGES CHANGEDSINCE VANISHED USE KEYWORD UID""".split()
+    MESSAGES CHANGEDSINCE VANISHED USE KEYWORD UID BINARY.SIZE[1] BINARY[2]<0.9> PARTIAL 1:3 -1:-9 UPDATE REVERSE DATE
+    SUBJECT REFERENCES FUZZY RELEVANCY SIZE SET NONE SELECTED SUBTREE MessageNew MessageExpunge MailboxName DEPTH
+    MAXSIZE INFINITY /private/a /shared/b EMAILID M1 PARTIAL""".split()
     + [b" "] * 10
     + [b'"a b"', b'" 1-Feb-2024 00:00:00 +0000"', b"{3}\r\nabc", b"{3+}\r\n\x00\xff{", b"~{2}\r\n\x00\x00"]
     + [b"{99}\r\n", b"\r", b"\n", b"\xc3\xa9", b"\x7f"]
@@ -108,15 +127,54 @@ class ParseTests(SynchronousTestCase):
                 b" 7 (UNCHANGEDSINCE 12) -flags.silent \\Seen $a",
                 commands.Store(SequenceSet(((7, 7),), True), FlagAction.REMOVE, ("\\Seen", "$a"), True, 12),
             ),
-            ("append", b" x () ", commands.MessageHead("x")),
+            ("append", b" () ", commands.MessageHead()),
             (
                 "append",
-                b' x (\\Seen) " 1-Feb-2024 00:30:00 +0130" ',
-                commands.MessageHead("x", ("\\Seen",), 1706742000.0, 90),
+                b' (\\Seen) " 1-Feb-2024 00:30:00 +0130" ',
+                commands.MessageHead(("\\Seen",), 1706742000.0, 90),
             ),
         ]
         for verb, arguments, value in table:
             self.assertEqual(read(verb, arguments), value, arguments)
+
+    def test_metadata(self) -> None:
+        """Options before the mailbox; entries in lower case; NIL takes away."""
+        self.assertEqual(
+            read("getmetadata", b" (DEPTH 0) INBOX /private/A"), commands.GetMetadata("INBOX", ("/private/a",))
+        )
+        self.assertEqual(
+            read("getmetadata", b" (MAXSIZE 9 DEPTH infinity) x (/shared/a /shared/b)"),
+            commands.GetMetadata("x", ("/shared/a", "/shared/b"), 9, None),
+        )
+        self.assertEqual(
+            read("setmetadata", b' "" (/private/a NIL /shared/b {2}\r\nhi)'),
+            commands.SetMetadata("", (("/private/a", None), ("/shared/b", b"hi"))),
+        )
+        for arguments in (
+            b" x private/a",
+            b" x /private",
+            b" x /private/a/",
+            b" x /private/*",
+            b" (DEPTH 2) x /private/a",
+        ):
+            self.assertRaises(BadSyntax, read, "getmetadata", arguments)
+
+    def test_notify(self) -> None:
+        """Groups of events."""
+        self.assertEqual(read("notify", b" NONE"), Notify())
+        value = read("notify", b" SET STATUS (subtree (a b.c) (MessageNew MessageExpunge)) (selected-delayed NONE)")
+        self.assertEqual(
+            value,
+            Notify(
+                (
+                    Group("SUBTREE", ("a", "b.c"), frozenset({"MESSAGENEW", "MESSAGEEXPUNGE"})),
+                    Group("SELECTED-DELAYED", (), frozenset()),
+                ),
+                True,
+            ),
+        )
+        for arguments in (b" SET", b" SET (selected NONE) (selected-delayed NONE)", b" SET (personal (FlagChange))"):
+            self.assertRaises(BadSyntax, read, "notify", arguments)
 
     def test_refused(self) -> None:
         """Arguments that are BAD."""
@@ -140,9 +198,9 @@ class ParseTests(SynchronousTestCase):
             ("store", b" 1 FLAG (\\Seen)"),
             ("store", b" 1 FLAGS (\\*)"),
             ("store", b" 1 (UNCHANGEDSINCE 9223372036854775808) FLAGS ()"),
-            ("append", b' x "1-Feb-2024 00:00:00 +0000'),
-            ("append", b' x "1-Feb-2024 24:00:00 +0000" '),
-            ("append", b' x "29-Feb-2023 00:00:00 +0000" '),
+            ("append", b' "1-Feb-2024 00:00:00 +0000'),
+            ("append", b' "1-Feb-2024 24:00:00 +0000" '),
+            ("append", b' "29-Feb-2023 00:00:00 +0000" '),
             ("fetch", b" 1 ()"),
             ("fetch", b" 1 BODY[0]"),
             ("fetch", b" 1 BODY[1.0]"),

@@ -263,6 +263,19 @@ CANNOT: list[tuple[Transaction, str, str | None]] = [
 class CannotGoTests(SynchronousTestCase):
     """What a server cannot take fails without being tried."""
 
+    def test_require_tls(self) -> None:
+        """REQUIRETLS and a proof of the server's name: then, and only then, the word is said (RFC 8689 §4.2.1)."""
+        for offers, verified, said in (
+            ("REQUIRETLS", True, True),
+            ("8BITMIME", True, False),
+            ("REQUIRETLS", False, False),
+        ):
+            talk = ready(offers)
+            talk.core.verified = verified
+            talk.begin(Transaction(envelope(require_tls=True), 1))
+            spoken = talk.spoken()
+            self.assertEqual(bool(spoken) and "REQUIRETLS" in spoken[0], said, offers)
+
     def test_table(self) -> None:
         for transaction, offers, code in CANNOT:
             talk = ready(f"PIPELINING|{offers}" if offers else "PIPELINING").begin(transaction)

@@ -6,6 +6,7 @@ A new command is a new row in one of them, or a new file and its line here.
 from __future__ import annotations
 
 from mailbox_appliance.imap.commands import (
+    acl,
     append,
     auth,
     connection,
@@ -15,11 +16,14 @@ from mailbox_appliance.imap.commands import (
     idle,
     listing,
     mailboxes,
+    metadata,
+    notify,
     quota,
     search,
     select,
     status,
     store,
+    thread,
 )
 from mailbox_appliance.imap.table import Row
 
@@ -32,11 +36,15 @@ TABLE: dict[str, Row] = {
         listing.ROWS,
         status.ROWS,
         quota.ROWS,
+        acl.ROWS,
+        metadata.ROWS,
+        notify.ROWS,
         append.ROWS,
         select.ROWS,
         idle.ROWS,
         fetch.ROWS,
         search.ROWS,
+        thread.ROWS,
         store.ROWS,
         copy.ROWS,
         expunge.ROWS,

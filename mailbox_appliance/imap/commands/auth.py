@@ -8,7 +8,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.imap.session import Ended, Session
-from mailbox_appliance.imap.table import Done, Refused, Row, State
+from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row, State
 from mailbox_appliance.journal.events.imap import ImapLoggedIn, ImapLogInFailed
 from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials
 from mailbox_appliance.wire import sasl
@@ -108,6 +108,11 @@ async def _log_in(session: Session, username: str, password: str, mechanism: str
     return Done("Logged in.", session.capability_code())
 
 
+async def unauthenticate(session: Session, command: commands.Plain) -> Done:
+    """UNAUTHENTICATE (RFC 8437): the connection lives on for another user."""
+    return Done("You are nobody again.", after=session.logged_out)
+
+
 async def _hold_back(session: Session, seconds: float) -> None:
     if seconds > 0:
         wait: Deferred[None] = Deferred()
@@ -116,6 +121,7 @@ async def _hold_back(session: Session, seconds: float) -> None:
 
 
 ROWS = (
+    Row("UNAUTHENTICATE", LOGGED_IN, parse.plain, unauthenticate),
     Row("STARTTLS", State.GREETED, parse.plain, starttls),
     Row("LOGIN", State.GREETED, parse.log_in, login),
     Row("AUTHENTICATE", State.GREETED, parse.authenticate, authenticate),

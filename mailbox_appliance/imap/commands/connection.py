@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 
 from mailbox_appliance.imap.session import Ended, Session
-from mailbox_appliance.imap.table import ANY, LOGGED_IN, Done, Row
+from mailbox_appliance.imap.table import ANY, LOGGED_IN, Done, Refused, Row
 from mailbox_appliance.journal.events.imap import ImapClientNamed
 from mailbox_appliance.wire.imap import commands, parse, responses
 
-# ENABLE CONDSTORE and QRESYNC; QRESYNC means both (RFC 7162 §3.2.3).
-ENABLED = {"CONDSTORE": ("CONDSTORE",), "QRESYNC": ("CONDSTORE", "QRESYNC")}
+# What ENABLE knows; QRESYNC means CONDSTORE too (RFC 7162 §3.2.3), IMAP4rev2 speaks for itself (RFC 9051 §6.3.1).
+ENABLED = {
+    "CONDSTORE": ("CONDSTORE",),
+    "QRESYNC": ("CONDSTORE", "QRESYNC"),
+    "UTF8=ACCEPT": ("UTF8=ACCEPT",),
+    "IMAP4REV2": ("IMAP4REV2",),
+    "UIDONLY": ("UIDONLY",),
+}
+_SPELLED = {"IMAP4REV2": "IMAP4rev2"}
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 
 
@@ -57,14 +64,15 @@ async def identify(session: Session, command: commands.Identify) -> Done:
 
 
 async def enable(session: Session, command: commands.Enable) -> Done:
-    """Turn on what we know of the names; others are passed over (mutt asks for UTF8=ACCEPT unasked)."""
+    """Turn on what we know of the names; others are passed over."""
     news = []
+    hidden = {name.upper() for name in session.hidden | session.house.settings.hidden}
     for name in command.names:
-        for each in ENABLED.get(name, ()) if name not in session.hidden else ():
+        for each in ENABLED.get(name, ()) if name not in hidden else ():
             if each not in session.enabled and each not in news:
                 news.append(each)
+    session.say(responses.untagged(" ".join(["ENABLED", *[_SPELLED.get(n, n) for n in news]]).encode("ascii")))
     session.enable(*news)
-    session.say(responses.untagged(" ".join(["ENABLED", *news]).encode("ascii")))
     return Done("Done.")
 
 
@@ -74,7 +82,17 @@ async def namespace(session: Session, command: commands.Plain) -> Done:
     return Done("Done.")
 
 
+async def compress(session: Session, command: commands.OnMechanism) -> Done:
+    """COMPRESS DEFLATE (RFC 4978): from the octet behind our OK on, both ways."""
+    if command.name != "DEFLATE":
+        raise Refused("Only DEFLATE is known here.", b"CANNOT")
+    if session.compressed:
+        raise Refused("The connection is compressed already.", b"COMPRESSIONACTIVE")
+    return Done("DEFLATE from here on.", after=session.compress)
+
+
 ROWS = (
+    Row("COMPRESS", LOGGED_IN, parse.mechanism, compress),
     Row("CAPABILITY", ANY, parse.plain, capability),
     Row("NOOP", ANY, parse.plain, noop),
     Row("LOGOUT", ANY, parse.plain, logout),

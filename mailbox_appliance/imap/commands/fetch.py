@@ -13,11 +13,11 @@ from mailbox_appliance.imap.commands.fetch_plan import Plan, make_plan
 from mailbox_appliance.imap.commands.fetch_rows import say_arrays, say_rows
 from mailbox_appliance.imap.commands.select import vanished_earlier
 from mailbox_appliance.imap.session import Session
-from mailbox_appliance.imap.table import Done, Refused, Row, State
+from mailbox_appliance.imap.table import Done, Row, State
 from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.ports.store import FlagAction
 from mailbox_appliance.wire.imap import commands, sets
-from mailbox_appliance.wire.imap.commands import Item
+from mailbox_appliance.wire.imap.commands import Attribute, Item
 from mailbox_appliance.wire.imap.fetch import fetching
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 from mailbox_appliance.wire.imap.sets import Selection
@@ -33,7 +33,11 @@ async def fetch(session: Session, command: commands.Fetch) -> Done:
     if command.vanished and "QRESYNC" not in session.enabled:
         raise BadSyntax("QRESYNC is to be enabled first")
     selection = chosen_places(session, command.messages)
+    if command.partial is not None:
+        selection = sets.sliced(selection, *sets.window(command.partial, sets.size_of(selection)))
     attributes = command.attributes
+    if box.uid_only and command.uid_implied:
+        attributes = tuple([attribute for attribute in attributes if attribute is not Item.UID])
     if command.changed_since is not None:
         if Item.MODSEQ not in attributes:
             attributes = (*attributes, Item.MODSEQ)
@@ -43,17 +47,21 @@ async def fetch(session: Session, command: commands.Fetch) -> Done:
         selection = await _changed(session, selection, command.changed_since)
     if Item.MODSEQ in attributes:
         session.enable("CONDSTORE")
-    plan = make_plan(attributes)
-    wanted = sets.size_of(selection)
-    if plan.sections:
-        said = await _bodies(session, plan, selection)
-    elif plan.columns:
-        said = await say_rows(session, plan, selection)
-    else:
-        said = await say_arrays(session, plan, selection)
-    if said < wanted and not command.messages.uids:
-        raise Refused("Some of the messages are gone.", b"EXPUNGEISSUED")
+    said = await say_selection(session, attributes, selection)
+    if said < sets.size_of(selection) and not command.messages.uids:
+        # RFC 2180 §4.1.3 with RFC 5530: the rest is told, and NO would make clients give up on it.
+        return Done("Some of the messages are gone.", b"EXPUNGEISSUED")
     return Done("Fetched.")
+
+
+async def say_selection(session: Session, attributes: tuple[Attribute, ...], selection: Selection) -> int:
+    """Say the responses for these places; how many there were."""
+    plan = make_plan(attributes, uid_only=session.box.uid_only)
+    if plan.sections:
+        return await _bodies(session, plan, selection)
+    if plan.columns:
+        return await say_rows(session, plan, selection)
+    return await say_arrays(session, plan, selection)
 
 
 async def _changed(session: Session, selection: Selection, since: int) -> Selection:

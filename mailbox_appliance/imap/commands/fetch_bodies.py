@@ -10,14 +10,11 @@ from collections.abc import Sequence
 
 from mailbox_appliance.imap.commands.fetch_plan import Plan, literal
 from mailbox_appliance.imap.commands.fetch_rows import line_of
+from mailbox_appliance.imap.decoded import say_decoded
+from mailbox_appliance.imap.extent import READ, extent_of
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import Refused
 from mailbox_appliance.ports.store import MessageFile
-from mailbox_appliance.wire.imap.commands import Section
-from mailbox_appliance.wire.imap.render import filter_header, section
-
-READ = 131_072
-LONGEST_HEADER = 1_048_576
 
 
 async def say_bodies(session: Session, plan: Plan, uids: Sequence[int], seen: frozenset[int]) -> int:
@@ -62,7 +59,11 @@ async def _say_message(
     for wanted in plan.sections:
         said.append(glue + wanted.label)
         glue = b" "
-        extent = await _extent(file, wanted)
+        if wanted.decoded:
+            held = await say_decoded(session, file, wanted, said)
+            said = [] if held is None else held
+            continue
+        extent = await extent_of(file, wanted)
         if extent is None:
             said.append(b" NIL")
         elif isinstance(extent, bytes):
@@ -94,25 +95,3 @@ async def _say_long(session: Session, file: MessageFile, start: int, end: int) -
         start += len(octets)
         await session.room()
     session.spoilt = False
-
-
-async def _extent(file: MessageFile, wanted: Section) -> tuple[int, int] | bytes | None:
-    """Where a section's octets lie; the octets themselves for header fields of a part; None for NIL."""
-    if wanted.whole:
-        start, end = 0, file.size
-    else:
-        what = "HEADER" if wanted.text.startswith("HEADER") else wanted.text
-        found = section(await file.structure(), b"", wanted.part, what)
-        if found is None:
-            return None
-        start, end = found
-        if wanted.text.startswith("HEADER.FIELDS"):
-            header = await file.read(start, min(end - start, LONGEST_HEADER))
-            octets = filter_header(header, wanted.fields, wanted.text.endswith("NOT"))
-            if wanted.partial is not None:
-                octets = octets[wanted.partial[0] : wanted.partial[0] + wanted.partial[1]]
-            return octets
-    if wanted.partial is not None:
-        start = min(start + wanted.partial[0], end)
-        end = min(start + wanted.partial[1], end)
-    return start, end

@@ -32,14 +32,15 @@ class Plan:
     template: bytes
     nothing: bool  # are there attributes that are NIL for every message?
     attributes: tuple[Attribute, ...]
+    uid_only: bool = False  # the UID stands where the message number stood (RFC 9586 §3.3)
 
     @property
     def with_flags(self) -> Plan:
         """The same with FLAGS, for a message that has just become \\Seen."""
-        return make_plan((*self.attributes, Item.FLAGS))
+        return make_plan((*self.attributes, Item.FLAGS), uid_only=self.uid_only)
 
 
-def make_plan(attributes: tuple[Attribute, ...]) -> Plan:
+def make_plan(attributes: tuple[Attribute, ...], *, uid_only: bool = False) -> Plan:
     """Sort what was asked."""
     columns: list[Column | Fields] = []
     labels: list[bytes] = []
@@ -87,9 +88,10 @@ def make_plan(attributes: tuple[Attribute, ...]) -> Plan:
         forms=None if all(form is _as_it_is for form in forms) else tuple(forms),
         sections=tuple(sections),
         marks_seen=any(isinstance(a, Section) and not a.peek for a in attributes),
-        template=b"* %d FETCH (" + b" ".join(items) + b")\r\n",
+        template=(b"* %d UIDFETCH (" if uid_only else b"* %d FETCH (") + b" ".join(items) + b")\r\n",
         nothing=bool(nothing),
         attributes=attributes,
+        uid_only=uid_only,
     )
 
 

@@ -21,7 +21,7 @@ async def say_arrays(session: Session, plan: Plan, selection: Selection) -> int:
     """Responses of what the arrays know; returns how many messages were said."""
     box = session.box
     template = plan.template.decode("ascii").replace("%b", "%s")
-    flags_only = plan.flags and not (plan.modseq or plan.date or plan.size or plan.nothing)
+    flags_only = plan.flags and not (plan.uid_only or plan.modseq or plan.date or plan.size or plan.nothing)
     said = 0
     for low, high in selection:
         for start in range(low, high, LINES):
@@ -84,7 +84,7 @@ def _columns(box: Notices, plan: Plan, low: int, high: int, names: Mapping[int, 
     if mailbox.uids is not tracker.uids:
         return _gathered(box, plan, [uid for uid in tracker.uids[low:high] if box.index(uid) >= 0], names)
     uids = tracker.uids[low:high]
-    columns: list[Sequence[Any]] = [range(low + 1, high + 1)]
+    columns: list[Sequence[Any]] = [uids if plan.uid_only else range(low + 1, high + 1)]
     if plan.uid:
         columns.append(uids)
     if plan.flags:
@@ -102,7 +102,7 @@ def _gathered(box: Notices, plan: Plan, uids: Sequence[int], names: Mapping[int,
     """The same for UIDs that do not lie side by side; all of them are there."""
     mailbox = box.mailbox
     indexes = [box.index(uid) for uid in uids]
-    columns: list[Sequence[Any]] = [[box.tracker.place(uid) + 1 for uid in uids]]
+    columns: list[Sequence[Any]] = [uids if plan.uid_only else [box.tracker.place(uid) + 1 for uid in uids]]
     if plan.uid:
         columns.append(uids)
     if plan.flags:

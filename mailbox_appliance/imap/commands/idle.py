@@ -13,6 +13,7 @@ async def idle(session: Session, command: commands.Plain) -> Done:
     """Tell what happens until the client says DONE; what it says behind DONE is read next."""
     session.say(b"+ idling\r\n")
     while True:
+        await session.unasked()
         if session.selected is not None:
             await session.box.tell(session.outlet, expunges=True)
         try:
@@ -20,6 +21,7 @@ async def idle(session: Session, command: commands.Plain) -> Done:
         except LineTooLong:
             raise BadSyntax("expected DONE") from None
         if line is None:
+            session.rest()
             await session.more()
         elif line.strip().upper() == b"DONE":
             return Done("Idle no longer.")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from mailbox_appliance.imap.commands import status
+from mailbox_appliance.imap.commands import acl, metadata, status
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Row
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo
 from mailbox_appliance.ports.store import StoreError
-from mailbox_appliance.wire.imap import commands, parse, responses
+from mailbox_appliance.wire.imap import commands, parse_list, responses
 from mailbox_appliance.wire.imap.listing import matcher
 
 Test = Callable[[str], bool]
@@ -28,9 +28,9 @@ async def list_mailboxes(session: Session, command: commands.ListMailboxes) -> D
     infos = sorted(await session.store.mailboxes(), key=lambda info: (info.name != INBOX, info.name))
     if command.lsub:
         for attributes, name in _subscribed(infos, wanted):
-            session.say(responses.list_line(b"LSUB", attributes, name))
+            session.say(responses.list_line(b"LSUB", attributes, session.name(name)))
         return Done("Done.")
-    parents = _parents_of_selected(infos, command) if "RECURSIVEMATCH" in command.select else frozenset()
+    parents = _parents_of_selected(infos, command, wanted) if "RECURSIVEMATCH" in command.select else frozenset()
     for info in infos:
         if not wanted(info.name):
             continue
@@ -38,9 +38,13 @@ async def list_mailboxes(session: Session, command: commands.ListMailboxes) -> D
         if not selected and info.name not in parents:
             continue
         extra = b' ("CHILDINFO" ("SUBSCRIBED"))' if info.name in parents else b""
-        session.say(responses.list_line(b"LIST", _attributes(info, command), info.name, extra))
+        session.say(responses.list_line(b"LIST", _attributes(info, command), session.name(info.name), extra))
         if command.status and info.selectable and info.exists:
             await _say_status(session, info.name, command.status)
+        if "MYRIGHTS" in command.give and info.selectable and info.exists:
+            session.say(acl.rights_line(session, info.name))
+        if command.metadata and info.exists:
+            session.say(await metadata.line_for_list(session, info.name, command.metadata))
         await session.room()
     return Done("Done.")
 
@@ -54,11 +58,11 @@ def _is_selected(info: MailboxInfo, select: frozenset[str]) -> bool:
     return "SPECIAL-USE" not in select or info.special_use is not None
 
 
-def _parents_of_selected(infos: Iterable[MailboxInfo], command: commands.ListMailboxes) -> frozenset[str]:
-    """Names above one that the selection takes (RFC 5258 §3.5)."""
+def _parents_of_selected(infos: Iterable[MailboxInfo], command: commands.ListMailboxes, wanted: Test) -> frozenset[str]:
+    """Names above one that the selection takes and the patterns do not: it is not told itself (RFC 5258 §4)."""
     parents: set[str] = set()
     for info in infos:
-        if _is_selected(info, command.select):
+        if _is_selected(info, command.select) and not wanted(info.name):
             parents.update(_above(info.name))
     return frozenset(parents)
 
@@ -108,6 +112,6 @@ async def _say_status(session: Session, name: str, items: tuple[str, ...]) -> No
 
 
 ROWS = (
-    Row("LIST", LOGGED_IN, parse.list_mailboxes, list_mailboxes),
-    Row("LSUB", LOGGED_IN, parse.list_subscribed, list_mailboxes),
+    Row("LIST", LOGGED_IN, parse_list.list_mailboxes, list_mailboxes),
+    Row("LSUB", LOGGED_IN, parse_list.list_subscribed, list_mailboxes),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 
+from mailbox_appliance.imap.bulletin import TreeChange
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row
 from mailbox_appliance.mail.mailbox import SEPARATOR
@@ -30,7 +31,9 @@ async def create(session: Session, command: commands.Create) -> Done:
     """Make a mailbox."""
     check_new_name(command.mailbox)
     await session.store.create(command.mailbox, command.use)
-    return Done("Created.")
+    session.house.bulletin.tell(session.account, TreeChange(command.mailbox))
+    state = await session.store.status(command.mailbox)
+    return Done("Created.", b"MAILBOXID (%b)" % state.mailbox_id.encode("ascii"))  # RFC 8474 §4.1
 
 
 async def delete(session: Session, command: commands.OnMailbox) -> Done:
@@ -38,6 +41,7 @@ async def delete(session: Session, command: commands.OnMailbox) -> Done:
     if session.selected is not None and session.selected.mailbox.name == command.mailbox:
         session.deselect()
     await session.store.delete(command.mailbox)
+    session.house.bulletin.tell(session.account, TreeChange(command.mailbox, gone=True))
     return Done("Deleted.")
 
 
@@ -45,6 +49,7 @@ async def rename(session: Session, command: commands.Rename) -> Done:
     """Give it and its children another name."""
     check_new_name(command.to)
     await session.store.rename(command.mailbox, command.to)
+    session.house.bulletin.tell(session.account, TreeChange(command.to, old=command.mailbox))
     return Done("Renamed.")
 
 
@@ -52,12 +57,14 @@ async def subscribe(session: Session, command: commands.OnMailbox) -> Done:
     """Put the name on the list; the mailbox need not exist."""
     check_new_name(command.mailbox)
     await session.store.subscribe(command.mailbox, True)
+    session.house.bulletin.tell(session.account, TreeChange(command.mailbox, subscribed=True))
     return Done("Subscribed.")
 
 
 async def unsubscribe(session: Session, command: commands.OnMailbox) -> Done:
     """Take it off the list."""
     await session.store.subscribe(command.mailbox, False)
+    session.house.bulletin.tell(session.account, TreeChange(command.mailbox, subscribed=False))
     return Done("Unsubscribed.")
 
 

@@ -22,7 +22,7 @@ def _line(quota: Quota) -> bytes:
 async def get_quota_root(session: Session, command: commands.OnMailbox) -> Done:
     """The root of a mailbox, and how full it is."""
     quota = await session.store.quota()
-    name = responses.mailbox(command.mailbox)
+    name = session.name(command.mailbox)
     if not quota.limit:
         session.say(responses.untagged(b"QUOTAROOT %b" % name))
         return Done("There is no limit.")

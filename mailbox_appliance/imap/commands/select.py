@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Iterator
 
 from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.session import Session
@@ -12,6 +13,7 @@ from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.wire.imap import commands, parse, responses, sets
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 
+MOST_PAIRS = 1000  # of the client's numbers and UIDs that are compared (RFC 7162 §3.2.5.2)
 _LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _UNSEEN = bytes(0 if octet & SEEN else 1 for octet in range(256))
 
@@ -25,25 +27,29 @@ async def select(session: Session, command: commands.Select) -> Done:
     """Open a mailbox and say how it stands."""
     if command.resync is not None and "QRESYNC" not in session.enabled:
         raise BadSyntax("QRESYNC is to be enabled first")
-    if session.deselect() and "QRESYNC" in session.enabled:
+    if session.deselect() and not session.enabled.isdisjoint(("QRESYNC", "IMAP4REV2")):
         session.say(responses.condition(b"OK", "The former mailbox is closed.", b"CLOSED"))
     if command.condstore:
         session.enable("CONDSTORE")
     box = Notices(session.wake)
+    box.modes(session.enabled)
     mailbox = await session.store.open(command.mailbox, box, read_only=command.read_only)
     box.begin(mailbox, read_only=command.read_only)
     session.selected = box
     session.state = State.SELECTED
-    session.enable()
     tracker = box.tracker
     session.say(box.flags_lines())
-    session.say(b"* %d EXISTS\r\n* %d RECENT\r\n" % (tracker.count, tracker.recent_count))
-    unseen = first_unseen(mailbox.flags, tracker.count)
+    session.say(box.count_lines())
+    rev2 = "IMAP4REV2" in session.enabled
+    unseen = 0 if rev2 or box.uid_only else first_unseen(mailbox.flags, tracker.count)
     if unseen:
         session.say(responses.condition(b"OK", "First unseen.", b"UNSEEN %d" % unseen))
     session.say(responses.condition(b"OK", "UIDs valid.", b"UIDVALIDITY %d" % mailbox.uidvalidity))
     session.say(responses.condition(b"OK", "Predicted next UID.", b"UIDNEXT %d" % mailbox.uidnext))
     session.say(responses.condition(b"OK", "Highest.", b"HIGHESTMODSEQ %d" % mailbox.highest_modseq))
+    session.say(responses.condition(b"OK", "Its id.", b"MAILBOXID (%b)" % mailbox.mailbox_id.encode("ascii")))
+    if rev2:  # RFC 9051 §6.3.2: the name as the server spells it
+        session.say(responses.list_line(b"LIST", (), session.name(mailbox.name)))
     if command.resync is not None and command.resync.uidvalidity == mailbox.uidvalidity:
         await _resync(session, box, command.resync)
     return Done("Mailbox open.", b"READ-ONLY" if box.read_only else b"READ-WRITE")
@@ -53,7 +59,7 @@ async def _resync(session: Session, box: Notices, resync: commands.QuickResync) 
     """Tell what changed since the client was last here (RFC 7162 §3.2.5)."""
     tracker, mailbox = box.tracker, box.mailbox
     known_uids = resync.known_uids.ranges if resync.known_uids is not None else None
-    await vanished_earlier(session, box, resync.modseq, known_uids)
+    await vanished_earlier(session, box, resync.modseq, known_uids, _surely_known(box, resync))
     view = zip(tracker.uids[: tracker.count], mailbox.modseqs[: tracker.count], strict=False)
     changed = [uid for uid, modseq in view if modseq > resync.modseq]
     if known_uids is not None:
@@ -64,12 +70,37 @@ async def _resync(session: Session, box: Notices, resync: commands.QuickResync) 
         await session.room()
 
 
+def _surely_known(box: Notices, resync: commands.QuickResync) -> int:
+    """Up to this UID nothing vanished that the client does not know of: its pairs of numbers and UIDs still hold."""
+    if resync.known_pairs is None:
+        return 0
+    uids, count = box.tracker.uids, box.tracker.count
+    known = 0
+    pairs = zip(*[_each(some.ranges) for some in resync.known_pairs], strict=False)
+    for _, (number, uid) in zip(range(MOST_PAIRS), pairs, strict=False):
+        if number > count or uids[number - 1] != uid:
+            break
+        known = uid
+    return known
+
+
+def _each(ranges: tuple[tuple[int | None, int | None], ...]) -> Iterator[int]:
+    for first, last in ranges:
+        if first is not None and last is not None:
+            yield from range(first, last + 1)
+
+
 async def vanished_earlier(
-    session: Session, box: Notices, modseq: int, among: tuple[tuple[int | None, int | None], ...] | None
+    session: Session,
+    box: Notices,
+    modseq: int,
+    among: tuple[tuple[int | None, int | None], ...] | None,
+    surely_known: int = 0,
 ) -> None:
     """VANISHED (EARLIER) for what was expunged after ``modseq``, of the UIDs ``among`` if given (RFC 7162 §3.2.10).
 
-    When that is too long ago to know, every UID that is not there is told: more than asked, never less.
+    When that is too long ago to know, every UID above ``surely_known`` that is not there is told: more than asked,
+    never less.
     """
     mailbox, tracker = box.mailbox, box.tracker
     gone: list[int] | None = None
@@ -84,6 +115,7 @@ async def vanished_earlier(
         text = sets.say_set(gone)
     else:
         bounds = _bounded(among or ((1, None),), mailbox.uidnext)
+        bounds = tuple((max(low, surely_known + 1), high) for low, high in bounds if high > surely_known)
         text = _holes(tracker.uids[: tracker.count], bounds)
     if text:
         session.say(b"* VANISHED (EARLIER) %b\r\n" % text)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Row
 from mailbox_appliance.mail.mailbox import MailboxStatus
-from mailbox_appliance.wire.imap import commands, parse, responses
+from mailbox_appliance.wire.imap import commands, parse_list, responses
 
 _ITEMS: dict[str, Callable[[MailboxStatus], object]] = {
     "MESSAGES": lambda s: s.messages,
@@ -28,7 +28,7 @@ def line(session: Session, name: str, items: tuple[str, ...], state: MailboxStat
         session.enable("CONDSTORE")
     limit = session.house.settings.message_size or "NIL"
     return responses.status_line(
-        name, [(item, limit if item == "APPENDLIMIT" else _ITEMS[item](state)) for item in items]
+        session.name(name), [(item, limit if item == "APPENDLIMIT" else _ITEMS[item](state)) for item in items]
     )
 
 
@@ -39,4 +39,4 @@ async def status(session: Session, command: commands.Status) -> Done:
     return Done("Done.")
 
 
-ROWS = (Row("STATUS", LOGGED_IN, parse.status, status),)
+ROWS = (Row("STATUS", LOGGED_IN, parse_list.status, status),)

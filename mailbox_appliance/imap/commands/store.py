@@ -57,7 +57,7 @@ async def store(session: Session, command: commands.Store) -> Done:
             modified = sets.say_set(sorted(box.tracker.place(uid) + 1 for uid in conflicting))
         return Done("Some were changed by others.", b"MODIFIED %b" % modified)
     if missing and not command.messages.uids and not command.silent:
-        raise Refused("Some of the messages are gone.", b"EXPUNGEISSUED")  # RFC 2180 §4.2.2
+        return Done("Some of the messages are gone.", b"EXPUNGEISSUED")  # RFC 2180 §4.2.1
     return Done("Done.")
 
 

@@ -21,6 +21,17 @@ class Waits(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AllowanceSpent(Event):
+    """An account has written to as many people today as it may; if it was not its owner, change the password at once."""
+
+    name: ClassVar[str] = "queue.allowance_spent"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    limit: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp(Event):
     """The message could not be delivered in all the time it may wait; it is given up for this recipient."""
 
@@ -96,6 +107,20 @@ class LeftoverRemoved(Event):
 
     name: ClassVar[str] = "queue.leftover_removed"
     level: ClassVar[Level] = Level.NOTICE
+    files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContentKeptApart(Event):
+    """The queue's database was gone, but mail lay beside it: it is kept in the folder named here, for you to look at.
+
+    Put queue.db back from a backup together with this folder (as ``content``), or read the messages there and see to
+    it that their senders send them again.
+    """
+
+    name: ClassVar[str] = "queue.content_kept_apart"
+    level: ClassVar[Level] = Level.ERROR
+    folder: str
     files: int
 
 

@@ -61,7 +61,7 @@ class HostFailed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsDowngraded(Event):
-    """A mail exchanger offers TLS that does not work, so mail to it goes in clear (it may be overheard)."""
+    """TLS with a mail host does not work, or is worse than it once was, so mail to it may be overheard."""
 
     name: ClassVar[str] = "relay.tls_downgraded"
     level: ClassVar[Level] = Level.WARNING
@@ -89,3 +89,74 @@ class PasswordFileReadable(Event):
     level: ClassVar[Level] = Level.WARNING
     path: str
     mode: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ipv6Nameless(Event):
+    """Our IPv6 address has no name, so mail goes by IPv4 only: set its PTR record at the provider of the address."""
+
+    name: ClassVar[str] = "relay.ipv6_nameless"
+    level: ClassVar[Level] = Level.NOTICE
+    address: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StsPolicyTrouble(Event):
+    """A domain says it has an MTA-STS policy, which cannot be fetched; an older one counts, or none."""
+
+    name: ClassVar[str] = "relay.sts_policy_trouble"
+    level: ClassVar[Level] = Level.NOTICE
+    counted_by: ClassVar[tuple[str, ...]] = ("trouble",)
+    domain: str
+    trouble: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsPolicyUnmet(Event):
+    """A host does not keep what its domain promises about TLS; no mail goes to it, unless the promise is a test."""
+
+    name: ClassVar[str] = "relay.tls_policy_unmet"
+    level: ClassVar[Level] = Level.WARNING
+    counted_by: ClassVar[tuple[str, ...]] = ("policy",)
+    domain: str
+    host: str
+    policy: str
+    reason: str
+    only_testing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderRefusesUs(Event):
+    """A provider refuses our address for its reputation; ``smarthost`` carries its mail until ``days`` are over."""
+
+    name: ClassVar[str] = "relay.provider_refuses_us"
+    level: ClassVar[Level] = Level.WARNING
+    provider: str
+    reply: str
+    smarthost: str = ""
+    days: int = 0
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FellBack(Event):
+    """Direct delivery has failed too often for this message, so the smarthost carries it."""
+
+    name: ClassVar[str] = "relay.fell_back"
+    level: ClassVar[Level] = Level.NOTICE
+    destination: str
+    smarthost: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsReportSent(Event):
+    """A domain that asks for it was told how TLS with its mail hosts went yesterday."""
+
+    name: ClassVar[str] = "relay.tls_report_sent"
+    domain: str
+    recipient: tuple[str, ...]
+    good: int
+    bad: int

@@ -12,7 +12,7 @@ from mailbox_appliance.mail.trace import Event, Level
 class ServiceReady(Event):
     """The service is ready: every port is open and everything behind it stands."""
 
-    name: ClassVar[str] = "service.ready"
+    name: ClassVar[str] = "ready"  # one word: start-up scripts wait for it
     level: ClassVar[Level] = Level.NOTICE
     version: str
     ports: tuple[str, ...]

@@ -22,6 +22,19 @@ class Connected(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Introduced(Event):
+    """A trusted server in front of us has said which client it speaks for."""
+
+    name: ClassVar[str] = "smtp.introduced"
+    level: ClassVar[Level] = Level.DEBUG
+    counted_by: ClassVar[tuple[str, ...]] = ("service", "how")
+    peer: str
+    service: str
+    by: str
+    how: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hairpin(Event):
     """A connection came from one of our own public addresses: the router sent us to ourselves; it is granted nothing.
 

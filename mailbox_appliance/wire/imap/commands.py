@@ -34,6 +34,13 @@ class Enable:
 
 
 @dataclass(frozen=True, slots=True)
+class OnMechanism:
+    """COMPRESS (RFC 4978): the name in upper case."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class LogIn:
     """LOGIN."""
 
@@ -85,6 +92,32 @@ class OnMailbox:
 
 
 @dataclass(frozen=True, slots=True)
+class ForWhom:
+    """SETACL, DELETEACL, LISTRIGHTS (RFC 4314): a mailbox and an identifier."""
+
+    mailbox: str
+    identifier: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GetMetadata:
+    """GETMETADATA (RFC 5464): entry names in lower case; ``depth`` 0, 1 or None for all levels."""
+
+    mailbox: str
+    entries: tuple[str, ...]
+    most: int | None = None
+    depth: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SetMetadata:
+    """SETMETADATA: None takes an entry away."""
+
+    mailbox: str
+    entries: tuple[tuple[str, bytes | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Rename:
     """RENAME."""
 
@@ -123,6 +156,7 @@ class ListMailboxes:
     select: frozenset[str] = frozenset()
     give: frozenset[str] = frozenset()
     status: tuple[str, ...] = ()
+    metadata: tuple[str, ...] = ()
     extended: bool = False
     lsub: bool = False
 
@@ -192,6 +226,8 @@ class Section:
     fields: tuple[str, ...] = ()
     partial: tuple[int, int] | None = None
     peek: bool = True
+    decoded: bool = False  # BINARY: out of the transfer encoding (RFC 3516)
+    size_only: bool = False  # BINARY.SIZE
 
     @property
     def whole(self) -> bool:
@@ -210,23 +246,48 @@ class Fetch:
     attributes: tuple[Attribute, ...]
     changed_since: int | None = None
     vanished: bool = False
+    partial: tuple[int, int] | None = None  # of the chosen messages (RFC 9394 §3.3)
+    uid_implied: bool = False  # UID FETCH did not name UID itself
+
+
+Criterion = tuple[str, bool]  # a sort key in upper case, and whether it is reversed
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """SEARCH and UID SEARCH. ``give`` None: the old answer; else of MIN MAX COUNT ALL SAVE (RFC 4731, 5182)."""
+    """SEARCH, SORT and their UID forms. ``order`` is empty for SEARCH.
+
+    ``give`` None: the old answer; else of MIN MAX COUNT ALL SAVE PARTIAL UPDATE RELEVANCY (RFC 4731, 5182, 5267, 6203).
+    """
 
     key: SearchKey
     uids: bool
     give: frozenset[str] | None = None
     modseq: bool = False  # the keys name MODSEQ (RFC 7162 §3.1.5)
+    partial: tuple[int, int] | None = None  # smaller number first; both negative from the end (RFC 9394)
+    order: tuple[Criterion, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """THREAD and UID THREAD (RFC 5256): the algorithm in upper case."""
+
+    algorithm: str
+    key: SearchKey
+    uids: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CancelUpdate:
+    """CANCELUPDATE (RFC 5267): tags of searches."""
+
+    tags: tuple[bytes, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class MessageHead:
-    """What stands before one message of APPEND: ``mailbox`` is '' for the second and later ones (RFC 3502)."""
+    """What stands before one message of APPEND."""
 
-    mailbox: str
     flags: tuple[str, ...] = ()
     date: float | None = None
     zone: int = 0

@@ -9,7 +9,7 @@ from mailbox_appliance.ports.store import Column
 from mailbox_appliance.wire.imap import commands
 from mailbox_appliance.wire.imap.commands import Attribute, Item, Nothing, Prerendered, Section
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor
-from mailbox_appliance.wire.imap.sets import read_set
+from mailbox_appliance.wire.imap.sets import partial_range, read_set
 
 MOST_ATTRIBUTES = 100
 MOST_FIELDS = 200
@@ -60,6 +60,7 @@ def fetching(*, uids: bool) -> Callable[[Cursor], commands.Fetch]:
         attributes = read_attributes(cursor)
         changed_since = None
         vanished = False
+        partial = None
         if cursor.skip(b" "):
             cursor.expect(b"(")
             while True:
@@ -69,6 +70,9 @@ def fetching(*, uids: bool) -> Callable[[Cursor], commands.Fetch]:
                     changed_since = cursor.modseq()
                 elif word == "VANISHED" and uids:
                     vanished = True
+                elif word == "PARTIAL" and uids and partial is None:
+                    cursor.space()
+                    partial = partial_range(cursor)
                 else:
                     raise BadSyntax("unknown modifier of FETCH")
                 if cursor.skip(b")"):
@@ -77,9 +81,10 @@ def fetching(*, uids: bool) -> Callable[[Cursor], commands.Fetch]:
             if vanished and changed_since is None:
                 raise BadSyntax("VANISHED needs CHANGEDSINCE")
         cursor.end()
-        if uids and Item.UID not in attributes:  # RFC 3501 §6.4.8: the answer of UID FETCH always holds the UID
+        implied = uids and Item.UID not in attributes
+        if implied:  # RFC 3501 §6.4.8: the answer of UID FETCH always holds the UID
             attributes = (Item.UID, *attributes)
-        return commands.Fetch(messages, attributes, changed_since, vanished)
+        return commands.Fetch(messages, attributes, changed_since, vanished, partial, implied)
 
     return fetch
 
@@ -109,9 +114,11 @@ def _attribute(cursor: Cursor) -> Attribute:
     word = found[0].decode("ascii").upper()
     cursor.at = found.end()
     if word in ("BODY", "BODY.PEEK") and cursor.comes(b"["):
-        return _section(cursor, peek=word == "BODY.PEEK")
+        return read_section(cursor, peek=word == "BODY.PEEK")
     if word == "BODY":
         return _BODY
+    if word in ("BINARY", "BINARY.PEEK", "BINARY.SIZE"):
+        return _binary(cursor, word)
     if word == "PREVIEW" and cursor.skip(b" ("):  # RFC 8970 §3.1: the LAZY modifier
         if not cursor.skip_word("LAZY"):
             raise BadSyntax("unknown modifier of PREVIEW")
@@ -122,7 +129,17 @@ def _attribute(cursor: Cursor) -> Attribute:
         raise BadSyntax("unknown fetch attribute") from None
 
 
-def _section(cursor: Cursor, *, peek: bool) -> Section:
+def _binary(cursor: Cursor, word: str) -> Section:
+    """section-binary: part numbers alone (RFC 3516 §6)."""
+    section = read_section(cursor, peek=word != "BINARY")
+    size = word == "BINARY.SIZE"
+    if section.text or (size and section.partial):
+        raise BadSyntax("this is no section of BINARY")
+    label = (b"BINARY.SIZE" if size else b"BINARY") + section.label.removeprefix(b"BODY")
+    return Section(label, section.part, "", (), section.partial, section.peek, decoded=True, size_only=size)
+
+
+def read_section(cursor: Cursor, *, peek: bool) -> Section:
     """ "[" [section-spec] "]" ["<" number "." nz-number ">"]"""
     cursor.expect(b"[")
     part: tuple[int, ...] = ()

@@ -14,6 +14,7 @@ from mailbox_appliance.mail.mailbox import INBOX
 from mailbox_appliance.wire.imap import utf7
 
 MAILBOX_OCTETS = 1000
+NO_NAME = "\0"  # a pattern which no mailbox has for a name
 
 _ATOM = re.compile(rb"[^\x00-\x20(){%*\"\\\]\x7f-\xff]+")
 _ASTRING = re.compile(rb"[^\x00-\x20(){%*\"\\\x7f-\xff]+")
@@ -33,17 +34,29 @@ _DAYS = (0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class BadSyntax(ValueError):
-    """The command does not follow the grammar; ``str()`` is fit for the peer and holds none of its octets."""
+    """The command does not follow the grammar; ``str()`` is fit for the peer and holds none of its octets.
+
+    ``code`` is a response code without brackets (RFC 5530), or nothing.
+    """
+
+    def __init__(self, text: str, code: bytes = b"") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class NameNotPossible(BadSyntax):
+    """What stands where a mailbox name belongs can name no mailbox: NO, for the command itself is well-formed."""
 
 
 class Cursor:
-    """A place in a command."""
+    """A place in a command. ``utf8``: mailbox names are UTF-8 (RFC 9051 §5.1, RFC 9755 §3), not modified UTF-7."""
 
-    __slots__ = ("at", "octets")
+    __slots__ = ("at", "octets", "utf8")
 
-    def __init__(self, octets: bytes, at: int = 0) -> None:
+    def __init__(self, octets: bytes, at: int = 0, utf8: bool = False) -> None:
         self.octets = octets
         self.at = at
+        self.utf8 = utf8
 
     # ------------------------------------------------------------ signs
 
@@ -174,9 +187,9 @@ class Cursor:
         if len(octets) > MAILBOX_OCTETS:
             raise BadSyntax("the mailbox name is too long")
         try:
-            name = utf7.decode(octets)
+            name = utf7.decode_utf8(octets) if self.utf8 else utf7.decode(octets)
         except utf7.BadName as error:
-            raise BadSyntax(str(error)) from None
+            raise NameNotPossible(str(error)) from None
         return mailbox_name(name)
 
     def list_mailbox(self) -> str:
@@ -184,8 +197,10 @@ class Cursor:
         found = _LIST_ATOM.match(self.octets, self.at)
         if found is not None:
             self.at = found.end()
-            return self._name(found[0])
-        return self._name(self.string())
+        try:
+            return self._name(found[0] if found is not None else self.string())
+        except NameNotPossible:
+            return NO_NAME
 
     # ------------------------------------------------------------ flags
 

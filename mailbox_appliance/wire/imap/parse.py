@@ -11,13 +11,10 @@ from mailbox_appliance.mail.mailbox import SpecialUse
 from mailbox_appliance.ports.store import FlagAction
 from mailbox_appliance.wire.imap import commands
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor, mailbox_name
+from mailbox_appliance.wire.imap.parse_list import LONGEST_LIST
 from mailbox_appliance.wire.imap.sets import read_set
 
 ID_PAIRS = 30  # RFC 2971 §3.3
-LONGEST_LIST = 100
-STATUS_ITEMS = frozenset(
-    "MESSAGES RECENT UIDNEXT UIDVALIDITY UNSEEN DELETED SIZE HIGHESTMODSEQ APPENDLIMIT MAILBOXID".split()
-)
 _USES = {use.value.upper(): use for use in SpecialUse}
 _ACTIONS = {action.value: action for action in FlagAction}
 
@@ -58,6 +55,25 @@ def enable(cursor: Cursor) -> commands.Enable:
         if len(names) > LONGEST_LIST:
             raise BadSyntax("too many names")
     return commands.Enable(tuple(names))
+
+
+def mechanism(cursor: Cursor) -> commands.OnMechanism:
+    """COMPRESS SP algorithm"""
+    cursor.space()
+    name = cursor.word()
+    cursor.end()
+    return commands.OnMechanism(name)
+
+
+def cancel_update(cursor: Cursor) -> commands.CancelUpdate:
+    """CANCELUPDATE 1*(SP quoted)"""
+    tags: list[bytes] = []
+    while not tags or not cursor.at_end():
+        cursor.space()
+        tags.append(cursor.string())
+        if len(tags) > LONGEST_LIST:
+            raise BadSyntax("too many tags")
+    return commands.CancelUpdate(tuple(tags))
 
 
 def log_in(cursor: Cursor) -> commands.LogIn:
@@ -209,99 +225,21 @@ def set_quota(cursor: Cursor) -> commands.SetQuota:
     return commands.SetQuota(root)
 
 
-def status(cursor: Cursor) -> commands.Status:
-    """STATUS SP mailbox SP "(" status-att … ")\""""
-    cursor.space()
-    mailbox = cursor.mailbox()
-    cursor.space()
-    items = _status_items(cursor)
-    cursor.end()
-    return commands.Status(mailbox, items)
+def for_whom(*, rights: bool) -> Callable[[Cursor], commands.ForWhom]:
+    """SP mailbox SP identifier [SP rights]"""
 
-
-def _status_items(cursor: Cursor) -> tuple[str, ...]:
-    items: list[str] = []
-    cursor.expect(b"(")
-    while True:
-        item = cursor.word()
-        if item not in STATUS_ITEMS:
-            raise BadSyntax("unknown item of STATUS")
-        if item not in items:
-            items.append(item)
-        if cursor.skip(b")"):
-            return tuple(items)
+    def read(cursor: Cursor) -> commands.ForWhom:
         cursor.space()
-
-
-_SELECT_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
-_RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE"})
-
-
-def list_mailboxes(cursor: Cursor) -> commands.ListMailboxes:
-    """LIST [SP "(" options ")"] SP mailbox SP (pattern / "(" patterns ")") [SP RETURN SP "(" options ")"]"""
-    cursor.space()
-    select: set[str] = set()
-    give: set[str] = set()
-    items: tuple[str, ...] = ()
-    extended = cursor.skip(b"(")
-    if extended and not cursor.skip(b")"):
-        while True:
-            select.add(cursor.word())
-            if cursor.skip(b")"):
-                break
+        mailbox = cursor.mailbox()
+        cursor.space()
+        identifier = cursor.astring()
+        if rights:
             cursor.space()
-    if extended:
-        cursor.space()
-    if not select <= _SELECT_OPTIONS:
-        raise BadSyntax("unknown selection option of LIST")
-    if "RECURSIVEMATCH" in select and not select & {"SUBSCRIBED", "SPECIAL-USE"}:
-        raise BadSyntax("RECURSIVEMATCH needs something to match")
-    reference = cursor.mailbox()
-    cursor.space()
-    if cursor.skip(b"("):
-        extended = True
-        patterns = _patterns(cursor)
-    else:
-        patterns = (cursor.list_mailbox(),)
-    if cursor.skip(b" "):
-        extended = True
-        if cursor.word() != "RETURN":
-            raise BadSyntax("expected RETURN")
-        cursor.space()
-        cursor.expect(b"(")
-        while not cursor.skip(b")"):
-            if give or items:
-                cursor.space()
-            word = cursor.word()
-            if word == "STATUS":
-                cursor.space()
-                items = _status_items(cursor)
-            elif word in _RETURN_OPTIONS:
-                give.add(word)
-            else:
-                raise BadSyntax("unknown return option of LIST")
-    cursor.end()
-    return commands.ListMailboxes(reference, patterns, frozenset(select), frozenset(give), items, extended)
+            cursor.astring()
+        cursor.end()
+        return commands.ForWhom(mailbox, identifier)
 
-
-def _patterns(cursor: Cursor) -> tuple[str, ...]:
-    patterns = [cursor.list_mailbox()]
-    while not cursor.skip(b")"):
-        cursor.space()
-        patterns.append(cursor.list_mailbox())
-        if len(patterns) > LONGEST_LIST:
-            raise BadSyntax("too many patterns")
-    return tuple(patterns)
-
-
-def list_subscribed(cursor: Cursor) -> commands.ListMailboxes:
-    """LSUB SP mailbox SP list-mailbox"""
-    cursor.space()
-    reference = cursor.mailbox()
-    cursor.space()
-    pattern = cursor.list_mailbox()
-    cursor.end()
-    return commands.ListMailboxes(reference, (pattern,), frozenset({"SUBSCRIBED"}), lsub=True)
+    return read
 
 
 def uid_expunge(cursor: Cursor) -> commands.Expunge:
@@ -359,12 +297,8 @@ def storing(*, uids: bool) -> Callable[[Cursor], commands.Store]:
     return store
 
 
-def message_head(cursor: Cursor, *, first: bool) -> commands.MessageHead:
-    """[SP mailbox] [SP flag-list] [SP date-time] SP, up to a message literal of APPEND (RFC 3501, RFC 3502)."""
-    mailbox = ""
-    if first:
-        cursor.space()
-        mailbox = cursor.mailbox()
+def message_head(cursor: Cursor) -> commands.MessageHead:
+    """SP [flag-list SP] [date-time SP], up to a message of APPEND (RFC 3501, RFC 3502)."""
     flags: tuple[str, ...] = ()
     date: tuple[int, int] | None = None
     cursor.space()
@@ -374,5 +308,4 @@ def message_head(cursor: Cursor, *, first: bool) -> commands.MessageHead:
     if cursor.comes(b'"'):
         date = cursor.date_time()
         cursor.space()
-    cursor.end()
-    return commands.MessageHead(mailbox, flags, date and float(date[0]), date[1] if date else 0)
+    return commands.MessageHead(flags, date and float(date[0]), date[1] if date else 0)

@@ -65,12 +65,12 @@ def prerender(octets: Octets) -> Prerendered:
     values = fields.get(b"date")
     sent = parse_date(values[0]) if values else None
     values = fields.get(b"subject")
-    subject, is_reply = _base_subject_of(values[0][:4000]) if values else ("", False)
+    subject, is_reply = base_subject_of(values[0][:4000]) if values else ("", False)
     values = fields.get(b"message-id")
     ids = message_ids(values[0]) if values else []
-    from_key, display_from = _keys_of(fields.get(b"from"))
-    to_key, display_to = _keys_of(fields.get(b"to"))
-    cc_key, _ = _keys_of(fields.get(b"cc"))
+    from_key, display_from = keys_of_field(fields.get(b"from"))
+    to_key, display_to = keys_of_field(fields.get(b"to"))
+    cc_key, _ = keys_of_field(fields.get(b"cc"))
     return Prerendered(
         envelope_of(fields),
         structure_of(root, _envelope, extended=False),
@@ -106,7 +106,8 @@ def _envelope(message: Shape) -> bytes:
 
 
 @functools.lru_cache(maxsize=512)
-def _base_subject_of(value: bytes) -> tuple[str, bool]:
+def base_subject_of(value: bytes) -> tuple[str, bool]:
+    """Of a Subject field's raw value."""
     return base_subject(decode_words(unfold(value)))
 
 
@@ -116,5 +117,6 @@ def _keys_of_value(value: bytes) -> tuple[str, str]:
     return mailbox_key(mailboxes), display_key(mailboxes)
 
 
-def _keys_of(values: list[bytes] | None) -> tuple[str, str]:
+def keys_of_field(values: list[bytes] | None) -> tuple[str, str]:
+    """What SORT and SORT=DISPLAY compare of the values of an address field."""
     return _keys_of_value(values[0][:400]) if values else ("", "")

@@ -47,23 +47,23 @@ def nstring(text: str | None) -> bytes:
     return b"NIL" if text is None else string(text.encode("utf-8", "surrogateescape"))
 
 
-def mailbox(name: str) -> bytes:
-    """A mailbox name: INBOX bare, everything else quoted modified UTF-7."""
+def mailbox(name: str, *, utf8: bool = False) -> bytes:
+    """A mailbox name: INBOX bare, everything else quoted, in modified UTF-7 or UTF-8 (RFC 9051 §5.1, RFC 9755 §3)."""
     if name == "INBOX":
         return b"INBOX"
-    octets = utf7.encode(name)
+    octets = name.encode("utf-8", "replace") if utf8 else utf7.encode(name)
     return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
-def list_line(word: bytes, attributes: Iterable[str], name: str, extra: bytes = b"") -> bytes:
-    """LIST or LSUB; ``extra`` is what RFC 5258 adds at the end."""
-    return b'* %b (%b) "." %b%b\r\n' % (word, " ".join(attributes).encode("ascii"), mailbox(name), extra)
+def list_line(word: bytes, attributes: Iterable[str], name: bytes, extra: bytes = b"") -> bytes:
+    """LIST or LSUB; ``name`` as ``mailbox`` gives it, ``extra`` is what RFC 5258 adds at the end."""
+    return b'* %b (%b) "." %b%b\r\n' % (word, " ".join(attributes).encode("ascii"), name, extra)
 
 
-def status_line(name: str, items: Iterable[tuple[str, object]]) -> bytes:
-    """STATUS"""
+def status_line(name: bytes, items: Iterable[tuple[str, object]]) -> bytes:
+    """STATUS; ``name`` as ``mailbox`` gives it."""
     pairs = " ".join(f"{item} {value}" for item, value in items)
-    return b"* STATUS %b (%b)\r\n" % (mailbox(name), pairs.encode("ascii"))
+    return b"* STATUS %b (%b)\r\n" % (name, pairs.encode("ascii"))
 
 
 def capability(names: Iterable[str]) -> bytes:

@@ -1,11 +1,14 @@
 """SEARCH's little language as mail.search values (RFC 3501 §6.4.4, RFC 5032 WITHIN, RFC 7162 MODSEQ, RFC 8514).
 
+SORT and THREAD (RFC 5256, RFC 5957) search in the same language.
+
 Nesting is bounded, so that ten thousand parentheses or NOTs are BAD and nothing worse. Needles are decoded from the
 command's charset; a charset we do not know raises UnknownCharset, which is NO [BADCHARSET].
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from encodings import normalize_encoding
 from encodings.aliases import aliases
@@ -15,12 +18,15 @@ from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.search import SearchKey
 from mailbox_appliance.wire.imap import commands
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor
-from mailbox_appliance.wire.imap.sets import read_set
+from mailbox_appliance.wire.imap.sets import partial_range, read_set
 
 DEEPEST = 100
+_OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 MOST_KEYS = 2000
 CHARSETS = (b"US-ASCII", b"UTF-8")  # told in BADCHARSET; every charset that Python can decode is taken
-_RETURN = frozenset({"MIN", "MAX", "COUNT", "ALL", "SAVE"})
+ALGORITHMS = ("REFERENCES", "ORDEREDSUBJECT")
+_RETURN = frozenset({"MIN", "MAX", "COUNT", "ALL", "SAVE", "PARTIAL", "UPDATE", "CONTEXT", "RELEVANCY"})
+_CRITERIA = frozenset("ARRIVAL CC DATE DISPLAYFROM DISPLAYTO FROM SIZE SUBJECT TO RELEVANCY".split())
 
 
 class UnknownCharset(BadSyntax):
@@ -67,11 +73,7 @@ def searching(*, uids: bool) -> Callable[[Cursor], commands.Search]:
 
     def search(cursor: Cursor) -> commands.Search:
         cursor.space()
-        give = None
-        if cursor.skip_word("RETURN"):
-            cursor.space()
-            give = _return_options(cursor)
-            cursor.space()
+        give, partial = _returning(cursor)
         charset = "us-ascii"
         if cursor.skip_word("CHARSET"):
             cursor.space()
@@ -80,21 +82,88 @@ def searching(*, uids: bool) -> Callable[[Cursor], commands.Search]:
         program = Program(cursor, charset)
         key = program.read()
         cursor.end()
-        return commands.Search(key, uids, give, program.modseq)
+        _check_relevancy(give, program)
+        return commands.Search(key, uids, give, program.modseq, partial)
 
     return search
 
 
-def _return_options(cursor: Cursor) -> frozenset[str]:
+def sorting(*, uids: bool) -> Callable[[Cursor], commands.Search]:
+    """The parser of SORT or UID SORT: [SP RETURN …] SP "(" criteria ")" SP charset SP search-keys (RFC 5256, 5267)."""
+
+    def sort(cursor: Cursor) -> commands.Search:
+        cursor.space()
+        give, partial = _returning(cursor)
+        cursor.expect(b"(")
+        order: list[commands.Criterion] = []
+        while True:
+            reverse = cursor.skip_word("REVERSE")
+            if reverse:
+                cursor.space()
+            word = cursor.word()
+            if word not in _CRITERIA:
+                raise BadSyntax("unknown criterion of SORT")
+            if all(word != name for name, _ in order):  # a second one has nothing left to decide
+                order.append((word, reverse))
+            if cursor.skip(b")"):
+                break
+            cursor.space()
+        key, program = _charset_and_keys(cursor)
+        _check_relevancy(give, program)
+        return commands.Search(key, uids, give, program.modseq, partial, tuple(order))
+
+    return sort
+
+
+def threading(*, uids: bool) -> Callable[[Cursor], commands.Thread]:
+    """The parser of THREAD or UID THREAD (RFC 5256 §3)."""
+
+    def thread(cursor: Cursor) -> commands.Thread:
+        cursor.space()
+        algorithm = cursor.word()
+        if algorithm not in ALGORITHMS:
+            raise BadSyntax("unknown algorithm of THREAD")
+        return commands.Thread(algorithm, _charset_and_keys(cursor)[0], uids)
+
+    return thread
+
+
+def _charset_and_keys(cursor: Cursor) -> tuple[SearchKey, Program]:
+    cursor.space()
+    program = Program(cursor, _charset(cursor.astring()))
+    cursor.space()
+    key = program.read()
+    cursor.end()
+    return key, program
+
+
+def _returning(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
+    """RETURN SP "(" options ")" SP, if it comes: names and the range of PARTIAL. Raises BadSyntax."""
+    if not cursor.skip_word("RETURN"):
+        return None, None
+    cursor.space()
     cursor.expect(b"(")
     names: set[str] = set()
+    partial = None
     while not cursor.skip(b")"):
         if names:
             cursor.space()
-        names.add(cursor.word())
+        names.add(word := cursor.word())
+        if word == "PARTIAL":
+            cursor.space()
+            partial = partial_range(cursor)
     if not names <= _RETURN:
         raise BadSyntax("unknown return option of SEARCH")
-    return frozenset(names or {"ALL"})  # RFC 4731 §3.1
+    if {"PARTIAL", "ALL"} <= names:
+        raise BadSyntax("PARTIAL and ALL exclude each other")  # RFC 9394 §3.1
+    cursor.space()
+    names.discard("CONTEXT")  # a hint that is not needed (RFC 5267 §4.2)
+    return frozenset(names or {"ALL"}), partial  # RFC 4731 §3.1
+
+
+def _check_relevancy(give: frozenset[str] | None, program: Program) -> None:
+    if give is not None and "RELEVANCY" in give and not program.fuzzy:
+        raise BadSyntax("RELEVANCY belongs to FUZZY")  # RFC 6203 §4
 
 
 def _charset(name: bytes) -> str:
@@ -125,6 +194,7 @@ class Program:
         self._charset = charset
         self._count = 0
         self.modseq = False
+        self.fuzzy = False
 
     def read(self, depth: int = 0) -> SearchKey:
         """Keys up to the end or the closing parenthesis. Raises BadSyntax."""
@@ -152,6 +222,10 @@ class Program:
         simple = _SIMPLE.get(word)
         if simple is not None:
             return simple
+        if word == "FUZZY":  # RFC 6203 §3: how near is near enough is ours to say, and substrings are near
+            self.fuzzy = True
+            cursor.space()
+            return self._key(depth + 1)
         if word in ("NOT", "OR"):
             cursor.space()
             first = self._key(depth + 1)
@@ -189,6 +263,13 @@ class Program:
         self._cursor.space()
         return keys.InHeader(name, self._needle())
 
+    def _object_id(self, *, thread: bool) -> SearchKey:
+        """objectid: 1 to 255 letters, digits, "_" and "-" (RFC 8474 §7)"""
+        octets = self._cursor.atom()
+        if not _OBJECT_ID.fullmatch(octets):
+            raise BadSyntax("this is no object id")
+        return keys.HasObjectId(octets.decode("ascii"), thread)
+
     def _modseq(self) -> SearchKey:
         """MODSEQ [SP entry-name SP entry-type] SP mod-sequence-value; per-flag values are not kept (RFC 7162 §3.1.5)"""
         self.modseq = True
@@ -211,6 +292,8 @@ _ARGUMENTS: dict[str, Callable[[Program], SearchKey]] = {
     "SMALLER": lambda p: keys.Size(p._cursor.number((1 << 63) - 1), False),
     "YOUNGER": lambda p: keys.Age(p._cursor.nonzero(), True),
     "OLDER": lambda p: keys.Age(p._cursor.nonzero(), False),
+    "EMAILID": lambda p: p._object_id(thread=False),
+    "THREADID": lambda p: p._object_id(thread=True),
     "UID": lambda p: read_set(p._cursor, uids=True),
     "MODSEQ": Program._modseq,
 }

@@ -22,8 +22,8 @@ import re
 from dataclasses import dataclass
 
 CHUNK = 65536
-# Commands whose last literals are messages.
-STREAMED = frozenset({"APPEND"})
+# Commands whose last literals are messages, and how many arguments come before these.
+STREAMED = {"APPEND": 1, "REPLACE": 2, "UID REPLACE": 2}
 
 _VERB = re.compile(rb"([^\x00-\x20(){%*\"\\+\x7f-\xff]{1,100}) ([A-Za-z0-9_.-]{1,30})(?: ([A-Za-z]{1,30})(?= ))?")
 _TAG = re.compile(rb"([^\x00-\x20(){%*\"\\+\x7f-\xff]{1,100})(?: |$)")
@@ -67,7 +67,6 @@ class MessageAhead:
     size: int
     waits: bool  # the peer waits for "+"
     binary: bool
-    first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +151,13 @@ class Reader:
     def feed(self, octets: bytes) -> None:
         """Take what the peer sent."""
         self._buffer += octets
+
+    def take_rest(self) -> bytes:
+        """Everything that waits, given back: from here on the peer's octets are compressed (RFC 4978 §3)."""
+        rest = bytes(self._buffer)
+        self._buffer.clear()
+        self._scanned = 0
+        return rest
 
     # ------------------------------------------------------------ what the session pulls
 
@@ -245,8 +251,9 @@ class Reader:
             return command
         size = int(literal[2])
         start = len(whole) - len(literal[0])
-        if self._verb in STREAMED and start > self._at + 1:
-            return self._announce(whole[:start], self._at, literal, first=True)
+        before = STREAMED.get(self._verb)
+        if before and len(whole[self._at : start].split(None, before)) >= before:
+            return self._announce(whole[:start], self._at, literal)
         if size > self.limits.literal or len(whole) + size > self.limits.command:
             return self._refuse_command(literal, "the literal is too long")
         self._parts = whole + b"\r\n"
@@ -268,11 +275,11 @@ class Reader:
             self._at = found.end(3)
         return None
 
-    def _announce(self, octets: bytes, at: int, literal: re.Match[bytes], *, first: bool) -> MessageAhead | Unreadable:
+    def _announce(self, octets: bytes, at: int, literal: re.Match[bytes]) -> MessageAhead | Unreadable:
         size = int(literal[2])
         if size >= 1 << 63:
             return self._refuse_command(literal, "the literal is too long")
-        ahead = MessageAhead(self._tag, self._verb, octets, at, size, not literal[3], bool(literal[1]), first)
+        ahead = MessageAhead(self._tag, self._verb, octets, at, size, not literal[3], bool(literal[1]))
         self._ahead = ahead
         self._parts = b""
         return ahead
@@ -295,7 +302,7 @@ class Reader:
         literal = _LITERAL.search(line) if line.endswith(b"}") else None
         if literal is not None:
             self._message = -1
-            return self._announce(line[: literal.start()], 0, literal, first=False)
+            return self._announce(line[: literal.start()], 0, literal)
         tag = self._tag
         self._start()
         return MessagesEnd(tag, line)

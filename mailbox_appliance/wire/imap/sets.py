@@ -35,6 +35,19 @@ def read_set(cursor: Cursor, *, uids: bool) -> SequenceSet:
     return SequenceSet(tuple(ranges), uids)
 
 
+def partial_range(cursor: Cursor) -> tuple[int, int]:
+    """partial-range (RFC 9394 §4): two numbers, both from the beginning or both ("-1:-100") from the end."""
+    from_end = cursor.comes(b"-")
+    numbers = []
+    for sign in (b"", b":"):
+        cursor.expect(sign)
+        if from_end:
+            cursor.expect(b"-")
+        numbers.append(cursor.nonzero())
+    low, high = sorted(numbers)
+    return (-low, -high) if from_end else (low, high)
+
+
 def _number(digits: bytes) -> int | None:
     if digits == b"*":
         return None
@@ -43,10 +56,10 @@ def _number(digits: bytes) -> int | None:
     return value
 
 
-def select_numbers(ranges: Iterable[tuple[int | None, int | None]], count: int) -> Selection:
+def select_numbers(ranges: Iterable[tuple[int | None, int | None]], count: int, *, lenient: bool = False) -> Selection:
     """Message numbers of a mailbox with ``count`` messages. Raises BadSyntax for a number it does not have.
 
-    "*" in an empty mailbox selects nothing.
+    "*" in an empty mailbox selects nothing. ``lenient``: numbers beyond the end select nothing.
     """
     chosen: Selection = []
     for first, last in ranges:
@@ -57,8 +70,11 @@ def select_numbers(ranges: Iterable[tuple[int | None, int | None]], count: int) 
         if low > high:
             low, high = high, low
         if high > count:
-            raise BadSyntax("there is no message of that number")
-        chosen.append((low - 1, high))
+            if not lenient:
+                raise BadSyntax("there is no message of that number")
+            high = count
+        if low <= high:
+            chosen.append((low - 1, high))
     return merged(chosen)
 
 
@@ -96,6 +112,26 @@ def merged(ranges: Selection) -> Selection:
         else:
             done.append((low, high))
     return done
+
+
+def sliced(selection: Selection, start: int, stop: int) -> Selection:
+    """The places from the ``start``-th chosen one up to the ``stop``-th, not included."""
+    chosen: Selection = []
+    for low, high in selection:
+        first, last = low + max(start, 0), min(low + stop, high)
+        if first < last:
+            chosen.append((first, last))
+        start -= high - low
+        stop -= high - low
+    return chosen
+
+
+def window(partial: tuple[int, int], count: int) -> tuple[int, int]:
+    """The slice of ``count`` results that PARTIAL asks for; negative numbers count from the end (RFC 9394 §3.1)."""
+    first, last = partial
+    if first > 0:
+        return min(first - 1, count), min(last, count)
+    return max(count + last, 0), max(count + first + 1, 0)
 
 
 def size_of(selection: Selection) -> int:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import re
+import unicodedata
 
 _ENCODED = re.compile(rb"&([A-Za-z0-9+,]*)-")
 _PRINTABLE = re.compile(rb"[\x20-\x7e]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _RUN = re.compile(r"[^\x20-\x7e]+|&")
 
 
@@ -50,6 +52,17 @@ def decode(octets: bytes) -> str:
         at = found.end()
     pieces.append(octets[at:].decode("ascii"))
     return "".join(pieces)
+
+
+def decode_utf8(octets: bytes) -> str:
+    """A name in UTF-8, in normalization form C as RFC 5198 has it. Raises BadName for controls and broken UTF-8."""
+    try:
+        name = octets.decode("utf-8")
+    except UnicodeDecodeError:
+        raise BadName("a mailbox name is UTF-8") from None
+    if _CONTROL.search(name):
+        raise BadName("a mailbox name holds no control characters")
+    return unicodedata.normalize("NFC", name)
 
 
 def _decode_run(run: bytes) -> str:

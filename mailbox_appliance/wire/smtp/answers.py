@@ -33,6 +33,10 @@ MECHANISM = Reply(504, "5.5.4", "This mechanism is not offered")
 AUTH_MALFORMED = Reply(501, "5.5.2", "Malformed authentication exchange")
 AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 
+NO_RECIPIENTS_LMTP = Reply(503, "5.5.1", "No valid recipients")  # RFC 2033 §4.2
+NO_XCLIENT = Reply(550, "5.7.0", "XCLIENT is not for you")
+EACH_FOLLOWS = Reply(353, "", "A reply for each recipient follows, then one for all")
+
 # The last words of a conversation.
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
 EARLY = Reply(554, "5.5.1", "You talk before the greeting, closing")

@@ -68,6 +68,7 @@ class ClientCore:
         self.greeting = ""
         self.replies = 0  # whole replies so far: a server that drips octets gets no more time
         self.secure = False
+        self.verified = False  # the server has proved who it is; whoever holds the connection says so
         self.tls_refused = ""  # why STARTTLS was offered but came to nothing
 
     # ------------------------------------------------------------ the owner's calls
@@ -110,7 +111,7 @@ class ClientCore:
         envelope, offers = transaction.envelope, self.offers
         self._transaction, self._accepted, self._content_sent = transaction, [], False
         self._outcomes = [None] * len(envelope.recipients)
-        whole = checks.cannot_go(transaction, offers, secure=self.secure)
+        whole = checks.cannot_go(transaction, offers, verified=self.verified)
         utf8 = checks.wants_utf8(transaction, offers)
         lines: list[tuple[bytes, Step]] = []
         for index, recipient in enumerate(envelope.recipients):

@@ -23,7 +23,7 @@ UNSAFE_RECIPIENT = by_us(Result.FAILED, 553, "5.1.3", "the recipient's address c
 UNSAFE_SENDER = by_us(Result.FAILED, 553, "5.1.7", "the sender's address cannot be written in a command")
 
 
-def cannot_go(transaction: Transaction, offers: Offers, *, secure: bool) -> Outcome | None:
+def cannot_go(transaction: Transaction, offers: Offers, *, verified: bool) -> Outcome | None:
     """Why this server cannot take the message at all, whoever it is for; None when it can."""
     envelope = transaction.envelope
     if (limit := offers.size) and transaction.size > limit:
@@ -34,9 +34,10 @@ def cannot_go(transaction: Transaction, offers: Offers, *, secure: bool) -> Outc
             return NO_UTF8
         if envelope.smtputf8 and not transaction.header_is_ascii:
             return NO_UTF8
-    if envelope.require_tls and not (secure and "REQUIRETLS" in offers):
+    if envelope.require_tls and not (verified and "REQUIRETLS" in offers):
         # RFC 8689 §4.2.1
-        return by_us(Result.FAILED, 550, "5.7.30", "REQUIRETLS is needed, and the server does not offer it")
+        lacks = "does not offer it" if verified else "has not proved its name by TLS"
+        return by_us(Result.FAILED, 550, "5.7.30", f"REQUIRETLS is needed, and the server {lacks}")
     return None
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.wire.sasl import Credentials
+from mailbox_appliance.wire.smtp.claims import Claims
 from mailbox_appliance.wire.smtp.content import Flaw
 from mailbox_appliance.wire.smtp.grammar import MailArguments
 
@@ -32,6 +33,13 @@ class LogIn:
 
     mechanism: str
     credentials: Credentials
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """*Owed.* XCLIENT: a trusted server says who the client is; a 220 begins the conversation anew."""
+
+    claims: Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,4 +94,4 @@ class CutOff:
     reason: str
 
 
-Event = Hello | StartTls | LogIn | Mail | Rcpt | Begin | Content | Reset | Quit | CutOff
+Event = Hello | StartTls | LogIn | Claim | Mail | Rcpt | Begin | Content | Reset | Quit | CutOff

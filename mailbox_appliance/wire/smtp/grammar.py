@@ -1,7 +1,8 @@
 """The grammar of SMTP commands by the RFC's rule names: paths, parameters, xtext.
 
 RFC 5321 §4.1.2 (paths), §4.1.1.11 (parameters); RFC 6531 §3.3 (UTF-8 in paths); RFC 1870 (SIZE);
-RFC 6152 (BODY); RFC 3461 §4 (xtext, NOTIFY, ORCPT, RET, ENVID); RFC 3030 §2 (BDAT); RFC 4954 §4–5 (AUTH).
+RFC 6152 (BODY); RFC 3461 §4 (xtext, NOTIFY, ORCPT, RET, ENVID); RFC 3030 §2 (BDAT); RFC 4954 §4–5 (AUTH);
+RFC 8689 §3 (REQUIRETLS); RFC 4865 §4 (HOLDFOR, HOLDUNTIL). What XCLIENT says is read in ``claims``.
 
 Text comes in as ``str`` that holds no controls (the server's line reader saw to that) and at most one command line, so
 every rule here is linear in at most 12,288 characters.
@@ -13,6 +14,7 @@ import ipaddress
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.envelope import Recipient
@@ -172,6 +174,10 @@ class MailArguments:
     smtputf8: bool = False
     ret: str = ""
     envid: str = ""
+    prdr: bool = False
+    require_tls: bool = False
+    hold_for: int = 0  # seconds; 0 = not said
+    hold_until: float = 0.0  # epoch seconds; 0 = not said
 
 
 def _set_size(value: str | None, given: dict[str, object]) -> None:
@@ -212,6 +218,45 @@ def _set_auth(value: str | None, given: dict[str, object]) -> None:
         xtext_decode(value)
 
 
+def _set_prdr(value: str | None, given: dict[str, object]) -> None:
+    if value is not None:
+        raise _error(501, "5.5.4", "PRDR takes no value")
+    given["prdr"] = True
+
+
+def _set_require_tls(value: str | None, given: dict[str, object]) -> None:
+    if value is not None:
+        raise _error(501, "5.5.4", "REQUIRETLS takes no value")
+    given["require_tls"] = True
+
+
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_DATE_TIME = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})"
+)
+_HOLD_TWICE = "A message is held once: HOLDFOR or HOLDUNTIL"  # RFC 4865 §4
+
+
+def _set_hold_for(value: str | None, given: dict[str, object]) -> None:
+    if value is None or not _SECONDS.fullmatch(value):
+        raise _error(501, "5.5.4", "HOLDFOR wants a number of seconds")
+    if "hold_until" in given:
+        raise _error(501, "5.5.4", _HOLD_TWICE)
+    given["hold_for"] = int(value)
+
+
+def _set_hold_until(value: str | None, given: dict[str, object]) -> None:
+    try:
+        moment = datetime.fromisoformat(value) if value is not None and _DATE_TIME.fullmatch(value) else None
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise _error(501, "5.5.4", "HOLDUNTIL looks like 2026-03-01T08:00:00Z")
+    if "hold_for" in given:
+        raise _error(501, "5.5.4", _HOLD_TWICE)
+    given["hold_until"] = moment.timestamp()
+
+
 Setter = Callable[[str | None, dict[str, object]], None]
 # keyword: (the capability under which it is offered, how its value is read). A new extension is a new row.
 MAIL_PARAMETERS: dict[str, tuple[str, Setter]] = {
@@ -221,6 +266,10 @@ MAIL_PARAMETERS: dict[str, tuple[str, Setter]] = {
     "RET": ("DSN", _set_ret),
     "ENVID": ("DSN", _set_envid),
     "AUTH": ("AUTH", _set_auth),
+    "PRDR": ("PRDR", _set_prdr),
+    "REQUIRETLS": ("REQUIRETLS", _set_require_tls),
+    "HOLDFOR": ("FUTURERELEASE", _set_hold_for),
+    "HOLDUNTIL": ("FUTURERELEASE", _set_hold_until),
 }
 
 

@@ -1,26 +1,30 @@
 """The server's machine of SMTP: octets in, events and replies out; no wires, no clock, no decisions.
 
-RFC 5321 §4 (commands, order, replies), RFC 2920 (pipelining), RFC 3030 (BDAT), RFC 3207 (STARTTLS), RFC 4954 (AUTH).
+RFC 5321 §4 (commands, order, replies), RFC 2920 (pipelining), RFC 3030 (BDAT), RFC 3207 (STARTTLS), RFC 4954 (AUTH),
+RFC 2033 (LMTP).
 
 Every conversation is in one State (see ``states``). The verbs stand in the table VERBS: in which states each may be
 said, how its argument is read, what it does. Every command gets exactly one reply: from here when the table or the
 grammar refuses it, else from the session, which must ``answer`` an owed event before it may ask for the next one.
+(Content under LMTP or PRDR is the exception: each accepted recipient gets its own reply.)
 Replies gather in ``take_output`` so that a burst of commands is answered by one write.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.wire.smtp import answers, grammar
 from mailbox_appliance.wire.smtp.authentication import Authentication, Step
+from mailbox_appliance.wire.smtp.claims import parse_xclient
 from mailbox_appliance.wire.smtp.commands import Fault, Incoming
 from mailbox_appliance.wire.smtp.events import (
     Begin,
+    Claim,
     Content,
     CutOff,
     Event,
@@ -42,13 +46,17 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 @dataclass(frozen=True, slots=True)
 class Verb:
-    """A row of the table. ``wrong`` answers in states not allowed; ``before_tls``: also where TLS is demanded."""
+    """A row of the table. ``wrong`` answers in states not allowed; ``before_tls``: also where TLS is demanded.
+
+    ``lmtp``: True in LMTP only, False everywhere else only, None everywhere.
+    """
 
     allowed: frozenset[State]
     act: Callable[[Server, Any], Event | None]
     read: Callable[[str], Any] = str
     wrong: Reply = answers.OUT_OF_ORDER
     before_tls: bool = False
+    lmtp: bool | None = None
 
 
 class Server:
@@ -66,6 +74,8 @@ class Server:
         self._news: Event | None = None
         self._errors = 0
         self._smtputf8 = False
+        self._prdr = False
+        self._taken = 0  # recipients accepted in this transaction
         self._commands_only = False
         self._authentication = Authentication()
         self._flow: DataFlow | ChunkFlow = DataFlow()
@@ -109,9 +119,17 @@ class Server:
         self._out.clear()
         return octets
 
-    def greet(self, reply: Reply) -> None:
-        """Say the banner; a peer that has talked already is sent away (RFC 5321 §3.1). Not 220 ends it, too."""
-        if self._incoming:
+    @property
+    def answers_each(self) -> bool:
+        """This content is answered for each recipient: LMTP (RFC 2033 §4.2), or PRDR was asked for."""
+        return self._prdr or self.terms.service.lmtp
+
+    def greet(self, reply: Reply, *, early: bool = False) -> None:
+        """Say the banner; a peer that has talked already is sent away (RFC 5321 §3.1). Not 220 ends it, too.
+
+        ``early``: this one may (PIPECONNECT).
+        """
+        if self._incoming and not early:
             self._cut_off(answers.EARLY, "talked before the greeting")
             return
         self._say(reply)
@@ -146,20 +164,44 @@ class Server:
         if isinstance(owed, Rcpt):
             if good:
                 self.state = State.RCPT
+                self._taken += 1
         elif isinstance(owed, Mail):
             if good:
                 self.state = State.MAIL
                 self._smtputf8 = owed.arguments.smtputf8
+                self._prdr = owed.arguments.prdr
+                self._taken = 0
         elif isinstance(owed, Begin):
             self._answer_begin(owed, reply)
             return
         elif isinstance(owed, Content):
             self.state = State.READY if owed.message_ends else State.CHUNKS if good else State.FAILED
+            if owed.message_ends and self.terms.service.lmtp:
+                for _ in range(self._taken - 1):
+                    self._say(reply)
         elif isinstance(owed, LogIn):
             self.logged_in = good
         elif isinstance(owed, StartTls):
             self.state = State.TLS if good else State.CLOSED
+        elif isinstance(owed, Claim) and good:
+            self.state = State.START
+            self.extended = False
         self._say(reply)
+
+    def answer_each(self, replies: Sequence[Reply], overall: Reply) -> None:
+        """The replies to the end of the content: one for each RCPT that was accepted, in order.
+
+        PRDR frames them by 353 and ``overall``; a single ``answer`` would stand for all of them there.
+        """
+        owed = self._owed
+        if not isinstance(owed, Content) or not owed.message_ends or len(replies) != self._taken:
+            raise RuntimeError("each recipient is answered once, after the content")
+        self._owed = None
+        self.state = State.READY
+        if self._prdr:
+            replies = (answers.EACH_FOLLOWS, *replies, overall)
+        for reply in replies:
+            self._say(reply)
 
     def _answer_begin(self, begin: Begin, reply: Reply) -> None:
         good = reply.code < 400
@@ -248,7 +290,7 @@ class Server:
     def _command(self, line: bytes) -> Event | None:
         word, _, rest = line.partition(b" ")
         verb = VERBS.get(word.upper())
-        if verb is None:
+        if verb is None or verb.lmtp is (not self.terms.service.lmtp):
             self._unknown(word)
             return None
         try:
@@ -288,7 +330,7 @@ class Server:
         if verb is VERBS[b"DATA"]:
             self._commands_only = True
             if self.state is State.MAIL:
-                reply = answers.NO_RECIPIENTS
+                reply = answers.NO_RECIPIENTS_LMTP if self.terms.service.lmtp else answers.NO_RECIPIENTS
         self._complain(reply)
 
     # ---------------------------------------------------------------- what each verb does
@@ -306,6 +348,11 @@ class Server:
         self.extended = False
         self._say(Reply(250, "", self.terms.hostname))
         return Hello(name, False)
+
+    def _xclient(self, text: str) -> Event:
+        if not self.terms.xclient:
+            raise grammar.GrammarError(answers.NO_XCLIENT)
+        return self._owe(Claim(parse_xclient(text)))
 
     def _mail(self, text: str) -> Event:
         if self.terms.service.needs_auth and not self.logged_in:
@@ -435,8 +482,9 @@ _READERS: dict[State, Callable[[Server], Event | None]] = {
 
 # The commands. A new one is a new row.
 VERBS: dict[bytes, Verb] = {
-    b"EHLO": Verb(COMMAND_STATES, Server._ehlo, grammar.parse_hello, before_tls=True),
-    b"HELO": Verb(COMMAND_STATES, Server._helo, grammar.parse_hello, before_tls=True),
+    b"EHLO": Verb(COMMAND_STATES, Server._ehlo, grammar.parse_hello, before_tls=True, lmtp=False),
+    b"HELO": Verb(COMMAND_STATES, Server._helo, grammar.parse_hello, before_tls=True, lmtp=False),
+    b"LHLO": Verb(COMMAND_STATES, Server._ehlo, grammar.parse_hello, before_tls=True, lmtp=True),
     b"MAIL": Verb(frozenset({State.READY}), Server._mail),
     b"RCPT": Verb(frozenset({State.MAIL, State.RCPT}), Server._rcpt),
     b"DATA": Verb(frozenset({State.RCPT}), Server._begin_data, grammar.no_argument),
@@ -448,5 +496,6 @@ VERBS: dict[bytes, Verb] = {
     b"VRFY": Verb(COMMAND_STATES, Server._vrfy, grammar.some_argument),
     b"EXPN": Verb(COMMAND_STATES, Server._expn, grammar.some_argument),
     b"STARTTLS": Verb(frozenset({State.READY}), Server._starttls, grammar.no_argument, before_tls=True),
+    b"XCLIENT": Verb(frozenset({State.START, State.READY}), Server._xclient),
     b"AUTH": Verb(frozenset({State.READY}), Server._auth, grammar.parse_auth),
 }

@@ -1,6 +1,8 @@
 """What a server offers on which port, as tables: services and capabilities.
 
-RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 §4.3 (submission authenticates), RFC 8314 (implicit TLS), RFC 3207 §4.
+RFC 5321 §4.1.1.1 (EHLO keywords), RFC 6409 §4.3 (submission authenticates), RFC 8314 (implicit TLS), RFC 3207 §4,
+RFC 2033 (LMTP), RFC 9422 (LIMITS), RFC 8689 (REQUIRETLS), RFC 4865 (FUTURERELEASE); PRDR (draft-hall-prdr), PIPECONNECT
+and XCLIENT as Exim and Postfix speak them.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ class Service:
     needs_tls: bool  # 530 before it
     offers_auth: bool
     needs_auth: bool
+    lmtp: bool = False  # LHLO, and a reply for each recipient after the content
 
 
 SERVICES: dict[str, Service] = {
@@ -31,6 +34,7 @@ SERVICES: dict[str, Service] = {
         Service("smtp", False, True, False, False, False),
         Service("submission", False, True, True, True, True),
         Service("submissions", True, False, True, True, True),
+        Service("lmtp", False, False, False, False, False, lmtp=True),
     )
 }
 
@@ -46,6 +50,11 @@ class Terms:
     command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 and more
     auth_line: int = 12_288  # RFC 4954 §4
     errors: int = 20
+    recipients: int = 0  # in one transaction; 0 = not told
+    hold: int = 0  # seconds for which a submitted message may be held; 0 = not offered
+    hold_until: str = ""  # the same as a moment, RFC 3339
+    pipeconnect: bool = False  # may talk before the greeting the next time
+    xclient: bool = False  # may say who the client really is
 
 
 Offered = Callable[[Terms, bool], str | None]  # (terms, under TLS) → argument; None = not offered now
@@ -58,6 +67,14 @@ CAPABILITIES: dict[str, Offered] = {
     "ENHANCEDSTATUSCODES": lambda terms, tls: "",
     "CHUNKING": lambda terms, tls: "",
     "SMTPUTF8": lambda terms, tls: "",
+    "PRDR": lambda terms, tls: None if terms.service.lmtp else "",
+    "LIMITS": lambda terms, tls: f"RCPTMAX={terms.recipients}" if terms.recipients else None,
+    "REQUIRETLS": lambda terms, tls: "" if tls else None,
+    "FUTURERELEASE": lambda terms, tls: (
+        f"{terms.hold} {terms.hold_until}" if terms.hold and terms.service.needs_auth and tls else None
+    ),
+    "PIPECONNECT": lambda terms, tls: "" if terms.pipeconnect and not tls else None,
+    "XCLIENT": lambda terms, tls: "NAME ADDR PORT PROTO HELO" if terms.xclient else None,
     "DSN": lambda terms, tls: "",
     "STARTTLS": lambda terms, tls: "" if terms.service.offers_tls and terms.tls_available and not tls else None,
     "AUTH": lambda terms, tls: " ".join(MECHANISMS) if terms.service.offers_auth and tls else None,

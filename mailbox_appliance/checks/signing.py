@@ -1,0 +1,202 @@
+"""Our own name under our own mail (fills ports/checks.Signing): keys kept in STATE/dkim, two signatures a message.
+
+A key is a file STATE/dkim/DOMAIN/SELECTOR.pem, 0600. Of each algorithm the newest key signs, but a new one only after
+``patience``, when an older one is there: its record must have reached the world first. Making, loading and signing are
+C code that releases the GIL and happen beside the reactor.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from typing import Protocol
+
+from twisted.internet.defer import Deferred, DeferredLock
+
+from mailbox_appliance.checks.bodies import digests
+from mailbox_appliance.journal.events.checks import KeyMade, NotSigned
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBlock
+from mailbox_appliance.mailauth.sign import SigningKey, dkim_field, load_key, new_key, public_record
+from mailbox_appliance.mailauth.signature import ED25519, RSA
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.workers import Busy, Workers
+
+PATIENCE = 3 * 86_400.0  # seconds
+_SUFFIX = ".pem"
+_DOMAIN = re.compile(r"(?!\.)[a-z0-9_.-]{1,253}")
+_SELECTOR = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+_LETTER = {RSA: "r", ED25519: "e"}
+
+
+class SigningJournal(Journal, HasFailed, Protocol):
+    """The journal with both its faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptKey:
+    """A key and when it was made (seconds since 1970)."""
+
+    key: SigningKey
+    made: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What must be published for one key."""
+
+    name: str  # SELECTOR._domainkey.DOMAIN
+    text: str
+    algorithm: str
+    signs: bool  # or waits for its turn, or has had it
+
+
+def _read_keys(folder: str, domain: str) -> list[KeptKey]:
+    kept = []
+    try:
+        names = sorted(os.listdir(os.path.join(folder, domain)))
+    except FileNotFoundError:
+        return []
+    for name in names[:64]:
+        selector = name.removesuffix(_SUFFIX)
+        if selector == name or not _SELECTOR.fullmatch(selector):
+            continue
+        path = os.path.join(folder, domain, name)
+        with open(path, "rb") as file:
+            kept.append(KeptKey(load_key(domain, selector, file.read()), os.fstat(file.fileno()).st_mtime))
+    return kept
+
+
+def _write_key(folder: str, domain: str, selector: str, algorithm: str) -> None:
+    place = os.path.join(folder, domain)
+    os.makedirs(place, mode=0o700, exist_ok=True)
+    pem = new_key(algorithm)
+    path = os.path.join(place, selector + _SUFFIX)
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+    place_descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(place_descriptor)
+    finally:
+        os.close(place_descriptor)
+
+
+def _sign(block: HeaderBlock, body: BodyDigest, keys: tuple[SigningKey, ...], now: float) -> bytes:
+    return b"".join(dkim_field(block, body, key, now) for key in keys)
+
+
+class DkimKeys:
+    """The keys of all our domains, loaded when first wanted."""
+
+    def __init__(self, folder: str, workers: Workers, clock: Clock, journal: SigningJournal) -> None:
+        """``folder`` is STATE/dkim."""
+        self._folder = folder
+        self._workers = workers
+        self._clock = clock
+        self._journal = journal
+        self._kept: dict[str, tuple[KeptKey, ...]] = {}
+        self._making = DeferredLock()
+
+    async def _of(self, domain: str) -> tuple[KeptKey, ...]:
+        kept = self._kept.get(domain)
+        if kept is None:
+            if not _DOMAIN.fullmatch(domain):
+                return ()
+            kept = tuple(await self._workers.run("disk", _read_keys, self._folder, domain))
+            if kept:  # what has none yet is looked for again
+                self._kept[domain] = kept
+        return kept
+
+    async def signing(self, domain: str) -> tuple[SigningKey, ...]:
+        """The keys that sign now, RSA first. Raises OSError, ValueError (an unreadable key) and Busy."""
+        return self._turn(await self._of(domain))
+
+    def _turn(self, kept: tuple[KeptKey, ...]) -> tuple[SigningKey, ...]:
+        now = self._clock.seconds()
+        chosen = []
+        for algorithm in (RSA, ED25519):
+            mine = sorted((one for one in kept if one.key.algorithm == algorithm), key=lambda one: one.made)
+            ripe = [one for one in mine if now - one.made >= PATIENCE] or mine[:1]
+            chosen += [one.key for one in ripe[-1:]]
+        return tuple(chosen)
+
+    async def make(self, domain: str) -> tuple[KeyRecord, ...]:
+        """A fresh pair of keys (RSA-2048, Ed25519) and all records to publish. Raises ValueError, OSError, Busy."""
+        if not _DOMAIN.fullmatch(domain):
+            raise ValueError(f"{domain!r} is no domain of ours")
+        taken = {one.key.selector for one in await self._of(domain)}
+        day = time.strftime("%Y%m%d", time.gmtime(self._clock.seconds()))
+        for algorithm in (RSA, ED25519):
+            selector, number = f"{_LETTER[algorithm]}{day}", 1
+            while selector in taken:
+                number += 1
+                selector = f"{_LETTER[algorithm]}{day}-{number}"
+            await self._workers.run("password", _write_key, self._folder, domain, selector, algorithm)
+            self._journal.tell(KeyMade(domain=domain, selector=selector))
+        self._kept.pop(domain, None)
+        return await self.records(domain)
+
+    async def ensure(self, domain: str) -> tuple[KeyRecord, ...]:
+        """The records of the domain's keys, made now when it has none. Raises ValueError, OSError, Busy."""
+        await self._making.acquire()
+        try:
+            return await self.records(domain) or await self.make(domain)
+        finally:
+            self._making.release()
+
+    async def records(self, domain: str) -> tuple[KeyRecord, ...]:
+        """What the domain must publish for its keys, old and new."""
+        kept = await self._of(domain)
+        signing = self._turn(kept)
+        return tuple(
+            KeyRecord(
+                f"{one.key.selector}._domainkey.{domain}",
+                public_record(one.key),
+                one.key.algorithm,
+                one.key in signing,
+            )
+            for one in kept
+        )
+
+    def forget(self) -> None:
+        """Read the files again when next wanted (reload)."""
+        self._kept.clear()
+
+
+class Signer:
+    """Fills ports/checks.Signing."""
+
+    def __init__(self, keys: DkimKeys, workers: Workers, clock: Clock, journal: SigningJournal) -> None:
+        self._keys = keys
+        self._workers = workers
+        self._clock = clock
+        self._journal = journal
+
+    def sign(self, content: Content, domain: str) -> Awaitable[bytes]:
+        """ports/checks.Signing."""
+        return Deferred.fromCoroutine(self._signed(content, domain))
+
+    async def _signed(self, content: Content, domain: str) -> bytes:
+        try:
+            keys = await self._keys.signing(domain)
+            if not keys:
+                return b""
+            body = (await digests(content, {RELAXED}, self._workers, self._clock))[RELAXED]
+            block = HeaderBlock(content.header)
+            if block.cut:
+                raise ValueError("the message has too many header fields")
+            return await self._workers.run("disk", _sign, block, body, keys, self._clock.seconds())
+        except (Busy, OSError, ValueError) as error:
+            self._journal.tell(NotSigned(domain=domain, reason=f"{type(error).__name__}: {error}"[:250]))
+            return b""
+        except Exception as error:  # noqa: BLE001 - mail leaves unsigned rather than not at all
+            self._journal.broken("checks.signing", error)
+            return b""

@@ -1,0 +1,215 @@
+"""The way of a stranger's message through the checks (fills ports/checks.Checks): three stages side by side, a verdict.
+
+::
+
+    connection     name of the address, HELO, DNS lists
+    sender         SPF of HELO and of MAIL FROM
+    content        DKIM and ARC; then DMARC with all that was proven
+    verdict        checks/verdict.py; Authentication-Results go on top of the message
+
+No stage waits for the net longer than the message's budget, and no look-up that failed counts as a pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from twisted.internet.defer import Deferred
+
+from mailbox_appliance.checks import connection, content
+from mailbox_appliance.checks.author import author_of
+from mailbox_appliance.checks.bodies import digests
+from mailbox_appliance.checks.lookups import Inquiry, together
+from mailbox_appliance.checks.settings import ChecksSettings
+from mailbox_appliance.checks.verdict import decide
+from mailbox_appliance.journal.events.checks import Judged, ListFault
+from mailbox_appliance.mail.address import show_reverse_path
+from mailbox_appliance.mail.client import Client
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
+from mailbox_appliance.mailauth import results, spf
+from mailbox_appliance.mailauth.dmarc import DmarcResult
+from mailbox_appliance.mailauth.lookups import Answers, settle
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.delivery import Parcel
+from mailbox_appliance.ports.dns import Resolver
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.users import Directory
+from mailbox_appliance.ports.workers import Busy, Workers
+
+T = TypeVar("T")
+
+FAULT = Reply(451, "4.3.0", "The message could not be checked now, try again later")
+_TOLD_AGAIN = 3600.0  # seconds between two complaints about one list
+_MOST_TOLD = 64
+
+
+class ChecksJournal(Journal, HasFailed, Protocol):
+    """The journal with both its faces."""
+
+
+class StrangerChecks:
+    """Fills ports/checks.Checks. One for all messages; each message keeps its own state."""
+
+    def __init__(
+        self,
+        settings: ChecksSettings,
+        clock: Clock,
+        workers: Workers,
+        journal: ChecksJournal,
+        resolver: Resolver,
+        directory: Directory,
+    ) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._workers = workers
+        self._journal = journal
+        self._resolver = resolver
+        self._directory = directory
+        self._faults_told: dict[str, float] = {}
+
+    def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
+        """ports/checks.Checks. What breaks in here defers the message: nothing passes unseen."""
+        return Deferred.fromCoroutine(self._examine(parcel))
+
+    async def _examine(self, parcel: Parcel) -> Verdict:
+        try:
+            return await self._judged(parcel)
+        except (Busy, OSError) as error:
+            self._journal.broken("checks", error, parcel.trace)
+            return Verdict(Action.DEFER, "the message could not be read for checking", FAULT)
+        except Exception as error:  # noqa: BLE001 - one message's trouble must not be the station's
+            self._journal.broken("checks", error, parcel.trace)
+            return Verdict(Action.DEFER, "a check broke down", FAULT)
+
+    async def _judged(self, parcel: Parcel) -> Verdict:
+        began = self._clock.seconds()
+        inquiry = Inquiry(self._resolver, self._clock, self._settings.look_up_seconds)
+        verdict, author = await Examination(self, parcel, inquiry).run()
+        inquiry.tell(self._journal, parcel.trace)
+        self._journal.tell(
+            Judged(
+                trace=parcel.trace,
+                peer=str(parcel.client.address) if parcel.client else "",
+                sender=show_reverse_path(parcel.envelope.reverse_path),
+                author=author,
+                action=verdict.action.value,
+                score=verdict.score,
+                reason=verdict.reason[:500],
+                evidence=tuple(str(one)[:250] for one in verdict.evidence),
+                seconds=round(self._clock.seconds() - began, 3),
+            )
+        )
+        return verdict
+
+    def tell_fault(self, fault: connection.Fault, trace: str) -> None:
+        """A list misbehaves: said once an hour."""
+        now = self._clock.seconds()
+        if now - self._faults_told.get(fault.zone, float("-inf")) < _TOLD_AGAIN:
+            return
+        while len(self._faults_told) >= _MOST_TOLD:
+            del self._faults_told[next(iter(self._faults_told))]
+        self._faults_told[fault.zone] = now
+        self._journal.tell(ListFault(trace=trace, zone=fault.zone, answer=fault.answer, reason=fault.reason))
+
+    @property
+    def parts(self) -> tuple[ChecksSettings, Clock, Workers, Directory]:
+        """What an examination needs."""
+        return self._settings, self._clock, self._workers, self._directory
+
+
+class Examination:
+    """One message."""
+
+    def __init__(self, station: StrangerChecks, parcel: Parcel, inquiry: Inquiry) -> None:
+        self._station = station
+        self._settings, self._clock, self._workers, self._directory = station.parts
+        self._parcel = parcel
+        self._inquiry = inquiry
+        self._iprev: tuple[str, str] | None = None
+
+    def _settle(self, job: Callable[[Answers], T]) -> Awaitable[T]:
+        return settle(job, Answers(self._inquiry.known), self._inquiry.ask)
+
+    def _on(self, check: str) -> bool:
+        return check not in self._settings.switched_off
+
+    async def run(self) -> tuple[Verdict, str]:
+        """The verdict, and the author as the journal shows it."""
+        client = self._parcel.client
+        assert client is not None  # a stranger's message has a peer
+        evidence, (helo, sender), (papers, proofs) = await together(
+            self._connection(client), self._sender(client), self._proofs()
+        )
+        evidence += content.spf_evidence(helo, sender, client)
+        if self._on("dkim"):
+            evidence += content.dkim_evidence(proofs)
+        if proofs.arc.result != "none":
+            evidence.append(Evidence("arc", proofs.arc.result, reason=proofs.arc.reason))
+        author = author_of(papers.block)
+        found: DmarcResult | None = None
+        if author is None:
+            evidence.append(Evidence("author", "unclear", reason="From does not name one author plainly"))
+        else:
+            found = await self._settle(lambda answers: content.judge_author(author, sender, proofs, answers))
+            believed = content.whom_we_believe(client, sender, proofs, self._settings)
+            if self._on("own"):
+                ours = self._directory.domains()
+                evidence += content.own_evidence(author, ours, found, proofs, believed)
+            if self._on("dmarc"):
+                evidence += content.dmarc_evidence(found, believed)
+        verdict = decide(evidence, self._settings)
+        value = results.field_value(
+            self._settings.authserv_id,
+            spf=[one for one in (sender, helo) if one is not None and (one is sender or one.result != "none")],
+            dkim=proofs.dkim,
+            dmarc=found,
+            arc=proofs.arc,
+            iprev=self._iprev,
+        )
+        return replace(verdict, fields=results.field(value)), str(author) if author else ""
+
+    async def _connection(self, client: Client) -> list[Evidence]:
+        reverse, helo, listed = await together(self._reverse(client), self._helo(client), self._lists(client))
+        return [*reverse, *helo, *listed]
+
+    async def _reverse(self, client: Client) -> list[Evidence]:
+        if not self._on("fcrdns"):
+            return []
+        found = await self._settle(lambda answers: connection.check_reverse(client.address, answers))
+        words = {"pass": "pass", "fail": "fail", "none": "permerror"}
+        self._iprev = (words.get(found.result, "temperror"), str(client.address))
+        return [found]
+
+    async def _helo(self, client: Client) -> list[Evidence]:
+        if not self._on("helo"):
+            return []
+        ours = self._directory.domains() | {self._settings.authserv_id}
+        return [await self._settle(lambda answers: connection.check_helo(client.address, client.helo, ours, answers))]
+
+    async def _lists(self, client: Client) -> list[Evidence]:
+        lists = self._settings.lists
+        if not self._on("dnsbl") or not lists:
+            return []
+        listed, faults = await self._settle(lambda answers: connection.check_lists(client.address, lists, answers))
+        for fault in faults:
+            self._station.tell_fault(fault, self._parcel.trace)
+        return listed
+
+    async def _sender(self, client: Client) -> tuple[spf.SpfResult | None, spf.SpfResult | None]:
+        """SPF of HELO (None when it would be the same as MAIL FROM's) and of MAIL FROM."""
+        if not self._on("spf"):
+            return None, None
+        address, path = client.address, self._parcel.envelope.reverse_path
+        sender = await self._settle(lambda answers: spf.check_mail_from(address, path, client.helo, answers))
+        if path is None:
+            return None, sender
+        return await self._settle(lambda answers: spf.check_helo(address, client.helo, answers)), sender
+
+    async def _proofs(self) -> tuple[content.Papers, content.Proofs]:
+        papers = content.read_papers(self._parcel.content.header, self._clock.seconds(), self._settings)
+        needed = papers.bodies_needed()
+        bodies = await digests(self._parcel.content, needed, self._workers, self._clock)
+        return papers, await self._settle(lambda answers: content.prove(papers, bodies, self._settings, answers))

@@ -1,0 +1,122 @@
+"""The one place where evidence becomes a verdict: two tables and a sum.
+
+First the decisive rows, from the top: the first that fits decides alone. Else the weights are added: at ``junk_at`` the
+message is Junk, at ``reject_at`` it is refused. Every row can be replaced by the owner (ChecksSettings).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from mailbox_appliance.checks.settings import ChecksSettings
+from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
+
+NOT_AUTHENTIC = Reply(550, "5.7.26", "The domain in From does not allow this message (DMARC)")
+NOT_OURS = Reply(550, "5.7.1", "Mail from our own domain does not come this way")
+NO_AUTHOR = Reply(550, "5.7.1", "From must name exactly one address that everybody reads alike")
+NAMES_TROUBLE = Reply(451, "4.4.3", "A name could not be looked up, try again later")
+SPAM = Reply(550, "5.7.1", "This message looks like spam and was not accepted")
+LATER = Reply(451, "4.7.1", "Not now, try again later")
+
+# "check result": what is done about it, whatever else is known. In this order.
+DECISIVE: Mapping[str, tuple[Action, Reply | None]] = {
+    "author unclear": (Action.REJECT, NO_AUTHOR),
+    "own forged": (Action.REJECT, NOT_OURS),
+    "own temperror": (Action.DEFER, NAMES_TROUBLE),
+    "own changed": (Action.JUNK, None),
+    "dmarc fail p=reject": (Action.REJECT, NOT_AUTHENTIC),
+    "dmarc temperror": (Action.DEFER, NAMES_TROUBLE),
+    "dmarc fail p=quarantine": (Action.JUNK, None),
+}
+
+# "check result": its figure; what is not here is 0. DNS lists bring their own.
+WEIGHTS: Mapping[str, float] = {
+    "fcrdns none": 1.5,
+    "fcrdns fail": 1.0,
+    "helo forged": 3.0,
+    "helo ours": 6.0,
+    "helo invalid": 1.5,
+    "helo literal": 0.5,
+    "helo none": 1.5,
+    "helo unknown": 1.0,
+    "helo-spf fail": 2.0,
+    "spf fail": 3.0,
+    "spf softfail": 1.5,
+    "spf neutral": 0.5,
+    "spf none": 0.5,
+    "spf permerror": 1.0,
+    "spf everybody": 2.0,  # +all: the domain lets everybody speak for it
+    "dkim fail": 0.5,
+    "dkim policy": 0.5,
+    "dkim permerror": 0.5,
+    "dmarc pass": -0.5,
+    "dmarc fail p=none": 2.5,
+    "dmarc none": 0.5,
+    "dmarc stranger": 1.5,  # no policy, and nothing that passed has to do with the author's domain
+    "arc fail": 0.5,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    action: Action
+    reply: Reply | None
+    key: str  # the decisive row, "" when the sum decided
+
+
+def weigh(evidence: Iterable[Evidence], settings: ChecksSettings) -> tuple[Evidence, ...]:
+    """The evidence with its figures."""
+    weighed = []
+    for one in evidence:
+        key = f"{one.check} {one.result}"
+        figure = settings.weights.get(key, WEIGHTS.get(key, one.weight))
+        weighed.append(replace(one, weight=figure) if figure != one.weight else one)
+    return tuple(weighed)
+
+
+def _outcome(evidence: tuple[Evidence, ...], settings: ChecksSettings) -> _Outcome:
+    keys = {f"{one.check} {one.result}" for one in evidence}
+    extra = {key: (action, None) for key, action in settings.actions.items() if key not in DECISIVE}
+    for key, (action, reply) in {**DECISIVE, **extra}.items():
+        if key not in keys:
+            continue
+        wanted = settings.actions.get(key, action)
+        if wanted is action:
+            return _Outcome(action, reply, key)
+        if wanted is not Action.ACCEPT:  # ACCEPT takes the row out of the table
+            return _Outcome(wanted, {Action.REJECT: SPAM, Action.DEFER: LATER}.get(wanted), key)
+    score = sum(one.weight for one in evidence)
+    if score >= settings.reject_at:
+        return _Outcome(Action.REJECT, SPAM, "")
+    return _Outcome(Action.JUNK if score >= settings.junk_at else Action.ACCEPT, None, "")
+
+
+def decide(evidence: Iterable[Evidence], settings: ChecksSettings) -> Verdict:
+    """The verdict, with a reason the owner can read: what decided, and what would have changed it."""
+    weighed = weigh(evidence, settings)
+    outcome = _outcome(weighed, settings)
+    score = round(sum(one.weight for one in weighed), 2)
+    if outcome.key:
+        (one, *_) = [one for one in weighed if f"{one.check} {one.result}" == outcome.key]
+        reason = f"{one.check} {one.result}: {one.reason}"
+    elif outcome.action is Action.ACCEPT:
+        reason = ""
+    else:
+        heavy = sorted((one for one in weighed if one.weight > 0), key=lambda one: -one.weight)[:4]
+        told = "; ".join(f"{one.check} {one.result} {one.weight:+.1f} ({one.reason})" for one in heavy)
+        reason = f"{score:g} points of {settings.junk_at:g}: {told}"
+    return Verdict(outcome.action, reason, outcome.reply, weighed, score)
+
+
+def turning_points(verdict: Verdict, settings: ChecksSettings) -> tuple[str, ...]:
+    """What would have changed the verdict: each piece of evidence without which it would be another."""
+    found = []
+    for at, one in enumerate(verdict.evidence):
+        rest = verdict.evidence[:at] + verdict.evidence[at + 1 :]
+        without = _outcome(rest, settings).action
+        if without is not verdict.action:
+            remedy = f" ({one.remedy})" if one.remedy else ""
+            found.append(f"without {one.check} {one.result} it would be {without.value}{remedy}")
+    return tuple(found)

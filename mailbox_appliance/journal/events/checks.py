@@ -1,0 +1,71 @@
+"""What the checks tell the journal: each judgement with its evidence, look-ups that failed, lists that misbehave."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from mailbox_appliance.mail.trace import Event, Level
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged(Event):
+    """A stranger's message was judged; the evidence says why, each piece with its figure."""
+
+    name: ClassVar[str] = "checks.judged"
+    counted_by: ClassVar[tuple[str, ...]] = ("action",)
+    peer: str
+    sender: str
+    author: str
+    action: str
+    score: float
+    reason: str = ""
+    evidence: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookUpsFailed(Event):
+    """Names could not be looked up while a message was judged, so some of its evidence is missing (temperror).
+
+    If it happens to many messages, check the name servers ([dns] servers).
+    """
+
+    name: ClassVar[str] = "checks.look_ups_failed"
+    level: ClassVar[Level] = Level.WARNING
+    names: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListFault(Event):
+    """A DNS list gave an answer that is no listing: it refuses us, is gone, or somebody else answers in its place.
+
+    Lists refuse the large public resolvers: use a resolver of your own, or take the list out of [checks] dnsbl.
+    """
+
+    name: ClassVar[str] = "checks.list_fault"
+    level: ClassVar[Level] = Level.WARNING
+    zone: str
+    answer: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyMade(Event):
+    """A key that signs a domain's mail was made; publish its record (`mailappliance dns records`)."""
+
+    name: ClassVar[str] = "checks.key_made"
+    level: ClassVar[Level] = Level.NOTICE
+    domain: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSigned(Event):
+    """A message of our own left without the signatures it should have."""
+
+    name: ClassVar[str] = "checks.not_signed"
+    level: ClassVar[Level] = Level.WARNING
+    domain: str
+    reason: str

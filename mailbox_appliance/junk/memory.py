@@ -1,0 +1,262 @@
+"""What one account (or the family) has been taught: weights in memory, and behind them one SQLite file.
+
+The file holds a picture of the weights (in pages), the changes since that picture, and the lessons. A lesson costs one
+small row; after some hundred changes the picture is made anew, off the reactor. Each lesson remembers its slots and
+what it added to them, so that it can be taken back exactly: by the person, or when it is too old, or when lessons take
+more room than they may. Loading is reading the pages (C code), then applying the changes in slices.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+import zlib
+from array import array
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from mailbox_appliance.database import Database
+from mailbox_appliance.junk import weighing
+from mailbox_appliance.junk.features import SLOTS, Features
+from mailbox_appliance.junk.weighing import Steps
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.slices import Slices
+
+MIGRATIONS = (
+    """
+CREATE TABLE page (number INTEGER PRIMARY KEY, octets BLOB NOT NULL);
+CREATE TABLE change (
+  id INTEGER PRIMARY KEY, reading INTEGER NOT NULL, glance INTEGER NOT NULL,
+  reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL);
+CREATE TABLE lesson (
+  key BLOB PRIMARY KEY, learnt INTEGER NOT NULL, junk INTEGER NOT NULL, reading INTEGER NOT NULL,
+  glance INTEGER NOT NULL, reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL) WITHOUT ROWID;
+CREATE INDEX lesson_learnt ON lesson (learnt);
+CREATE TABLE total (
+  id INTEGER PRIMARY KEY CHECK (id = 1), junk INTEGER NOT NULL, wanted INTEGER NOT NULL, octets INTEGER NOT NULL);
+INSERT INTO total VALUES (1, 0, 0, 0)
+""",
+)
+_PAGE = 1 << 14  # slots
+CHANGES_BEFORE_A_PICTURE = 200
+_AGED_AT_ONCE = 16
+
+
+def pack(slots: array[int]) -> bytes:
+    """Slots made small: sorted, as differences, then zlib."""
+    slots = array("I", sorted(slots))
+    differences = array("I", slots[:1])
+    differences.extend([after - before for before, after in itertools.pairwise(slots)])
+    return zlib.compress(differences.tobytes(), 6)
+
+
+def unpack(octets: bytes) -> array[int]:
+    """The slots again. Raises ValueError when the octets are no such thing."""
+    try:
+        differences = array("I", zlib.decompress(octets))
+    except zlib.error as error:
+        raise ValueError(str(error)) from error
+    total = 0
+    slots = array("I")
+    for difference in differences:
+        total += difference
+        slots.append(total)
+    if total >= SLOTS:
+        raise ValueError("a slot lies beyond the memory")
+    return slots
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """One message that was taught: what it was said to be, and what that added where."""
+
+    key: bytes
+    learnt: int
+    junk: bool
+    steps: Steps
+    reading_slots: bytes
+    glance_slots: bytes
+
+    @property
+    def octets(self) -> int:
+        """Roughly what it takes in the file."""
+        return 64 + len(self.reading_slots) + len(self.glance_slots)
+
+
+Change = tuple[int, int, bytes, bytes]
+_COLUMNS = "key, learnt, junk, reading, glance, reading_slots, glance_slots"
+
+
+def _lesson_of(row: tuple[bytes, int, int, int, int, bytes, bytes]) -> Lesson:
+    key, learnt, junk, reading, glance, reading_slots, glance_slots = row
+    return Lesson(key, learnt, bool(junk), Steps(reading, glance), reading_slots, glance_slots)
+
+
+class Memory:
+    """Weights and their file. Load it once; then ``weights`` is for reading, and every change goes to the file first.
+
+    The methods that wait must not run beside one another: the filter holds a lock a memory.
+    """
+
+    def __init__(self, path: str, workers: Workers, clock: Clock) -> None:
+        self.path = path
+        self.weights = weighing.empty()
+        self.junk = 0  # lessons of either kind
+        self.wanted = 0
+        self._octets = 0
+        self._changes = 0
+        self._clock = clock
+        self._workers = workers
+        self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=128)
+
+    @property
+    def lessons(self) -> int:
+        """How many lessons are remembered."""
+        return self.junk + self.wanted
+
+    async def load(self) -> None:
+        """Read the file. Raises DatabaseTrouble, sqlite3.Error, ValueError (it is damaged), Busy."""
+        pages, changes, total = await self._database.run(_read)
+        for number, octets in pages:
+            page = array("i", octets)
+            if len(page) != _PAGE or not 0 <= number < SLOTS // _PAGE:
+                raise ValueError(f"{self.path}: page {number} is damaged")
+            self.weights[number * _PAGE : (number + 1) * _PAGE] = page
+        slices = Slices(self._clock)
+        for change in changes:
+            self._apply(change)
+            await slices.breathe()
+        self._changes = len(changes)
+        self.junk, self.wanted, self._octets = total
+
+    async def lesson(self, key: bytes) -> Lesson | None:
+        """The lesson of this key."""
+
+        def look_up(connection: sqlite3.Connection) -> Lesson | None:
+            row = connection.execute(f"SELECT {_COLUMNS} FROM lesson WHERE key=?", (key,)).fetchone()
+            return _lesson_of(row) if row else None
+
+        return await self._database.run(look_up)
+
+    async def add(self, key: bytes, junk: bool, features: Features, steps: Steps) -> None:
+        """Keep a lesson: in the file, then in the weights. One of the same key is taken back before it."""
+        lesson = Lesson(
+            key,
+            int(self._clock.seconds()),
+            junk,
+            steps,
+            pack(features.reading) if steps.reading else b"",
+            pack(features.glance) if steps.glance else b"",
+        )
+        await self._exchange([key], lesson)
+
+    async def take_back(self, key: bytes) -> bool:
+        """Undo a lesson; False when there is none of this key."""
+        return bool(await self._exchange([key], None))
+
+    async def age(self, before: float, most_octets: int) -> int:
+        """Undo a few lessons learnt ``before`` that time, or the oldest when all take more than ``most_octets``."""
+
+        def oldest(connection: sqlite3.Connection) -> list[tuple[bytes, int, int]]:
+            return connection.execute(
+                "SELECT key, learnt, 64 + length(reading_slots) + length(glance_slots) FROM lesson "
+                "ORDER BY learnt LIMIT ?",
+                (_AGED_AT_ONCE,),
+            ).fetchall()
+
+        keys = []
+        over = self._octets - most_octets
+        for key, learnt, octets in await self._database.run(oldest):
+            if learnt >= before and over <= 0:
+                break
+            over -= octets
+            keys.append(key)
+        return len(await self._exchange(keys, None)) if keys else 0
+
+    async def _exchange(self, keys: list[bytes], new: Lesson | None) -> list[Lesson]:
+        """Take the lessons of ``keys`` back and keep ``new``, in one transaction; then the weights follow."""
+
+        def exchange(connection: sqlite3.Connection) -> tuple[list[Lesson], list[Change], tuple[int, int, int]]:
+            gone = []
+            for key in keys:
+                row = connection.execute(f"DELETE FROM lesson WHERE key=? RETURNING {_COLUMNS}", (key,)).fetchone()
+                if row:
+                    gone.append(_lesson_of(row))
+            changes = [_change_of(lesson, -lesson.steps) for lesson in gone]
+            if new is not None:
+                changes.append(_change_of(new, new.steps))
+                connection.execute(
+                    f"INSERT INTO lesson ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    (
+                        *(new.key, new.learnt, new.junk, new.steps.reading, new.steps.glance),
+                        *(new.reading_slots, new.glance_slots),
+                    ),
+                )
+            changes = [change for change in changes if change[0] or change[1]]
+            connection.executemany(
+                "INSERT INTO change (reading, glance, reading_slots, glance_slots) VALUES (?, ?, ?, ?)", changes
+            )
+            signed = [(lesson, -1) for lesson in gone] + ([(new, 1)] if new is not None else [])
+            total = connection.execute(
+                "UPDATE total SET junk=junk+?, wanted=wanted+?, octets=octets+? RETURNING junk, wanted, octets",
+                (
+                    sum(sign for lesson, sign in signed if lesson.junk),
+                    sum(sign for lesson, sign in signed if not lesson.junk),
+                    sum(sign * lesson.octets for lesson, sign in signed),
+                ),
+            ).fetchone()
+            return gone, changes, total
+
+        gone, changes, total = await self._database.run(exchange)
+        self.junk, self.wanted, self._octets = total
+        slices = Slices(self._clock)
+        for change in changes:
+            self._apply(change)
+            await slices.breathe()
+        self._changes += len(changes)
+        if self._changes >= CHANGES_BEFORE_A_PICTURE:
+            await self.picture()
+        return gone
+
+    async def picture(self) -> None:
+        """Write the weights as they are now, and forget the changes that led to them."""
+        octets = self.weights.tobytes()
+        size = 4 * _PAGE
+        empty = bytes(size)
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM page")
+            pages = [(at // size, octets[at : at + size]) for at in range(0, len(octets), size)]
+            connection.executemany(
+                "INSERT INTO page VALUES (?, ?)",
+                [(number, zlib.compress(page, 1)) for number, page in pages if page != empty],
+            )
+            connection.execute("DELETE FROM change")
+
+        await self._database.run(write)
+        self._changes = 0
+
+    def close(self) -> None:
+        """Close the file; everything is in it."""
+        self._database.close()
+
+    def _apply(self, change: Change) -> None:
+        reading, glance, reading_slots, glance_slots = change
+        if reading:
+            weighing.apply(self.weights, unpack(reading_slots), reading)
+        if glance:
+            weighing.apply(self.weights, unpack(glance_slots), glance)
+
+
+def _change_of(lesson: Lesson, steps: Steps) -> Change:
+    return steps.reading, steps.glance, lesson.reading_slots, lesson.glance_slots
+
+
+def _read(
+    connection: sqlite3.Connection,
+) -> tuple[list[tuple[int, bytes]], list[Change], tuple[int, int, int]]:
+    pages: Iterable[tuple[int, bytes]] = connection.execute("SELECT number, octets FROM page")
+    unpacked = [(number, zlib.decompress(octets)) for number, octets in pages]
+    changes = connection.execute("SELECT reading, glance, reading_slots, glance_slots FROM change ORDER BY id")
+    return unpacked, changes.fetchall(), connection.execute("SELECT junk, wanted, octets FROM total").fetchone()

@@ -1,0 +1,73 @@
+"""Is it junk, by what it says? What checks/, delivery/ and the store's hook ask of the filter. Filled by ``junk/``."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.verdict import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """Something in the message that spoke for junk (``weight`` > 0) or against it."""
+
+    text: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """The filter's opinion of one message for one person.
+
+    ``score`` 0 is the threshold: above it the message is junk; the unit is a logit, so that ``probability`` is
+    1 / (1 + e^-score). ``tokens`` are the strongest, strongest first. ``lessons`` is what the person has taught.
+    """
+
+    probability: float
+    score: float
+    tokens: tuple[Token, ...] = ()
+    lessons: int = 0
+    trouble: str = ""  # why the person's memory could not be asked; the prior alone spoke then
+
+    @property
+    def is_junk(self) -> bool:
+        """Is the threshold passed?"""
+        return self.score > 0.0
+
+    def as_evidence(self) -> Evidence:
+        """For the verdict: weight is the score; the reason names the strongest tokens."""
+        strongest = ", ".join(f"{token.text} {token.weight:+.1f}" for token in self.tokens[:4])
+        reason = f"looks like {'junk' if self.is_junk else 'wanted mail'} ({self.probability:.2f})"
+        if strongest:
+            reason = f"{reason}: {strongest}"
+        if self.trouble:
+            reason = f"{reason}; asked without memory: {self.trouble}"
+        return Evidence("content", "junk" if self.is_junk else "ham", self.score, reason)
+
+
+class JunkFilter(Protocol):
+    """``seen`` are results of other checks as small words ("spf pass", "dnsbl listed"): tokens like any other."""
+
+    def judge(
+        self, account: Address | None, content: Content, seen: Iterable[str] = (), *, explain: bool = False
+    ) -> Awaitable[Judgement]:
+        """Judge a message for ``account``; None asks the family's memory only. Never raises for disk trouble.
+
+        A message that is clearly wanted gets its tokens only when ``explain`` asks for them (they cost time).
+        """
+
+    def learn(self, account: Address, octets: bytes, junk: bool, seen: Iterable[str] = ()) -> Awaitable[None]:
+        """A person says what a message is (line ends do not matter). A lesson of the contrary is taken back first.
+
+        Raises OSError, DatabaseTrouble or sqlite3.Error when it cannot be kept, Busy when too much waits.
+        """
+
+    def forget(self, account: Address, octets: bytes) -> Awaitable[bool]:
+        """Take a lesson back, exactly; False when there was none. Raises like ``learn``."""
+
+    def self_test(self) -> Awaitable[bool]:
+        """Is the filter alive? It must know the GTUBE text for junk and a plain letter for none. Never raises."""

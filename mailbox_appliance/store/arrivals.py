@@ -1,0 +1,141 @@
+"""Files of ours that are durable and wait for their UIDs: numbered in batches, whatever has gathered meanwhile."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+
+from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.store import index, quota
+from mailbox_appliance.store.admission import Restart
+from mailbox_appliance.store.filenames import base_of, size_of
+from mailbox_appliance.store.scan import Newcomer
+from mailbox_appliance.store.shielded import Held, shielded
+
+if TYPE_CHECKING:
+    from mailbox_appliance.store.mailbox import OpenMailbox
+
+CHUNK = 500  # newcomers admitted in one transaction; those of a look at the files below
+LOOKED_AT = 4000
+MANY = 200  # so many are numbered without further delay
+LOOKS = 4  # how often a change of the uidlist by another program is followed before we give up for now
+
+_Waiting = tuple[Newcomer, "Deferred[int] | None"]
+
+
+class Arrivals:
+    """The queue of one open mailbox. Where nobody waits or watches it gathers for a while: a batch costs one lock, one
+    sync and one transaction, whether it is one message or hundreds."""
+
+    def __init__(self, box: OpenMailbox) -> None:
+        self._box = box
+        self._waiting: list[_Waiting] = []
+        self._timer: Timer | None = None
+        self._is_flushing = False
+
+    @property
+    def is_busy(self) -> bool:
+        """Do files wait for their UIDs?"""
+        return self._is_flushing or bool(self._waiting)
+
+    def enqueue(self, newcomer: Newcomer, waiter: Deferred[int] | None) -> None:
+        """``waiter``, if any, gets the UID or a StoreError."""
+        box = self._box
+        self._waiting.append((newcomer, waiter))
+        if self._is_flushing:
+            return
+        if waiter is not None or box.watchers or len(self._waiting) >= MANY:
+            self.hurry()
+        elif self._timer is None:
+            self._timer = box.account.clock.callLater(box.account.settings.arrival_delay, self.hurry)
+
+    def hurry(self) -> None:
+        """Whoever waits gets a UID now."""
+        self.stop()
+        if self._waiting and not self._is_flushing and not self._box.is_dead:
+            self._is_flushing = True
+            shielded(self._flush()).addErrback(self._box.failed)
+
+    def stop(self) -> None:
+        """No timer runs; what waits lies in new/ and is found by the next look."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+
+    def give_up(self, error: StoreError) -> None:
+        """The mailbox is gone."""
+        waiting, self._waiting = self._waiting, []
+        _refuse(waiting, error)
+
+    async def _flush(self) -> None:
+        box = self._box
+        try:
+            while self._waiting and not box.is_dead:
+                async with Held(box.lock):
+                    await self.flush_locked(CHUNK)
+        finally:
+            self._is_flushing = False
+
+    async def flush_locked(self, most: int = 0) -> None:
+        """Number what waits, ``most`` of them or all. Call under the lock."""
+        box = self._box
+        while self._waiting and not box.is_dead:
+            batch, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
+            try:
+                found = await self._number([newcomer for newcomer, _ in batch])
+            except Exception as error:  # noqa: BLE001 - passed on to those who wait
+                _refuse(batch, box.account.refusal(error))
+                box.look_again_in(1.0)
+                return
+            for newcomer, waiter in batch:
+                if waiter is None:
+                    continue
+                if newcomer.file in found:
+                    waiter.callback(found[newcomer.file])
+                else:
+                    waiter.errback(StoreError(Problem.DISK, "the message vanished from the disk"))
+            if most:
+                return
+
+    async def _number(self, newcomers: Sequence[Newcomer]) -> dict[str, int]:
+        """UIDs by file name; those whose file is gone are left out."""
+        box = self._box
+        box.check_alive()
+        for _ in range(LOOKS):
+            try:
+                done = await box.admit(newcomers)
+                break
+            except Restart:
+                await box.look_locked(thorough=True)
+        else:
+            raise StoreError(Problem.BUSY, "another program is changing this mailbox; try again")
+        found = done.numbers
+        missing = [newcomer for newcomer in newcomers if newcomer.file not in found]
+        return found | await self._found_already(missing) if missing else found
+
+    async def _found_already(self, newcomers: Sequence[Newcomer]) -> dict[str, int]:
+        """A look at the directory was quicker and has numbered them."""
+        box = self._box
+        number = box.number
+
+        def work(connection: sqlite3.Connection) -> dict[str, int]:
+            rows = {n.file: index.find_base(connection, number, base_of(n.file)) for n in newcomers}
+            found = {file: row[0] for file, row in rows.items() if row is not None}
+            ours = [n for n in newcomers if n.counted and n.file in found]
+            octets = sum(size_of(base_of(n.file)) or 0 for n in ours)
+            quota.add(box.folder.root, octets, len(ours))
+            return found
+
+        found = await box.account.run(work)
+        box.account.room.forget()
+        return found
+
+
+def _refuse(waiting: Sequence[_Waiting], error: Exception) -> None:
+    for _, waiter in waiting:
+        if waiter is not None:
+            waiter.errback(error)

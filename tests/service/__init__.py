@@ -1,0 +1,1 @@
+"""The process and the whole appliance in it, on loopback, without peers."""

@@ -1,0 +1,76 @@
+"""Questions to the index get the rows that were asked for, and no others."""
+
+from __future__ import annotations
+
+import sqlite3
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.store import index, rendered
+from mailbox_appliance.store.index import Index, MessageRow
+from tests.kit.workers import InlineWorkers
+
+uid_sets = st.frozensets(st.integers(1, 40), max_size=20)
+
+
+class ChosenRowsTests(SynchronousTestCase):
+    """Any choice of UIDs against any mailbox, with a neighbour on both sides."""
+
+    @settings(max_examples=150, deadline=None)
+    @given(uid_sets, uid_sets, uid_sets)
+    def test_chosen(self, there: frozenset[int], made: frozenset[int], wanted: frozenset[int]) -> None:
+        """Files, rendered octets and needles of exactly the UIDs asked for."""
+        store = Index(":memory:", InlineWorkers())
+        asked = sorted(wanted)
+
+        def work(connection: sqlite3.Connection) -> None:
+            rendered.make_kind(connection, "envelope", 0, 5)
+            table = rendered.kinds(connection)["envelope"]
+            for number in (1, 2, 3):
+                held = there if number == 2 else range(1, 41)
+                index.insert_messages(
+                    connection, number, [MessageRow(uid, f"f{uid}", False, 0, 1, 9, 9, 0, 0, 0) for uid in held]
+                )
+                rows = [(uid, b"odd" if uid % 2 else b"even") for uid in (made if number == 2 else held)]
+                rendered.save_rendered(connection, number, table, rows)
+            files = index.files_of(connection, 2, asked)
+            self.assertEqual([uid for uid, *_ in files], [uid for uid in asked if uid in there])
+            loaded = dict(rendered.load_rendered(connection, 2, table, asked))
+            self.assertEqual({uid for uid in loaded if uid in wanted}, wanted & there & made)
+            self.assertLessEqual(loaded.keys(), there & made)
+            if asked:
+                found, lacking = rendered.find_rendered(connection, 2, table, asked, b"odd")
+                self.assertEqual(sorted(found), [uid for uid in asked if uid in there & made and uid % 2])
+                self.assertEqual(lacking, [uid for uid in asked if uid not in there & made])
+
+        store.now(work)
+        store.close()
+
+    def test_all_64_bits(self) -> None:
+        """Flags of the last keyword survive SQLite's signed integers."""
+        store = Index(":memory:", InlineWorkers())
+        bits = 1 << 63 | 1
+
+        def work(connection: sqlite3.Connection) -> int:
+            index.insert_messages(connection, 1, [MessageRow(1, "f", False, bits, 1, 9, 9, 0, 0, 0)])
+            return index.load_arrays(connection, 1).flags[0]
+
+        self.assertEqual(store.now(work), bits)
+
+    def test_expunged_uids_are_bounded(self) -> None:
+        """The oldest are forgotten, and it is known up to where."""
+        store = Index(":memory:", InlineWorkers())
+        self.patch(index, "MOST_EXPUNGED", 40)
+
+        def work(connection: sqlite3.Connection) -> None:
+            row = index.load_mailbox(connection, ".A")
+            for uid in range(1, 101):
+                row = index.remove_messages(connection, row, [uid], uid * 10)
+            self.assertGreater(row.forgotten_to, 0)
+            kept = index.vanished_since(connection, row.number, row.forgotten_to)
+            self.assertEqual(kept, tuple(range(row.forgotten_to // 10 + 1, 101)))
+            self.assertLessEqual(len(kept), 50)
+
+        store.now(work)
