@@ -2,8 +2,9 @@
 
     python -m bench.imap -n 20000 [--only select,fetch] [--out FOLDER]
 
-Both speak TLS from the first octet, since we take no password without it. Prints both tables and the ratios (ours / Dovecot; below 1 we are faster), the longest time our reactor was blocked,
-and memory. Needs root and Debian's dovecot-imapd for the peer; without them only our own figures are printed.
+Both speak TLS from the first octet, since we take no password without it. Prints both tables and the ratios (ours /
+Dovecot; below 1 we are faster), the longest time our reactor was blocked, and memory. Needs root and Debian's
+dovecot-imapd for the peer; without them only our own figures are printed.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _stop_pid(pid: int) -> Callable[[], None]:
 
 
 def dovecot(folder: Path, maildir: Path, port: int, *, password_hash: str = "{PLAIN}pass", user: str = "bench") -> Peer:
-    """Dovecot's IMAP (TLS from the first octet) with its defaults over ``maildir``, account ``bench``; the tree is given to user nobody."""
+    """Dovecot's IMAP (TLS from the first octet), its defaults, over ``maildir``; the tree is given to user nobody."""
     folder.mkdir(parents=True, exist_ok=True)
     nobody = pwd.getpwnam("nobody")
     (folder / "passwd").write_text(f"{user}:{password_hash}:{nobody.pw_uid}:{nobody.pw_gid}::{maildir.parent}::\n")

@@ -116,7 +116,11 @@ def main() -> None:
                 peer.stop()
             peer_lines[cell] = float(dict(_flatten(result)).get("delivered_per_s") or 0)  # type: ignore[arg-type]
             print(line("postfix", f"{cell[0]} x {cell[1]}", result), flush=True)
-    extra = "[checks]\nenabled = false\n[limits]\nconnections_per_address = 1000\n[guard]\nexempt = ['127.0.0.0/8']\n"
+    flush = f'[store]\nflush = "{options.flush}"\n' if options.flush else ""
+    extra = (
+        flush
+        + "[checks]\nenabled = false\n[limits]\nconnections_per_address = 1000\n[guard]\nexempt = ['127.0.0.0/8']\n"
+    )
     with Appliance(room / "ours", extra=extra) as appliance:
         appliance.people("example.test", *(f"user{n}" for n in range(10)))
         appliance.stop()

@@ -389,8 +389,8 @@ KEYS: tuple[Key, ...] = (
         values.flag,
         "false",
         "Check strangers' mail (SPF, DKIM, DMARC, ARC, names, DNS lists) before it is taken. It needs name servers "
-        "that answer: without them much mail is put off, so it stays off until you have seen that `mailappliance status` "
-        "calls them good.",
+        "that answer: without them much mail is put off, so it stays off until you have seen that "
+        "`mailappliance status` calls them good.",
         "true",
     ),
     Key(

@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 # RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets with code and CRLF; room is left for both codes.
 _TEXT_OCTETS = 490
+
+
+# Nearly every reply is one of some dozens, said again and again.
+@functools.lru_cache(maxsize=256)
+def _octets(code: int, enhanced: str, text: str) -> bytes:
+    lines = text.split("\n") or [""]
+    prefix = f"{enhanced} " if enhanced else ""
+    out = []
+    for number, line in enumerate(lines):
+        sign = " " if number == len(lines) - 1 else "-"
+        out.append(f"{code}{sign}{prefix}{_UNSAFE.sub('?', line)[:_TEXT_OCTETS]}\r\n")
+    return "".join(out).encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +33,7 @@ class Reply:
 
     def octets(self) -> bytes:
         """The reply as it goes over the wire; whatever is not printable ASCII becomes "?" and long lines are cut."""
-        lines = self.text.split("\n") or [""]
-        prefix = f"{self.enhanced} " if self.enhanced else ""
-        out = []
-        for number, line in enumerate(lines):
-            sign = " " if number == len(lines) - 1 else "-"
-            out.append(f"{self.code}{sign}{prefix}{_UNSAFE.sub('?', line)[:_TEXT_OCTETS]}\r\n")
-        return "".join(out).encode("ascii")
+        return _octets(self.code, self.enhanced, self.text)
 
     @property
     def is_positive(self) -> bool:

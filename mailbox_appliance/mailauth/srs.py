@@ -48,13 +48,13 @@ class Srs:
         else:
             day = _day(now)
             rest = f"{day}={sender.domain}={sender.local}"
-            local = f"SRS0={self._hash(self.keys[0], rest)}={rest}"
+            local = f"SRS0={self._hash(self.keys[0], 'srs0', rest)}={rest}"
         if len(local.encode("utf-8", "surrogatepass")) > LOCAL_PART_OCTETS:
             raise SrsError(f"{sender} is too long to be forwarded under our own name")
         return Address(local, self.domain)
 
     def _srs1(self, first: str, rest: str) -> str:
-        return f"SRS1={self._hash(self.keys[0], f'{first}={rest}')}={first}={rest}"
+        return f"SRS1={self._hash(self.keys[0], 'srs1', f'{first}={rest}')}={first}={rest}"
 
     def is_rewritten(self, address: Address) -> bool:
         """Does it look like one of ours? (Whether it is one, ``restore`` says.)"""
@@ -66,7 +66,7 @@ class Srs:
             raise SrsError(f"{address} is not one of our rewritten addresses")
         kind, mark, rest = address.local[:4].lower(), *_halves(address.local[5:])
         given = mark.upper().encode("utf-8", "surrogatepass")
-        if not any(hmac.compare_digest(self._hash(key, rest).encode("ascii"), given) for key in self.keys):
+        if not any(hmac.compare_digest(self._hash(key, kind, rest).encode("ascii"), given) for key in self.keys):
             raise SrsError(f"{address} was not made here, or was changed")
         try:
             if kind == "srs1":
@@ -82,8 +82,9 @@ class Srs:
         except AddressError as error:
             raise SrsError(f"{address} leads nowhere: {error}") from None
 
-    def _hash(self, key: bytes, text: str) -> str:
-        digest = hmac.new(key, text.lower().encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
+    def _hash(self, key: bytes, kind: str, text: str) -> str:
+        # The kind is proven too: else SRS0 could be made SRS1, and the day read as a domain.
+        digest = hmac.new(key, f"{kind}={text}".lower().encode("utf-8", "surrogatepass"), hashlib.sha256).digest()
         return base64.b32encode(digest)[:HASH_SIGNS].decode("ascii")
 
 

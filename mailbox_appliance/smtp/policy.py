@@ -7,6 +7,7 @@ write to?) and at every RCPT.
 from __future__ import annotations
 
 import enum
+import functools
 from dataclasses import dataclass
 
 from mailbox_appliance.mail.client import Origin
@@ -84,6 +85,7 @@ TABLE: tuple[Row, ...] = (
 )
 
 
+@functools.cache
 def decide(origin: Origin, sender: Sender, target: Target) -> Row:
     """The row that fits, or a refusal."""
     for row in TABLE:

@@ -7,8 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-
 from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Write
 from mailbox_appliance.ports.store import Appended, NewMessage, StoreError
 from mailbox_appliance.store import keywords
@@ -27,13 +25,10 @@ async def append(box: OpenMailbox, messages: Sequence[NewMessage]) -> Appended:
     account = box.account
     octets = sum(message.content.size for message in messages)
     await account.room.reserve(octets)
+    box.guests += 1
     try:
         newcomers = await _write(box, messages)
-        waiters: list[Deferred[int]] = []
-        for newcomer in newcomers:
-            waiter: Deferred[int] = Deferred()
-            waiters.append(waiter)
-            box.enqueue(newcomer, waiter)
+        waiters = box.enqueue_all(newcomers)
         uids: list[int] = []
         trouble: StoreError | None = None
         for waiter in waiters:
@@ -46,6 +41,7 @@ async def append(box: OpenMailbox, messages: Sequence[NewMessage]) -> Appended:
             box.look_again_in(0.2)
             raise trouble
     finally:
+        box.guests -= 1
         account.room.release(octets)
     return Appended(box.uidvalidity, tuple(uids))
 

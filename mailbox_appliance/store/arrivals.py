@@ -42,13 +42,22 @@ class Arrivals:
         """Do files wait for their UIDs?"""
         return self._is_flushing or bool(self._waiting)
 
-    def enqueue(self, newcomer: Newcomer, waiter: Deferred[int] | None) -> None:
-        """``waiter``, if any, gets the UID or a StoreError."""
+    def enqueue_all(self, newcomers: Sequence[Newcomer]) -> list[Deferred[int]]:
+        """Somebody waits for these: the UIDs, or a StoreError, soon."""
+        waiters: list[Deferred[int]] = [Deferred() for _ in newcomers]
+        self._waiting += zip(newcomers, waiters, strict=True)
+        if self._box.is_dead:
+            self.give_up(StoreError(Problem.BUSY, "the mailbox was closed; try again"))
+        self.hurry()
+        return waiters
+
+    def enqueue(self, newcomer: Newcomer) -> None:
+        """Nobody waits for this one."""
         box = self._box
-        self._waiting.append((newcomer, waiter))
+        self._waiting.append((newcomer, None))
         if self._is_flushing:
             return
-        if waiter is not None or box.watchers or len(self._waiting) >= MANY:
+        if box.watchers or len(self._waiting) >= MANY:
             self.hurry()
         elif self._timer is None:
             self._timer = box.account.clock.callLater(box.account.settings.arrival_delay, self.hurry)

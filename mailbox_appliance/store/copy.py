@@ -11,8 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from twisted.internet.defer import Deferred
-
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
 from mailbox_appliance.store import index, keywords, rendered
 from mailbox_appliance.store.durable import sync_folder
@@ -132,10 +130,18 @@ def _link_or_copy(old: str, new: str, target: Folder) -> bool:
 
 async def copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, move: bool) -> Copied:
     """RFC 3501 §6.4.7, RFC 6851. Raises StoreError."""
-    account = box.account
     box.check_alive()
     if target.read_only or (move and box.read_only):
         raise StoreError(Problem.NOT_ALLOWED, "this mailbox is read-only")
+    target.guests += 1
+    try:
+        return await _copy(box, uids, target, move=move)
+    finally:
+        target.guests -= 1
+
+
+async def _copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, move: bool) -> Copied:
+    account = box.account
     wanted = await _sources(box, uids, target)
     reserved = 0
     if not move:
@@ -181,7 +187,6 @@ async def _sources(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox) -
 
 async def _link_into(box: OpenMailbox, target: OpenMailbox, wanted: Sequence[Source]) -> tuple[Linked, list[int]]:
     account = box.account
-    waiters: list[Deferred[int]] = []
     async with Held(target.lock):
         target.check_alive()
         linked = await account.disk(
@@ -196,10 +201,7 @@ async def _link_into(box: OpenMailbox, target: OpenMailbox, wanted: Sequence[Sou
             account.clock.seconds(),
         )
         target.note_known(linked.known)
-        for newcomer in linked.newcomers:
-            waiter: Deferred[int] = Deferred()
-            waiters.append(waiter)
-            target.enqueue(newcomer, waiter)
+        waiters = target.enqueue_all(linked.newcomers)
     uids: list[int] = []
     trouble: StoreError | None = None
     for waiter in waiters:

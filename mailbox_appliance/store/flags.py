@@ -26,7 +26,7 @@ from mailbox_appliance.store.shielded import Held
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
-BURST = 500
+BURST = 1000
 _SYSTEM = {name.lower(): bit for bit, name in SYSTEM_FLAGS}
 
 

@@ -12,6 +12,7 @@ import sys
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
+from itertools import compress
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
@@ -76,6 +77,7 @@ class OpenMailbox:
         self.watchers: list[Watcher] = []
         self.lock = DeferredLock()
         self.is_dead = False
+        self.guests = 0  # who puts messages in without watching: it must not be closed under them
         self.looked_at = -GLANCE_SECONDS  # when a worker last looked at the directories
         self.released: Callable[[OpenMailbox], None] = lambda box: None  # the last watcher has left
         self.grown: Callable[[OpenMailbox], None] = lambda box: None  # messages came: there is something to prerender
@@ -385,15 +387,17 @@ class OpenMailbox:
             self.tell(lambda watcher: watcher.flags_changed(told, modseq, by))
 
     def drop(self, uids: Sequence[int], modseq: int) -> None:
-        """These are gone: new arrays, then the watchers."""
-        gone = set(uids)
-        keep = [at for at, uid in enumerate(self.uids) if uid not in gone]
-        told = [uid for uid in self.uids if uid in gone]
-        if not told:
+        """These (sorted) are gone: new arrays, then the watchers."""
+        places = self.positions(uids)
+        if not places:
             return
+        keep = bytearray(b"\1") * len(self.uids)
+        for at in places:
+            keep[at] = 0
+        told = [self.uids[at] for at in places]
         for name in ("uids", "flags", "modseqs", "sizes", "dates", "zones"):
             old: array[int] = getattr(self, name)
-            setattr(self, name, array(old.typecode, [old[at] for at in keep]))
+            setattr(self, name, array(old.typecode, compress(old, keep)))
         for uid in told:
             self.structures.pop(uid, None)
             self.line_maps.pop(uid, None)
@@ -402,14 +406,18 @@ class OpenMailbox:
 
     # ------------------------------------------------------------ arrivals
 
-    def enqueue(self, newcomer: Newcomer, waiter: Deferred[int] | None = None) -> None:
-        """A file of ours is durable in its place: it gets a UID in the next batch; ``waiter`` gets the UID."""
-        self._arrivals.enqueue(newcomer, waiter)
+    def enqueue(self, newcomer: Newcomer) -> None:
+        """A file of ours is durable in its place: it gets a UID in the next batch."""
+        self._arrivals.enqueue(newcomer)
+
+    def enqueue_all(self, newcomers: Sequence[Newcomer]) -> list[Deferred[int]]:
+        """The same for files whose UIDs somebody waits for: one Deferred each, a UID or a StoreError."""
+        return self._arrivals.enqueue_all(newcomers)
 
     @property
     def has_waiting(self) -> bool:
-        """Do files of ours still wait for their UIDs?"""
-        return self._arrivals.is_busy
+        """Do files of ours still wait for their UIDs, or are some on their way?"""
+        return self._arrivals.is_busy or self.guests > 0
 
     # ------------------------------------------------------------ what sessions ask; the work is in files of its own
 

@@ -93,10 +93,28 @@ def unrendered(connection: sqlite3.Connection, number: int, kind: int, uids: Seq
 def save_rendered(connection: sqlite3.Connection, number: int, kind: int, rows: Iterable[tuple[int, bytes]]) -> None:
     """Keep rendered octets of messages that are still there."""
     low = number << UID_BITS
+    ready = sorted(rows)
+    there = _there(connection, number, [uid for uid, _ in ready])
     connection.executemany(
-        f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, ? WHERE EXISTS (SELECT 1 FROM message WHERE id=?)",
-        [(low | uid, value, low | uid) for uid, value in rows],
+        f"INSERT OR REPLACE INTO rendered_{kind} VALUES (?, ?)",
+        [(low | uid, value) for uid, value in ready if uid in there],
     )
+
+
+def _there(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -> set[int]:
+    """Those of ``uids`` (sorted) that name messages, and perhaps others."""
+    if not uids:
+        return set()
+    low = number << UID_BITS
+    query = "SELECT id & 4294967295 FROM message WHERE id"
+    if len(uids) * 4 >= uids[-1] - uids[0]:
+        found = connection.execute(f"{query} BETWEEN ? AND ?", (low | uids[0], low | uids[-1])).fetchall()
+    else:
+        found = []
+        for start in range(0, len(uids), _IN_CHUNK):
+            ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
+            found += connection.execute(f"{query} IN ({','.join('?' * len(ids))})", ids).fetchall()
+    return {uid for (uid,) in found}
 
 
 def copy_rendered(connection: sqlite3.Connection, source: int, target: int, pairs: Sequence[tuple[int, int]]) -> None:

@@ -15,19 +15,20 @@ import mmap
 import os
 import sqlite3
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.charset import decode_words
+from mailbox_appliance.mail.header import group_fields, header_end, unfold
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.ports.store import Column, Fields
 from mailbox_appliance.store import index, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.wire.imap.keys import keys_of, render_keys
-from mailbox_appliance.wire.imap.render import filter_header, prerender, render_envelope
+from mailbox_appliance.wire.imap.keys import keys_of_fields
+from mailbox_appliance.wire.imap.render import filter_header, prerender
 from mailbox_appliance.wire.imap.render_envelope import envelope_of
 from mailbox_appliance.wire.imap.render_structure import Shape, structure_of
 
@@ -42,11 +43,15 @@ NEEDS_BODY = WHOLE - {"envelope"}
 KEYS = frozenset({"sortkeys", "threadkeys"})
 STRUCTURES = frozenset({"bodystructure", "body"})
 ALWAYS = ("envelope", "bodystructure", "text:from", "text:subject", "text:to", "text:cc", "sortkeys", "threadkeys")
+# Asked for one of these for many messages at once, all are made: reading the files is the larger part of it.
+OF_HEADER = tuple(kind for kind in ALWAYS if kind not in NEEDS_BODY)
+MANY = 64
 SEARCHED = frozenset({"from", "to", "cc", "subject"})
 LOOKED_AT = 512  # messages whose missing kinds are asked for at once
 MOST_NAMES = 2000  # characters of a kind's name; a longer list of fields is not kept
 
 Values = dict[str, dict[int, bytes]]
+Grouped = Mapping[bytes, list[bytes]]  # mail.header.group_fields
 
 
 def kind_of(column: Column | Fields) -> str | None:
@@ -59,59 +64,55 @@ def kind_of(column: Column | Fields) -> str | None:
     return str(column.value)
 
 
-def _of_header(kind: str, header: bytes) -> bytes:
+def _text_of(fields: Grouped, name: str, header: bytes) -> bytes:
+    """What a search in the field ``name`` looks at, casemapped (mail.text.field_texts)."""
+    values = fields.get(name.encode("latin-1", "replace"), ())
+    if any(b"(" in value for value in values):
+        texts = map(casemap, field_texts(header, name))  # a comment within an address is a matter of its own
+    else:
+        texts = map(casemap, [decode_words(unfold(value)).strip() for value in values])
+    return "\n".join(texts).encode("utf-8", "surrogatepass")
+
+
+def _filtered(kind: str, header: bytes) -> bytes:
     sort, _, rest = kind.partition(":")
-    if sort == "text":
-        return "\n".join(map(casemap, field_texts(header, rest))).encode("utf-8", "surrogatepass")
-    if sort in ("fields", "but"):
-        return filter_header(header, tuple(rest.split(",")) if rest else (), sort == "but")
-    return render_envelope(header)
+    return filter_header(header, tuple(rest.split(",")) if rest else (), sort == "but")
 
 
 def _enclosed(message: Shape) -> bytes:
     return envelope_of(message.fields or {}) if isinstance(message, Node) else b"NIL"
 
 
-def _of_whole(octets: bytes | mmap.mmap, kinds: Collection[str]) -> dict[str, bytes]:
-    """What cannot be made of the header alone (and the envelope, since the fields are at hand)."""
-    values: dict[str, bytes] = {}
-    if KEYS.isdisjoint(kinds) and "preview" not in kinds:
-        root = find_parts(octets, crlf=True)
-        if "envelope" in kinds:
-            values["envelope"] = envelope_of(root.fields or {})
-        for kind in STRUCTURES.intersection(kinds):
-            values[kind] = structure_of(root, _enclosed, extended=kind == "bodystructure")
-    else:
-        whole = prerender(octets)
-        sort, thread = keys_of(whole)
-        values = {
-            "envelope": whole.envelope,
-            "bodystructure": whole.bodystructure,
-            "body": whole.body,
-            "preview": whole.preview,
-            "sortkeys": sort,
-            "threadkeys": thread,
-        }
-    if "emailid" in kinds:
-        values["emailid"] = b"M" + hashlib.blake2b(octets, digest_size=12).hexdigest().encode()
-    return values
-
-
 def render_one(octets: bytes | mmap.mmap, kinds: Sequence[str]) -> dict[str, bytes]:
-    """The values of ``kinds`` for one message (LF or CRLF line ends)."""
+    """The values of ``kinds`` for one message (LF or CRLF line ends). Its fields are split once for all of them."""
     made: dict[str, bytes] = {}
-    if not NEEDS_BODY.isdisjoint(kinds):
-        made = _of_whole(octets, kinds)
-    elif not KEYS.isdisjoint(kinds):
-        made["sortkeys"], made["threadkeys"] = render_keys(octets)
+    fields: Grouped | None = None
+    if "preview" in kinds:
+        made["preview"] = prerender(octets).preview
+    if not STRUCTURES.isdisjoint(kinds):
+        root = find_parts(octets, crlf=True)
+        fields = root.fields
+        for kind in STRUCTURES.intersection(kinds):
+            made[kind] = structure_of(root, _enclosed, extended=kind == "bodystructure")
+    if "emailid" in kinds:
+        made["emailid"] = b"M" + hashlib.blake2b(octets, digest_size=12).hexdigest().encode()
+    if len(made) == len(kinds):
+        return made
+    header = octets[: min(header_end(octets), LARGEST_HEAD)]
+    if fields is None:
+        fields = {} if all(kind.startswith(("fields:", "but:")) for kind in kinds) else group_fields(header)
+    if not KEYS.isdisjoint(kinds):
+        made["sortkeys"], made["threadkeys"] = keys_of_fields(fields)
     values: dict[str, bytes] = {}
-    header: bytes | None = None
     for kind in kinds:
         value = made.get(kind)
         if value is None:
-            if header is None:
-                header = octets[: min(header_end(octets), LARGEST_HEAD)]
-            value = _of_header(kind, header)
+            if kind == "envelope":
+                value = envelope_of(fields)
+            elif kind.startswith("text:"):
+                value = _text_of(fields, kind[5:], header)
+            else:
+                value = _filtered(kind, header)
         values[kind] = value
     return values
 
@@ -161,6 +162,8 @@ async def make(
     """
     ground = box.account.quietly if quiet else box.account
     store, pulse = box.account.index, box.account.pulse
+    if len(uids) >= MANY and not quiet and not set(OF_HEADER).isdisjoint(kinds):
+        kinds = [*kinds, *(kind for kind in OF_HEADER if kind not in kinds)]
     values: Values = {kind: {} for kind in kinds}
     whole = not NEEDS_BODY.isdisjoint(kinds)
     yields = quiet and not hurry

@@ -21,7 +21,11 @@ from mailbox_appliance.store.keywords import HIGH_BITS, placeholder
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.uidlist import UidList
 
-YOUNG_NS = 2_000_000_000  # a directory changed less than this ago may change again within the same clock tick
+# A directory changed less than this ago may change again within the same clock tick. File systems that keep whole
+# seconds only are known by their times; others follow the kernel's clock, which ticks every 10 ms or more often.
+YOUNG_NS = 2_000_000_000
+YOUNG_FINE_NS = 200_000_000
+COARSE_NS = 10_000_000
 FUTURE_NS = 10_000_000_000  # a time further ahead than this is a wrong clock, not a young directory
 _TRIES = 4
 
@@ -138,7 +142,7 @@ def look(
             masks = keywords.read(folder).masks
     _compare(connection, changes, folder, new, cur, masks, now, still)
     _nothing_outstanding(changes)
-    young = any(-FUTURE_NS < now * 1e9 - moment < YOUNG_NS for moment in (new_time, cur_time))
+    young = any(_is_young(moment, now) for moment in (new_time, cur_time))
     if not still:
         doubt, changes.again = 2, True
     elif both:
@@ -150,6 +154,11 @@ def look(
     changes.row = replace(changes.row, known=replace(changes.row.known, new=new_time, cur=cur_time, doubt=doubt))
     index.save_mailbox(connection, changes.row)
     return changes
+
+
+def _is_young(moment: int, now: float) -> bool:
+    """May a directory of this st_mtime_ns change again without a change of it?"""
+    return -FUTURE_NS < now * 1e9 - moment < (YOUNG_NS if moment % COARSE_NS == 0 else YOUNG_FINE_NS)
 
 
 def _look_at_keywords(changes: Changes, folder: Folder) -> dict[str, int] | None:

@@ -115,6 +115,7 @@ class AcmeTests(KeeperCase):
     def test_webroot(self) -> None:
         """With a webroot the token lies there for another web server."""
         webroot = self.mktemp()
+        os.mkdir(webroot)
         path = os.path.join(webroot, ".well-known", "acme-challenge", TOKEN)
         seen: list[str] = []
 

@@ -26,6 +26,7 @@ from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.text import casemap
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.store import (
+    UNKNOWN_SIZE,
     Appended,
     Column,
     Copied,
@@ -146,7 +147,12 @@ class FakeMailbox:
         return None
 
     async def measure(self, uids: Sequence[int]) -> None:
-        return None
+        self._fill()
+
+    def forget_sizes(self) -> None:
+        """As after another program's mail: nobody knows sizes before ``measure``."""
+        self.sizes = array("I", [UNKNOWN_SIZE] * len(self.sizes))
+        self.is_measured = False
 
     async def rows(
         self, uids: Sequence[int], columns: Sequence[Column | Fields]

@@ -337,7 +337,7 @@ class NameServerTests(FaultTests):
                 self.assertRegex(imap.ask("NOOP")[-1], b"^a OK")
                 longest = max(longest, time.monotonic() - began)
                 time.sleep(0.05)
-        self.assertLess(longest, 1.0)
+        self.assertLess(longest, 2.5)
         said = self.appliance.cli("status", status=1)
         self.assertRegex(said, r"name servers: +TO DO: no answer")
         self.assertRegex(said, "look at /etc/resolv.conf, or name servers that answer in dns.servers")

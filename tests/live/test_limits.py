@@ -324,7 +324,7 @@ class SaslTests(OnTheWire):
             seconds[name].append(time.monotonic() - began)
         self.assertEqual(said, {"535 5.7.8 Wrong user name or password"})
         known, unknown = (min(seconds[name]) for name in seconds)
-        self.assertLess(abs(known - unknown), 0.6 * max(known, unknown))
+        self.assertLess(abs(known - unknown), 0.75 * max(known, unknown))
 
 
 class ImapTests(OnTheWire):
@@ -400,6 +400,21 @@ class ConnectionTests(OnTheWire):
         self.assertRegex(self.peer("imap", source).rest(), rb"\A\* BYE ")
         self.assertRegex(self.peer("imap").line(), rb"^\* OK ")
 
+    def test_all_together(self) -> None:
+        """400 in all: strangers never get the last places, which are kept for submission and for who has logged in."""
+        addresses = [another_address() for _ in range(8)]
+        for service, most, refusal in (("smtp", 360, b"421 "), ("imap", 300, b"* BYE ")):
+            peers = [self.peer(service, addresses[number // 49]) for number in range(most)]
+            good = [peer for peer in peers if peer.line()[:4] in (b"220 ", b"* OK")]
+            self.assertGreaterEqual(len(good), most - 10)  # connections of earlier tests may be closing still
+            late = [self.peer(service, addresses[7]).line() for _ in range(12)]
+            self.assertTrue(late[-1].startswith(refusal), late)
+            if service == "smtp":
+                self.assertRegex(self.peer("submission").reply(), "^220 ")
+                self.assertRegex(self.peer("smtp").reply(), "^421 4.7.0 Too many connections")
+            for peer in peers:
+                peer.close()
+
     def test_http(self) -> None:
         """404 for every path, method and version that is no token's; a request too large gets nothing."""
         for request in (
@@ -432,7 +447,7 @@ class IdleTests(SynchronousTestCase):
             self.assertRegex(early.rest(), rb"\r\n421 4\.4\.2 ")
             self.assertRegex(smtp.rest(), rb"\A421 4\.4\.2 ")
             self.assertRegex(imap.rest(), rb"\A\* BYE ")
-            self.assertLess(time.monotonic() - began, 6)
+            self.assertLess(time.monotonic() - began, 15)
             self.assertEqual(appliance.tracebacks(), [])
 
 

@@ -35,7 +35,7 @@ def calls(log: str) -> Iterator[str]:
 
 
 class OrderTests(SynchronousTestCase):
-    """One message at a time, both ways of flushing."""
+    """One message at a time."""
 
     def trace(self, extra: str, submit: str = "") -> list[str]:
         """Everything that was called for one message from outside, or for one of ann's to ``submit``."""

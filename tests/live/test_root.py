@@ -126,6 +126,24 @@ class RootTests(SynchronousTestCase):
         self.assertIn("still root: let pass because only this machine can reach the service", self.appliance.log())
         self.assertEqual(self.appliance.stop(), 0)
 
+    def test_unreadable_key(self) -> None:
+        """A key that only root may read, and a service that is not root: said before a port is bound."""
+        if reason := missing("openssl"):
+            self.skipTest(reason)
+        certificate, key = self.folder / "c.pem", self.folder / "k.pem"
+        command = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mx.example.test")
+        subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+        key.chmod(0o600)
+        os.chown(self.appliance.state, NOBODY, NOBODY)
+        text = self.appliance.config.read_text()
+        pair = f'[tls]\ncertificate = "{certificate}"\nkey = "{key}"\n'
+        self.appliance.config.write_text(text.replace("[listen]", f"{pair}[listen]"))
+        self.appliance.within = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups")
+        with self.assertRaises(NotStarted) as caught:
+            self.appliance.start()
+        words = f"tls.key {key} cannot be read: Permission denied; make it readable (we run as user {NOBODY})"
+        self.assertIn(words, str(caught.exception))
+
     def test_low_port_without_root(self) -> None:
         """An unprivileged start on a low port says how to get it."""
         os.chown(self.appliance.state, NOBODY, NOBODY)

@@ -36,6 +36,7 @@ class TrustTests(SynchronousTestCase):
 
     def setUp(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="trust-"))
+        self.addCleanup(shutil.rmtree, folder, True)
         self.zone = folder / "zone"
         self.zone.write_text(ZONE)
         server = subprocess.Popen(

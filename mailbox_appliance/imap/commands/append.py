@@ -7,6 +7,7 @@ waiting is swallowed. All messages are stored or none.
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from mailbox_appliance.imap.incoming import Incoming
 from mailbox_appliance.imap.intake import HoldsNul, Intake
 from mailbox_appliance.imap.session import Ended, Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row, State, refusal
+from mailbox_appliance.journal.events.store import StoreFull
 from mailbox_appliance.mail.search import SequenceSet
 from mailbox_appliance.ports.store import Appended, FlagAction, NewMessage, StoreError
 from mailbox_appliance.wire.imap import commands, responses, sets
@@ -156,6 +158,9 @@ async def _message(load: _Load) -> NewMessage:
     except HoldsNul:
         raise Refused("The message holds a NUL, which cannot be stored.", b"UNKNOWN-CTE") from None
     except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            load.session.house.journal.tell(StoreFull(account=str(load.session.account), private=str(error)))
+            raise Refused("The disk of the server is full; nothing was lost.", b"UNAVAILABLE") from None
         load.session.house.journal.broken("imap", error)
         raise Refused("The message cannot be kept now, try again later.", b"UNAVAILABLE") from None
     return NewMessage(content, flags, head.date, head.zone)

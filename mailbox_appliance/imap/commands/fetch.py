@@ -57,6 +57,9 @@ async def fetch(session: Session, command: commands.Fetch) -> Done:
 async def say_selection(session: Session, attributes: tuple[Attribute, ...], selection: Selection) -> int:
     """Say the responses for these places; how many there were."""
     plan = make_plan(attributes, uid_only=session.box.uid_only)
+    mailbox = session.box.mailbox
+    if plan.size and not mailbox.is_measured:
+        await mailbox.measure(sets.pick(selection, session.box.tracker.uids))
     if plan.sections:
         return await _bodies(session, plan, selection)
     if plan.columns:

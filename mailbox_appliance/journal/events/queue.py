@@ -22,7 +22,7 @@ class Waits(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AllowanceSpent(Event):
-    """An account has written to as many people today as it may; if it was not its owner, change the password at once."""
+    """An account has written to as many people today as it may; if it was not its owner, change its password."""
 
     name: ClassVar[str] = "queue.allowance_spent"
     level: ClassVar[Level] = Level.WARNING

@@ -13,6 +13,7 @@ from mailbox_appliance.mail.dates import SentDate, parse_date
 from mailbox_appliance.mail.header import Octets, group_fields, header_end
 from mailbox_appliance.mail.subject import message_ids, references_of
 from mailbox_appliance.wire.imap.prerender import Prerendered, base_subject_of, keys_of_field
+from mailbox_appliance.wire.imap.render_envelope import Fields
 
 _HEAD = 1 << 20
 
@@ -41,7 +42,11 @@ class ThreadKeys(NamedTuple):
 
 def render_keys(octets: Octets) -> tuple[bytes, bytes]:
     """SortKeys and ThreadKeys of a message, or of its header alone, as octets."""
-    fields = group_fields(octets[: min(header_end(octets), _HEAD)])
+    return keys_of_fields(group_fields(octets[: min(header_end(octets), _HEAD)]))
+
+
+def keys_of_fields(fields: Fields) -> tuple[bytes, bytes]:
+    """The same, of grouped fields (mail.header.group_fields)."""
     values = fields.get(b"date")
     sent = parse_date(values[0]) if values else None
     values = fields.get(b"subject")
