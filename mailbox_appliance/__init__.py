@@ -14,3 +14,5 @@ The map, floor by floor; imports run downhill and neighbours meet at ports/ (tes
 A message comes in at smtp/listener, is judged at smtp/policy and checks/, accepted at delivery/acceptance in one commit
 round (rounds/), kept by store/, read through imap/; or it waits in queue/ and leaves by relay/.
 """
+
+__version__ = "0.1.0"

@@ -15,7 +15,6 @@ import signal
 import sqlite3
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -25,6 +24,7 @@ from twisted.python import usage
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+import mailbox_appliance
 from mailbox_appliance import local, stations
 from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin import status
@@ -255,7 +255,7 @@ class ApplianceService(MultiService):
                 print(line, file=sys.__stdout__, flush=True)
         self._journal.tell(
             ServiceReady(
-                version=version("mailappliance"),
+                version=mailbox_appliance.__version__,
                 ports=tuple(f"{port.key}:{port.number}" for port in self._ports),
                 seconds=round(self._reactor.seconds() - self._began, 2),
             )

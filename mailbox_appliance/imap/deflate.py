@@ -12,6 +12,7 @@ import zlib
 WINDOW = -12  # a raw stream (RFC 1951) of 4 KiB
 MEMORY = 3
 LEVEL = 4  # the reactor waits for it: a quarter smaller would take twice as long
+STORED = 512  # octets that are not worth a window
 PIECE = 65_536  # octets inflated at once
 MOST_WAITING = 262_144  # compressed octets that may wait
 
@@ -35,6 +36,11 @@ class Deflate:
     def say(self, octets: bytes) -> bytes:
         """Compressed and flushed: the peer can read all of it."""
         compressor = self._compressor
+        if compressor is None and len(octets) <= STORED:
+            # A stored block (RFC 1951 §3.2.4) needs no window. Nor can Thunderbird misread it, which while it idles
+            # takes no more octets out of its inflater than came over the wire: the rest waits for the next packet.
+            size = len(octets)
+            return b"\0" + size.to_bytes(2, "little") + (size ^ 0xFFFF).to_bytes(2, "little") + octets
         if compressor is None:
             compressor = self._compressor = zlib.compressobj(LEVEL, zlib.DEFLATED, WINDOW, MEMORY)
         self.used = True

@@ -26,6 +26,7 @@ from mailbox_appliance.store.paths import account_folder
 from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.room import Room
 from mailbox_appliance.store.scan import MailboxGone
+from mailbox_appliance.store.words import Vocabularies
 
 T = TypeVar("T")
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -45,6 +46,7 @@ class StoreSettings:
     leftover_age: float = 36 * 3600.0
     prerender: bool = True
     prerender_delay: float = 0.25
+    word_index: bool = True  # False: SEARCH BODY and TEXT read every message
     most_kinds: int = 24  # tables of rendered octets an account may have
 
 
@@ -68,6 +70,7 @@ class Account:
         pulse: Pulse,
         *,
         is_nearby: bool = False,
+        vocabularies: Vocabularies | None = None,
     ) -> None:
         self.address = address
         self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
@@ -83,6 +86,7 @@ class Account:
         self.root = os.path.join(self.folder, "Maildir")
         self.index = Index(os.path.join(self.folder, "index.db"), workers)
         self.kinds: dict[str, int] = {}  # tables of rendered octets
+        self.vocabularies = vocabularies or Vocabularies()
         self.room = Room(self, limit_of)
         self.damaged: Callable[[], None] = lambda: None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
-from mailbox_appliance.store import index, keywords, rendered
+from mailbox_appliance.store import index, keywords, rendered, words
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.expunge import find_again, remove
 from mailbox_appliance.store.filenames import UniqueNames, base_of, with_flags
@@ -154,7 +154,9 @@ async def _copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, m
     number, other = box.number, target.number
 
     def copy_rows(connection: sqlite3.Connection) -> None:
-        rendered.copy_rendered(connection, number, other, list(zip(linked.uids, new_uids, strict=True)))
+        pairs = list(zip(linked.uids, new_uids, strict=True))
+        rendered.copy_rendered(connection, number, other, pairs)
+        words.copy(connection, number, other, pairs)
 
     if linked.uids:
         await account.run(copy_rows)

@@ -21,6 +21,7 @@ from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.ports.store import UNKNOWN_SIZE
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.store import uidlist as uidlists
+from mailbox_appliance.store import words
 from mailbox_appliance.store.keywords import Signatures
 from mailbox_appliance.store.rendered import UID_BITS, bounds, kinds
 from mailbox_appliance.store.uidlist import Signature
@@ -43,6 +44,7 @@ CREATE TABLE expunged (
 ) WITHOUT ROWID;
 CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used INTEGER NOT NULL)
 """,
+    words.SCHEMA,
 )
 UNKNOWN = UNKNOWN_SIZE
 MOST_EXPUNGED = 10_000
@@ -228,6 +230,7 @@ def forget_messages(connection: sqlite3.Connection, number: int) -> None:
     low, high = bounds(number)
     connection.execute("DELETE FROM message WHERE id BETWEEN ? AND ?", (low, high))
     connection.execute("DELETE FROM expunged WHERE mailbox=?", (number,))
+    words.forget(connection, low, high)
     for kind in kinds(connection).values():
         connection.execute(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", (low, high))
 
@@ -420,6 +423,8 @@ def remove_messages(connection: sqlite3.Connection, row: MailboxRow, uids: Seque
     connection.executemany("DELETE FROM message WHERE id BETWEEN ? AND ?", spans)
     for kind in kinds(connection).values():
         connection.executemany(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", spans)
+    for span in spans:
+        words.forget(connection, *span)
     connection.executemany(
         "INSERT OR IGNORE INTO expunged VALUES (?, ?, ?)", [(row.number, modseq, uid) for uid in uids]
     )

@@ -86,6 +86,7 @@ class OpenMailbox:
         self.is_measurable = not self.is_measured  # is it worth trying when nobody wants anything?
         newest = arrays.uids[-1] if arrays.uids else 0
         self.rendered = Progress(top=newest, bottom=newest + 1)
+        self.fed = Progress(top=newest, bottom=newest + 1)  # to the word index
         self._arrivals = Arrivals(self)
         self._look_again: Timer | None = None
         self._recent_from = row.recent_from
@@ -111,7 +112,14 @@ class OpenMailbox:
     @property
     def wants_rendering(self) -> bool:
         """Are there messages of which nobody knows whether they lack anything that is made beforehand?"""
-        return not self.is_dead and (self.is_measurable or bool(self.rendered.next(self.uids, 1)))
+        if self.is_dead:
+            return False
+        return self.is_measurable or bool(self.rendered.next(self.uids, 1)) or self.wants_feeding
+
+    @property
+    def wants_feeding(self) -> bool:
+        """The same of the word index."""
+        return self.account.settings.word_index and bool(self.fed.next(self.uids, 1))
 
     def position(self, uid: int) -> int:
         """Where ``uid`` stands in the arrays, or -1."""

@@ -235,6 +235,10 @@ class Progress:
         stop = bisect.bisect_left(uids, self.bottom)
         return uids[max(stop - most, 0) : stop]
 
+    def again(self) -> Progress:
+        """From the beginning."""
+        return Progress(self.top, self.top + 1)
+
     def done(self, uids: Sequence[int]) -> None:
         """These have all they need."""
         self.top, self.bottom = max(self.top, uids[-1]), min(self.bottom, uids[0])

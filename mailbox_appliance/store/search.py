@@ -2,7 +2,7 @@
 
 Exact meaning: substrings under i;unicode-casemap (RFC 5051) in decoded headers and bodies. Header fields that people
 search often lie casemapped in the index, where one query finds the needle; everything else is read from the files.
-``candidates`` is the seam for a word index: it may narrow down who is read, never who matches.
+``candidates`` asks the word index, which narrows down who is read and never changes who matches.
 """
 
 from __future__ import annotations
@@ -19,10 +19,9 @@ from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.dates import parse_date
 from mailbox_appliance.mail.header import first, header_end
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, RECENT
-from mailbox_appliance.mail.mime_scan import find_parts
-from mailbox_appliance.mail.text import body_texts, casemap, field_texts
+from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.slices import Slices
-from mailbox_appliance.store import index, rendered, rendering
+from mailbox_appliance.store import index, rendered, rendering, texts, words
 from mailbox_appliance.store.files import batches, read_files
 from mailbox_appliance.store.keywords import number_of
 
@@ -32,8 +31,8 @@ if TYPE_CHECKING:
 DAY = 86400
 BATCH = 2048
 INDEXED = 16384  # rows of the index asked in one statement
+LACKING = 512  # messages rendered before they are looked at and let go
 LOW_OCTET = 0 if sys.byteorder == "little" else 7
-TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
 
 Uids = Sequence[int]
 
@@ -224,8 +223,8 @@ class _Question:
 
                 matching, lacking = await box.account.run(work)
                 found.update(matching)
-            if lacking:
-                made = await rendering.make(box, lacking, [kind])
+            for at in range(0, len(lacking), LACKING):
+                made = await rendering.make(box, lacking[at : at + LACKING], [kind])
                 found.update(uid for uid, value in made[kind].items() if wanted in value)
                 self._slices.begin()
         return [uid for uid in uids if uid in found]
@@ -233,18 +232,29 @@ class _Question:
     async def _in_texts(self, needle: str, uids: Uids, *, whole: bool) -> Uids:
         if not needle:
             return uids
+        found, unsure = await self.candidates(needle, uids, whole=whole)
+        if unsure:
+            found = [*found, *await texts.matching(self._box, needle, unsure, whole=whole)]
+            found.sort()
+        return found
 
-        def test(octets: bytes) -> bool:
-            if whole and any(needle in casemap(text) for text in field_texts(octets[: header_end(octets)])):
-                return True
-            parts = find_parts(octets)
-            return any(needle in casemap(text) for text in body_texts(parts, octets, overlap=len(needle) + 8))
+    async def candidates(self, needle: str, uids: Uids, *, whole: bool) -> tuple[list[int], Uids]:
+        """Who has ``needle`` in the text for certain, and who else may have it and is to be read."""
+        box = self._box
+        if not box.account.settings.word_index or not words.runs_of(needle):
+            return [], uids
+        number, known = box.number, box.account.vocabularies.of(str(box.account.address))
 
-        return await self._reading(test, await self.candidates(needle, uids), TEXT_OCTETS)
+        def work(connection: sqlite3.Connection) -> words.Found | None:
+            return words.find(connection, number, needle, uids, known, header=whole)
 
-    async def candidates(self, needle: str, uids: Uids) -> Uids:
-        """Who may have ``needle`` in the text: everybody, as long as there is no word index."""
-        return uids
+        asked = await box.account.run(work)
+        self._slices.begin()
+        if asked is None:
+            return [], uids
+        if words.is_exact(needle):
+            return sorted(asked.holding), sorted(asked.unread)
+        return [], sorted(asked.holding | asked.unread)
 
     async def _sent(self, order: str, day: int, uids: Uids) -> Uids:
         def test(octets: bytes) -> bool:

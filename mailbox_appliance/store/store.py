@@ -13,7 +13,19 @@ from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Appended, Copied, NewMessage, Problem, StoreError, Watcher
 from mailbox_appliance.store import append as appending
 from mailbox_appliance.store import copy as copying
-from mailbox_appliance.store import flags, folders, index, metadata, rendering, scan, sizes, subscriptions, uidvalidity
+from mailbox_appliance.store import (
+    flags,
+    folders,
+    index,
+    metadata,
+    rendering,
+    scan,
+    sizes,
+    subscriptions,
+    texts,
+    uidvalidity,
+    words,
+)
 from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.index import Arrays, MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
@@ -22,6 +34,7 @@ from mailbox_appliance.store.scan import MailboxGone, Newcomer
 from mailbox_appliance.store.shielded import Held, shielded
 
 PRERENDERED_AT_ONCE = 32
+FED_AT_ONCE = 128
 
 
 class AccountStore:
@@ -357,13 +370,28 @@ class AccountStore:
             while True:
                 calm = await pulse.calm()
                 async with Held(pulse.turn):
-                    box = next((box for box in self.boxes.values() if box.wants_rendering), None)
-                    if box is None:
+                    if not await self._make_some(calm):
                         return
-                    most = PRERENDERED_AT_ONCE if calm else PRERENDERED_AT_ONCE // 4
-                    if box.is_measurable:
-                        await sizes.measure_some(box)
-                    else:
-                        await rendering.prerender_some(box, most, hurry=not calm)
         finally:
             self._rendering = False
+
+    async def _make_some(self, calm: bool) -> bool:
+        """One step: sizes, then what FETCH asks, then words. False: nothing is left to be made."""
+        for box in list(self.boxes.values()):
+            if not box.wants_rendering:
+                continue
+            if box.is_measurable:
+                await sizes.measure_some(box)
+            elif box.rendered.next(box.uids, 1):
+                most = PRERENDERED_AT_ONCE if calm else PRERENDERED_AT_ONCE // 4
+                await rendering.prerender_some(box, most, hurry=not calm)
+            elif calm:
+                await texts.feed_some(box, FED_AT_ONCE)
+            else:
+                continue
+            return True
+        if not calm or not await self.ground.quietly.run(words.tidy):
+            return False
+        for box in self.boxes.values():
+            box.fed = box.fed.again()
+        return True

@@ -26,6 +26,7 @@ from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.shielded import Held, shielded
 from mailbox_appliance.store.store import AccountStore
+from mailbox_appliance.store.words import Vocabularies
 
 
 class MailStores:
@@ -49,6 +50,7 @@ class MailStores:
         self.names = UniqueNames(settings.host)
         self.pulse = Pulse(clock)
         self._is_nearby = is_nearby(settings.mail)
+        self._vocabularies = Vocabularies()
         self._stores: dict[Address, AccountStore] = {}
         self._making = DeferredLock()
         self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
@@ -84,6 +86,7 @@ class MailStores:
                 self._limit_of,
                 self.pulse,
                 is_nearby=self._is_nearby,
+                vocabularies=self._vocabularies,
             )
             store = AccountStore(account, self._rests)
             await store.prepare()
@@ -164,6 +167,7 @@ class MailStores:
 
     def _close(self, store: AccountStore) -> Deferred[None]:
         async def close() -> None:
+            self._vocabularies.forget(str(store.account))
             await self._workers.run("disk", store.ground.index.close)
 
         return shielded(close())

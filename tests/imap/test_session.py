@@ -480,10 +480,25 @@ class CompressTests(SynchronousTestCase):
         self.assertIn(b"* 1 EXISTS", inflate.decompress(stage.taken()))
         self.assertTrue(_deflate_of(stage).resting)
         self.assertIn(b"c2 OK", self.ask(stage, deflate, inflate, b"DONE\r\n"))
+        self.ask(stage, deflate, inflate, b"c4 FETCH 1 BODY.PEEK[]\r\n" * 4)
         self.assertFalse(_deflate_of(stage).resting)
         world.clock.pump([5.0, 5.0, 5.0])
         self.assertTrue(_deflate_of(stage).resting)
         self.assertIn(b"c3 OK", self.ask(stage, deflate, inflate, b"c3 NOOP\r\n"))
+        stage.transport.loseConnection()
+
+    def test_idle_is_not_compressed(self) -> None:
+        """News told together with "+ idling" take no fewer octets than they have: a peer that counts them reads all."""
+        world = World()
+        world.box().deliver(MESSAGES["plain"])
+        stage, deflate, inflate = self.begin(world)
+        self.ask(stage, deflate, inflate, b"c2 FETCH 1 (UID FLAGS BODY.PEEK[])\r\n")
+        world.box().change(1, ["\\Flagged", "\\Seen"])
+        stage.send(deflate.compress(b"c3 IDLE\r\n") + deflate.flush(zlib.Z_SYNC_FLUSH))
+        octets = stage.taken()
+        said = inflate.decompress(octets)
+        self.assertIn(b"+ idling\r\n* 1 FETCH (UID 1 FLAGS (\\Flagged \\Seen", said)
+        self.assertGreaterEqual(len(octets), len(said))
         stage.transport.loseConnection()
 
     def test_bomb(self) -> None:

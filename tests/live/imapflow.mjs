@@ -37,7 +37,7 @@ const other = await client.getMailboxLock('flow.box');
 try {
   out.box = [];
   for await (const message of client.fetch('1:*', { uid: true, flags: true, envelope: true })) {
-    out.box.push([message.envelope.subject, [...message.flags].sort()]);
+    out.box.push([message.envelope.subject, [...message.flags].filter((flag) => flag !== '\\Recent').sort()]);
   }
   await client.messageDelete('1:*');
   out.left = client.mailbox.exists;

@@ -185,6 +185,7 @@ class PebbleTests(TestCase):
     async def test_webroot(self) -> None:
         """With a webroot the tokens lie in its folder while the order runs, and are gone afterwards."""
         webroot = os.path.join(self.folder, "www")
+        os.mkdir(webroot)
         keeper = self.keeper(("mx.example",), webroot=webroot)
         await keeper.start()
         await keeper.renew()

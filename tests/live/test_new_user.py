@@ -252,7 +252,7 @@ remotepass = {self.facts["password"]}
         self.assertEqual((read["found"], read["subject"], read["moved"]), (1, "from node", 1))
         self.assertEqual((read["size"], read["sourceLength"]), (read["downloaded"], read["downloaded"]))
         self.assertEqual(read["type"], "multipart/mixed")
-        self.assertEqual(read["box"], [["from node", ["$Custom", "\\Recent", "\\Seen"]], ["appended", ["\\Recent"]]])
+        self.assertEqual(read["box"], [["from node", ["$Custom", "\\Seen"]], ["appended", []]])
         self.assertEqual(read["left"], 0)
         self.assertIn(["Sent", "\\Sent"], read["folders"])
 

@@ -169,7 +169,7 @@ class UnitFileTests(SynchronousTestCase):
         program = re.search(r"(?m)^ExecStart=(\S+)", text)
         assert program is not None
         # The place of the program and its user are what the owner fills in.
-        text = text.replace(program[1], str(BIN / "twistd")).replace("=mailappliance\n", "=root\n", 2)
+        text = text.replace(program[1], f'"{BIN / "twistd"}"').replace("=mailappliance\n", "=root\n", 2)
         unit = folder / "mailappliance.service"
         unit.write_text(text)
         done = subprocess.run(

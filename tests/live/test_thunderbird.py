@@ -42,7 +42,10 @@ inbox().markMessagesRead([named("mail 1")], true);
 inbox().addKeywordsToMessages([named("mail 2")], "$label1");
 """
 
-_MARKED = "await wait('the marks of another client', () => named(args[0]).isFlagged && named(args[0]).isRead);"
+_MARKED = """
+await listen(done => inbox().getNewMessages(null, done));
+await wait("the marks of another client", () => named(args[0]).isFlagged && named(args[0]).isRead);
+"""
 
 _DELETE = """
 const header = named(args[0]);

@@ -11,6 +11,7 @@ from mailbox_appliance.wire.imap.server import LineTooLong
 
 async def idle(session: Session, command: commands.Plain) -> Done:
     """Tell what happens until the client says DONE; what it says behind DONE is read next."""
+    session.rest()  # what is said from here on is short, and goes uncompressed
     session.say(b"+ idling\r\n")
     while True:
         await session.unasked()
