@@ -246,7 +246,7 @@ class ApplianceService(MultiService):
             self._fail(_words(trouble))
             return
         self._started = True
-        self._reactor.callLater(0, settle)
+        self._reactor.callLater(0.5, settle)
         for port in self._ports:
             port.admit()
         if config.local:

@@ -7,10 +7,9 @@ Nothing binds a port before this is content. ``load`` reads and checks the words
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -149,8 +148,15 @@ def _take(path: str, value: object, stated: dict[str, Any], complaints: list[Com
         complaints.append(Complaint(path, wrong.what, wrong.remedy))
 
 
+def _alike(word: str, known: Collection[str], most: int, likeness: float) -> list[str]:
+    import difflib  # half a megabyte, for wrong keys only
+
+    return difflib.get_close_matches(word, known, most, likeness)
+
+
 def _nearest_section(name: str) -> str:
-    alike = difflib.get_close_matches(name, SECTIONS, 1, 0.6)
+
+    alike = _alike(name, SECTIONS, 1, 0.6)
     return f"did you mean [{alike[0]}]?" if alike else "the sections are " + ", ".join(f"[{one}]" for one in SECTIONS)
 
 
@@ -162,10 +168,10 @@ def _nearest(path: str) -> str:
         key = elsewhere[0]
         place = f"below {key.heading}" if key.section else "above the first [section]"
         return f"{name} stands {place}"
-    alike = difflib.get_close_matches(path, keys.BY_PATH, 1, 0.6)
+    alike = _alike(path, keys.BY_PATH, 1, 0.6)
     if not alike:
         alike = [
-            key.path for near in difflib.get_close_matches(name, [k.name for k in keys.KEYS], 1, 0.6)
+            key.path for near in _alike(name, [k.name for k in keys.KEYS], 1, 0.6)
             for key in keys.KEYS if key.name == near
         ]  # fmt: skip
     if alike:

@@ -116,7 +116,8 @@ class UniqueNames:
     def make(self, now: float, size: int | None = None, wire_size: int | None = None) -> str:
         """A fresh base. Sizes in octets, on disk and with CRLF."""
         seconds, micros = divmod(max(int(now * 1_000_000), 0), 1_000_000)
-        name = f"{seconds}.M{micros:06d}P{self._pid}_{next(self._count)}.{self._host}"
+        # Figures of one width: names of one moment sort in the order in which they were made, and so get their UIDs.
+        name = f"{seconds}.M{micros:06d}P{self._pid}_{next(self._count):08d}.{self._host}"
         if size is not None:
             name += f",S={size}"
         if wire_size is not None:

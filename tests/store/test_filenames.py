@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.mailbox import ANSWERED, DELETED, DRAFT, FIRST_KEYWORD_BIT, FLAGGED, SEEN
 from mailbox_appliance.store import filenames
-from mailbox_appliance.store.filenames import UniqueNames, base_of, flags_of, with_flags
+from mailbox_appliance.store.filenames import UniqueNames, base_of, flags_of, order_of, with_flags
 
 KEYWORD_A = 1 << FIRST_KEYWORD_BIT
 KEYWORD_Z = KEYWORD_A << 25
@@ -68,6 +70,13 @@ class BaseTests(SynchronousTestCase):
             ("1.M2P3.h,S=3x", None, None),
         ):
             self.assertEqual((filenames.size_of(base), filenames.wire_size_of(base)), (size, wire), base)
+
+    def test_order_of_one_moment(self) -> None:
+        """Names made at one moment sort in the order in which they were made, whatever figure the count has reached."""
+        names = UniqueNames("host", pid=7)
+        names._count = itertools.count(9_998)
+        made = [names.make(1.0) for _ in range(5)]
+        self.assertEqual(sorted(made, key=order_of), made)
 
     def test_unique(self) -> None:
         """No two names are alike, and none can break out of its directory."""
