@@ -75,7 +75,7 @@ def _stands_apart(outside: str) -> bool:
 
 
 def _without_quotes_and_comments(text: str, quoted: list[str]) -> str | None:
-    """``text`` with a mark for each quoted string (kept in ``quoted``), and comments left out; None when unended."""
+    """``text`` with a mark for each quoted string (kept in ``quoted``), a space for each comment; None when unended."""
     pieces: list[str] = []
     at = 0
     while (found := _SPECIAL.search(text, at)) is not None:
@@ -95,6 +95,7 @@ def _without_quotes_and_comments(text: str, quoted: list[str]) -> str | None:
                     return None
                 at = stop.end() + (stop[0] == "\\")
                 depth += {"(": 1, ")": -1, "\\": 0}[stop[0]]
+            pieces.append(" ")  # a comment parts words: "b.test(c)x" is never "b.testx" (RFC 5322 §3.2.2)
     pieces.append(text[at:])
     return "".join(pieces)
 
