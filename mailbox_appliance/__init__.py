@@ -9,7 +9,7 @@ The map, floor by floor; imports run downhill and neighbours meet at ports/ (tes
     4  users/ guard/ dns/ acme/                        who · how often · names · certificates
        smtp/ checks/ junk/ delivery/ queue/ relay/ store/ imap/      the stations of the journey
     5  admin/ → cli/ web/                              what an operator may do, and the desks that offer it
-    6  service stations process local desk             everything joined
+    6  service stations assembly process local desk             everything joined
 
 A message comes in at smtp/listener, is judged at smtp/policy and checks/, accepted at delivery/acceptance in one commit
 round (rounds/), kept by store/, read through imap/; or it waits in queue/ and leaves by relay/.

@@ -43,6 +43,9 @@ from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.welcome import Welcomes
+from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.settings import certificate_settings
+from mailbox_appliance.assembly.ways_out import send_tls_reports
 from mailbox_appliance.config.local import load_or_local
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import ConfigWrong, load
@@ -128,6 +131,7 @@ class ApplianceService(MultiService):
         self._control: ControlSocket | None = None
         self._lateness = Lateness(reactor)
         self._daily: Any = None
+        self._begun: list[Part] = []
         self._started = False
         self._failed = False
         self._ending = False
@@ -239,6 +243,9 @@ class ApplianceService(MultiService):
             built.stores.start()
             await built.spool.open()
             await built.dispatch.start()
+            for part in built.parts:
+                await part.start()
+                self._begun.append(part)
             self._control = ControlSocket(self._reactor, config.state, self._desk(), self._journal)
             self._control.start()
             password = await local.make_person(built.users, config.state) if config.local else ""
@@ -304,8 +311,16 @@ class ApplianceService(MultiService):
     def _each_day(self) -> None:
         self._daily = self._reactor.callLater(DAY, self._each_day)
         Deferred.fromCoroutine(self._forget_removed()).addErrback(self._told_broken)
-        reporting = stations.send_tls_reports(self._stations, self._config, self._reactor)
+        reporting = send_tls_reports(self._stations, self._config, self._reactor)
         Deferred.fromCoroutine(reporting).addErrback(self._told_broken)
+        for part in self._stations.parts:
+            Deferred.fromCoroutine(self._day_of(part))
+
+    async def _day_of(self, part: Part) -> None:
+        try:
+            await part.each_day()
+        except Exception as error:  # noqa: BLE001 - the others have their day too
+            self._journal.broken(part.name, error)
 
     def _told_broken(self, failure: Failure) -> None:
         self._journal.broken("service", failure.value or RuntimeError("no reason given"))
@@ -340,8 +355,9 @@ class ApplianceService(MultiService):
                 None if config.local else built.names.probe,
                 lambda: self._journal.counters.of(LookUpsFailed.name),
             ),
+            *(check for part in built.parts for check in part.checks()),
         )
-        desks = [
+        desks: list[object] = [
             DomainDesk(users.domains, None if config.local else built.dkim_keys),
             AccountDesk(users.accounts, ClientSettings(config), self._welcomes().greet),
             AliasDesk(users.aliases),
@@ -363,6 +379,7 @@ class ApplianceService(MultiService):
             GuardingDesk(built.guard),
             ReloadDesk(self.reload),
             StatusDesk(checks),
+            *(desk for part in built.parts for desk in part.desks()),
         ]
         return Desk(desks, self._journal)
 
@@ -406,8 +423,8 @@ class ApplianceService(MultiService):
             if getattr(old, what) != getattr(new, what):
                 said.append(f"{what} has changed: that takes a restart")
         stations.take_over(self._stations, new, self._reactor)
-        certificates = stations.certificate_settings(new)
-        if certificates.source == stations.certificate_settings(old).source:
+        certificates = certificate_settings(new)
+        if certificates.source == certificate_settings(old).source:
             await self._stations.certificates.reload(certificates)
         else:
             said.append("where the certificate comes from has changed: that takes a restart")
@@ -438,6 +455,8 @@ class ApplianceService(MultiService):
         await self._in_time(built.smtp.drain(), DRAIN_SECONDS + 2)
         if self._started:
             await self._in_time(Deferred.fromCoroutine(built.dispatch.stop()), DRAIN_SECONDS)
+        for part in reversed(self._begun):
+            await self._in_time(Deferred.fromCoroutine(self._stop_part(part)), DRAIN_SECONDS)
         await built.relay.close()
         await self._in_time(built.rounds.quiet(), DRAIN_SECONDS)
         built.stores.stop()
@@ -455,6 +474,12 @@ class ApplianceService(MultiService):
         self._journal.flush()
         if self._failed:
             self._reactor.addSystemEventTrigger("after", "shutdown", _end_with_one)
+
+    async def _stop_part(self, part: Part) -> None:
+        try:
+            await part.stop()
+        except Exception as error:  # noqa: BLE001 - the others must be stopped too
+            self._journal.broken(part.name, error)
 
     async def _in_time(self, waiting: Deferred[Any], seconds: float) -> None:
         """Wait no longer than that; a stop always ends."""

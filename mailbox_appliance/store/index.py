@@ -125,10 +125,15 @@ class Index:
     def __init__(self, path: str, workers: Workers) -> None:
         self.path = path
         self._workers = workers
+        self._was_cut_off = os.path.exists(f"{path}-wal")  # an orderly close leaves none
         self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=512)
 
     def now(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One transaction in the calling (worker) thread."""
+        if self._was_cut_off:
+            # Deliveries that fell between our own changes may have been waiting for their UIDs: look at everything.
+            self._database.run_now(_doubt_all)
+            self._was_cut_off = False
         return self._database.run_now(work)
 
     def run(self, work: Callable[[sqlite3.Connection], T], door: str = "disk") -> Awaitable[T]:
@@ -142,6 +147,7 @@ class Index:
         """Rename a damaged file out of the way; returns its new name. For worker threads."""
         with contextlib.suppress(sqlite3.Error):
             self._database.close()
+        self._was_cut_off = False
         aside = f"{self.path}.damaged-{moment}"
         for tail in ("", "-wal", "-shm"):
             with contextlib.suppress(FileNotFoundError):
@@ -151,6 +157,10 @@ class Index:
                     os.rename(self.path, aside)
         self._database = Database(self.path, MIGRATIONS, self._workers, synchronous="NORMAL", cache_kib=512)
         return aside
+
+
+def _doubt_all(connection: sqlite3.Connection) -> None:
+    connection.execute("UPDATE mailbox SET known = json_set(known, '$[2]', 2)")
 
 
 def is_damage(error: BaseException) -> bool:

@@ -6,6 +6,9 @@ from typing import Any, cast
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.assembly.changing import QueueDesk, WayOut
+from mailbox_appliance.assembly.people import first_owner
+from mailbox_appliance.assembly.settings import relay_settings
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import parse
 from mailbox_appliance.journal.journal import Journal
@@ -14,7 +17,6 @@ from mailbox_appliance.ports.users import Known, LocalMailbox, Unknown
 from mailbox_appliance.relay.carry import MailRelay
 from mailbox_appliance.relay.memory import RelayMemory
 from mailbox_appliance.relay.settings import Host, Proxy, Security
-from mailbox_appliance.stations import QueueDesk, WayOut, first_owner, relay_settings
 from tests.kit.journal import RememberedJournal
 from tests.kit.post_office import PostOffice, now
 

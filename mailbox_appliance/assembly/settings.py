@@ -1,0 +1,103 @@
+"""The config in each station's own words."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from mailbox_appliance.acme.keeper import CertificateSettings
+from mailbox_appliance.checks.settings import ChecksSettings, dns_lists
+from mailbox_appliance.config.model import Config, NextHost
+from mailbox_appliance.guard.memory import GuardSettings
+from mailbox_appliance.imap.settings import ImapSettings
+from mailbox_appliance.queue.allowance import AllowanceSettings
+from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
+from mailbox_appliance.smtp.limits import Limits, SmtpSettings
+
+
+def smtp_settings(config: Config) -> SmtpSettings:
+    limits = config.limits
+    return SmtpSettings(
+        hostname=config.hostname,
+        spool=os.path.join(config.state, "spool"),
+        lan=config.networks.lan,
+        proxies=config.networks.proxies,
+        xclient=config.networks.xclient,
+        trusted=config.guard.exempt,
+        submission_from=config.listen.submission_from,
+        limits=Limits(
+            message_size=limits.message_size,
+            connections_per_address=limits.connections_per_address,
+            idle=limits.smtp_idle,
+        ),
+    )
+
+
+def imap_settings(config: Config) -> ImapSettings:
+    limits = config.limits
+    return ImapSettings(
+        hostname=config.hostname,
+        spool=os.path.join(config.state, "spool"),
+        message_size=limits.message_size,
+        connections_per_address=limits.connections_per_address,
+        idle_timeout=limits.imap_idle,
+    )
+
+
+def allowance_settings(config: Config) -> AllowanceSettings:
+    return AllowanceSettings(config.limits.outgoing_per_day, config.limits.new_recipients_per_day)
+
+
+def guard_settings(config: Config) -> GuardSettings:
+    return GuardSettings(exempt=config.guard.exempt)
+
+
+def relay_settings(config: Config) -> RelaySettings:
+    relay = config.relay
+    smarthost = next_host(NextHost(relay.smarthost, relay.user, relay.password_file, relay.tls))
+    socks = None
+    if relay.socks is not None:
+        socks = Proxy(relay.socks.host, relay.socks.port, relay.socks_user, relay.socks_password_file)
+    return RelaySettings(
+        hostname=config.hostname,
+        smarthost=smarthost,
+        direct=relay.route == "direct",
+        routes=next_hosts(relay.domains),
+        senders=next_hosts(relay.senders),
+        fallback_after=relay.fallback_after or 0,
+        socks=socks,
+        mx_port=relay.mx_port,
+        allow_loopback=relay.allow_loopback,
+        own_names=frozenset({config.hostname}),
+        trust_anchor=relay.trust_anchor,
+        dead_for=min(60.0, relay.first_retry / 2),
+    )
+
+
+def checks_settings(config: Config) -> ChecksSettings:
+    return ChecksSettings(authserv_id=config.hostname, lists=dns_lists(config.checks.dnsbl))
+
+
+def next_host(stated: NextHost) -> Host | None:
+    """A host as the config names it."""
+    if stated.host is None:
+        return None
+    return Host(stated.host.host, stated.host.port, Security(stated.tls), stated.user, stated.password_file)
+
+
+def next_hosts(stated: Mapping[str, NextHost]) -> dict[str, Host]:
+    """Hosts by domain."""
+    found = {domain: next_host(one) for domain, one in stated.items()}
+    return {domain: host for domain, host in found.items() if host is not None}
+
+
+def certificate_settings(config: Config) -> CertificateSettings:
+    """[tls], [acme] and the names that a certificate must carry."""
+    source = "files" if config.tls.certificate else "acme" if config.acme.wanted else "self-made"
+    return CertificateSettings(
+        folder=os.path.join(config.state, "certificates"),
+        names=config.certificate_names + (("localhost", "127.0.0.1", "::1") if config.local else ()),
+        source=source,
+        certificate=config.tls.certificate,
+        key=config.tls.key,
+    )

@@ -1,0 +1,74 @@
+"""The relay, what it remembers, and its daily reports."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from mailbox_appliance.acme.names import public_addresses
+from mailbox_appliance.assembly.changing import Names, WayOut
+from mailbox_appliance.assembly.people import first_owner
+from mailbox_appliance.assembly.settings import relay_settings
+from mailbox_appliance.config.model import Config
+from mailbox_appliance.database import Database
+from mailbox_appliance.delivery.acceptance import Door
+from mailbox_appliance.delivery.notices import Notices
+from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.relay.carry import MailRelay
+from mailbox_appliance.relay.memory import MIGRATIONS as RELAY_MIGRATIONS
+from mailbox_appliance.relay.memory import RelayMemory
+from mailbox_appliance.relay.tlsreport import TlsReports
+from mailbox_appliance.users.station import Users
+from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:
+    from mailbox_appliance.stations import Stations
+
+
+def make_way_out(
+    config: Config,
+    reactor: Any,
+    workers: ThreadedWorkers,
+    journal: Journal,
+    names: Names,
+    users: Users,
+    acceptance: Door,
+) -> WayOut:
+    """The relay with what it remembers in STATE/relay.db; local mode, where nothing leaves, remembers nothing."""
+    path = os.path.join(config.state, "relay.db")
+    database = None if config.local else Database(path, RELAY_MIGRATIONS, workers, synchronous="NORMAL")
+    memory = RelayMemory(database, journal)
+    notices = Notices(acceptance, users.directory, reactor, config.hostname)
+
+    def make(config: Config) -> MailRelay:
+        return MailRelay(
+            reactor,
+            workers,
+            names,
+            journal,
+            relay_settings(config),
+            memory=memory,
+            own_addresses=public_addresses,
+            probe_sender=first_owner(users),
+            notice=notices.tell_owners,
+        )
+
+    return WayOut(make, memory, config)
+
+
+async def send_tls_reports(stations: Stations, config: Config, reactor: Any) -> int:
+    """Once a day; returns how many went out, none where [relay] tls_reports is off."""
+    if not config.relay.tls_reports or config.local:
+        return 0
+    signing = stations.smtp.parts.signing
+    reports = TlsReports(
+        stations.relay.memory,
+        stations.names,
+        stations.acceptance,
+        reactor,
+        stations.journal,
+        config.hostname,
+        sender=first_owner(stations.users),
+        sign=signing.sign if signing is not None else None,
+    )
+    return await reports.send_due()
