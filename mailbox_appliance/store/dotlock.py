@@ -1,4 +1,4 @@
-"""Dovecot's dotlock: ``FILE.lock`` made exclusively, holding "pid:host", so that both can write beside one another.
+"""Dovecot's dotlock: ``FILE.lock`` made at one stroke, holding "pid:host", so that both can write beside one another.
 
 Used in worker threads only, around moments; within this process the mailbox's own lock keeps order, so a lock file that
 bears our own pid is a leftover of an earlier life.
@@ -7,8 +7,10 @@ bears our own pid is a leftover of an earlier life.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 
@@ -16,6 +18,8 @@ from collections.abc import Callable, Iterator
 STALE_SECONDS = 120.0
 PATIENCE = 8.0
 _PAUSE = 0.01
+# What is said where there is no O_TMPFILE, or no /proc.
+_NO_NAMELESS_FILES = (errno.EOPNOTSUPP, errno.EISDIR, errno.ENOENT, errno.EINVAL, errno.EXDEV)
 
 
 class LockTimeout(Exception):
@@ -66,26 +70,56 @@ def dotlock(
     lock = path + ".lock"
     host = socket.gethostname()
     waited = 0.0
-    while True:
-        try:
-            fd = os.open(lock, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-            break
-        except FileExistsError:
-            if is_stale(lock, host, now()):
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(lock)
-                continue
-            if waited >= patience:
-                pid, where = _holder(lock)
-                raise LockTimeout(f"{lock} is held by process {pid} on {where or '?'}") from None
-            sleep(_PAUSE)
-            waited += _PAUSE
+    while not _make(lock, f"{os.getpid()}:{host}".encode()):
+        if is_stale(lock, host, now()):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(lock)
+            continue
+        if waited >= patience:
+            pid, where = _holder(lock)
+            raise LockTimeout(f"{lock} is held by process {pid} on {where or '?'}")
+        sleep(_PAUSE)
+        waited += _PAUSE
     try:
-        try:
-            os.write(fd, f"{os.getpid()}:{host}".encode())
-        finally:
-            os.close(fd)
         yield
     finally:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(lock)
+
+
+def _make(lock: str, text: bytes) -> bool:
+    """Put the file there with its text in it, at once: one without an owner would stand for two minutes after a crash.
+
+    False when there is one already.
+    """
+    try:
+        try:
+            _link_nameless(lock, text)
+        except OSError as error:
+            if error.errno not in _NO_NAMELESS_FILES:
+                raise
+            _link_named(lock, text)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _link_nameless(lock: str, text: bytes) -> None:
+    fd = os.open(os.path.dirname(lock) or ".", os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, text)
+        # A directory descriptor makes this linkat(2) with AT_SYMLINK_FOLLOW, as open(2) tells for O_TMPFILE.
+        os.link(f"/proc/self/fd/{fd}", lock, src_dir_fd=fd, follow_symlinks=True)
+    finally:
+        os.close(fd)
+
+
+def _link_named(lock: str, text: bytes) -> None:
+    beside = f"{lock}.{os.getpid()}.{threading.get_ident()}"
+    fd = os.open(beside, os.O_CREAT | os.O_TRUNC | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    try:
+        os.write(fd, text)
+        os.link(beside, lock)
+    finally:
+        os.close(fd)
+        os.unlink(beside)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import tempfile
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -249,6 +251,29 @@ class DotlockTests(FolderCase):
             with open(self.path + ".lock") as file:
                 self.assertTrue(file.read().startswith(f"{os.getpid()}:"))
         self.assertFalse(os.path.exists(self.path + ".lock"))
+
+    def test_never_without_its_owner(self) -> None:
+        """The file appears with its text in it, with and without nameless files; nothing is left beside it."""
+        real_open, real_link = os.open, os.link
+        seen: list[int] = []
+
+        def named_only(path: str, flags: int, *rest: Any, **more: Any) -> int:
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+            return real_open(path, flags, *rest, **more)
+
+        def link(old: str, new: str, **more: Any) -> None:
+            seen.append(os.stat(old).st_size)
+            real_link(old, new, **more)
+
+        self.patch(os, "link", link)
+        for opening in (real_open, named_only):
+            self.patch(os, "open", opening)
+            with dotlock(self.path):
+                self.assertGreater(seen[-1], 2)
+                self.assertEqual(os.listdir(self.root), [os.path.basename(self.path) + ".lock"])
+            self.assertEqual(os.listdir(self.root), [])
+        self.assertEqual(len(seen), 2)
 
     def test_a_living_owner_is_waited_for(self) -> None:
         """Then the wait ends with the owner's name."""

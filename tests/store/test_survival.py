@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+from typing import Any
 
 from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.ports.store import FlagAction
-from mailbox_appliance.store import uidlist
+from mailbox_appliance.store import scan, uidlist
 from mailbox_appliance.store.mailbox import OpenMailbox
-from tests.store.kit import ANN, StoreCase, Watching, content, message
+from tests.store.kit import ANN, Shop, StoreCase, Watching, content, message
 
 State = tuple[int, dict[int, tuple[frozenset[str], int, int]]]
 
@@ -313,6 +314,31 @@ class DeliveryTests(StoreCase):
         self.shop.deliver()
         self.reopen()
         self.assertEqual(list(self.shop.open().uids), [1])
+
+    def test_killed_between_our_own_changes(self) -> None:
+        """A file that came while we renamed others, and whose UID the crash took, is seen at once by the next process."""
+        box = self.shop.open()
+        uid = self.shop.append("A: 1\n\n", "\\Seen")
+        self.shop.clock.advance(5)
+        self.shop.do(box.refresh())
+        before = scan.mtimes(box.folder)
+        self.shop.clock.advance(5)
+
+        real = os.rename
+
+        def rename(*args: Any, **kwargs: Any) -> None:
+            real(*args, **kwargs)
+            self.shop.drop_in("1.M1.meanwhile")
+
+        self.patch(os, "rename", rename)
+        self.shop.do(box.mark([uid], FlagAction.ADD, ["\\Flagged"]))
+        self.patch(os, "rename", real)
+        self.assertNotEqual(scan.mtimes(box.folder), before)
+        self.assertTrue(scan.is_unchanged(box.row, box.folder))  # nothing tells that there is more than our own change
+        killed = self.shop
+        self.addCleanup(killed.stores.stop)
+        self.shop = Shop(killed.folder, killed.clock, **killed.settings)
+        self.assertEqual(len(self.shop.open().uids), 2)
 
     def test_found_by_a_look_before_it_is_announced(self) -> None:
         """One message, one UID."""

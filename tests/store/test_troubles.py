@@ -112,8 +112,12 @@ class TroubleTests(StoreCase):
         box = self.shop.open()
         self.shop.append("A: b\n\nbody\n", "\\Seen", date=1e9)
 
-        def link(*args: object, **kwargs: object) -> None:
-            raise OSError(errno.EXDEV, "Invalid cross-device link")
+        real = os.link
+
+        def link(old: str, new: str, **kwargs: Any) -> None:
+            if not new.endswith(".lock"):
+                raise OSError(errno.EXDEV, "Invalid cross-device link")
+            real(old, new, **kwargs)
 
         self.patch(os, "link", link)
         self.shop.do(box.copy([1], "Trash"))
