@@ -23,6 +23,7 @@ from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.status import Finding, StatusDesk, disk
+from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
@@ -139,6 +140,7 @@ class OpenDesk:
             AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts)),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
+            ThrowawayDesk(users.throwaways),
             MailQueueDesk(queue, clock),
             GuardingDesk(guard),
             TraceDesk(journal),

@@ -41,6 +41,7 @@ from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
+from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.welcome import Welcomes
 from mailbox_appliance.assembly.part import Part
@@ -362,6 +363,7 @@ class ApplianceService(MultiService):
             AccountDesk(users.accounts, ClientSettings(config), self._welcomes().greet),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
+            ThrowawayDesk(users.throwaways),
             MailQueueDesk(built.queue_desk, clock),
             RouteDesk(None if config.local else built.relay),
             NamesDesk(

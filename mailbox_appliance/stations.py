@@ -92,7 +92,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     depot = MailDepot(stores)
     spool = QueueSpool(SpoolSettings(os.path.join(state, "queue")), workers, rounds, reactor, journal)
     acceptance = Door(
-        Routing(users.directory, stores, RoutingSettings(config.hostname, capture=config.local)),
+        Routing(users.directory, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
         depot,
         spool,
         rounds,

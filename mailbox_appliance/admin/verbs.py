@@ -13,6 +13,7 @@ from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
+from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.verb import Argument, Verb
 
@@ -21,6 +22,7 @@ NOUNS: dict[str, str] = {
     "account": "People who have a mailbox.",
     "apppassword": "A password for each phone and mail program, each revocable alone.",
     "alias": "Further addresses that lead to accounts or elsewhere.",
+    "throwaway": "Addresses to give away, each ended alone.",
     "queue": "Mail that waits to leave.",
     "relay": "The way out.",
     "dns": "The records of our domains.",
@@ -159,6 +161,43 @@ VERBS: tuple[Verb, ...] = (
         AliasDesk.remove,
         "Remove an alias, or only some of its targets.",
         (Argument("alias", "the further address"), Argument("targets", "only these targets", "any")),
+        changes=True,
+    ),
+    Verb(
+        "throwaway",
+        "new",
+        ThrowawayDesk,
+        ThrowawayDesk.new,
+        "Make a throw-away address: a name that nobody guesses, for one shop or list.",
+        (
+            Argument("label", 'whom it is for, such as "shop"', required=False),
+            Argument("account", "whose it is; needed when there are several accounts", "option"),
+            Argument("expires", "after how many days it ends by itself (default: never)", "option"),
+        ),
+        changes=True,
+    ),
+    Verb(
+        "throwaway",
+        "list",
+        ThrowawayDesk,
+        ThrowawayDesk.list,
+        "Show throw-away addresses, whom each was given to, and who else used it.",
+        (
+            Argument("account", "only those of this account", "option"),
+            Argument("all", "revoked and expired ones too", "flag"),
+        ),
+        lists=True,
+    ),
+    Verb(
+        "throwaway",
+        "revoke",
+        ThrowawayDesk,
+        ThrowawayDesk.revoke,
+        "End a throw-away address: mail for it is refused with 550.",
+        (
+            Argument("address", "as `throwaway list` shows it"),
+            Argument("text", "what senders are told", "option"),
+        ),
         changes=True,
     ),
     Verb("queue", "list", MailQueueDesk, MailQueueDesk.list, "Show what waits, oldest first.", lists=True),

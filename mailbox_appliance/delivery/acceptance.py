@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
 from mailbox_appliance.delivery.routing import NOT_FORWARDED, Routed, Routing, Target
 from mailbox_appliance.delivery.space import Space
-from mailbox_appliance.journal.events.delivery import DiskFull, Kept, MailboxFull, Queued, Refused
+from mailbox_appliance.journal.events.delivery import DiskFull, Kept, Leaked, MailboxFull, Queued, Refused
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome, Result
@@ -140,7 +140,9 @@ class Door:
         seen: set[Address] = set()
         for routed in plan.routed:
             for target in routed.targets:
-                targets.setdefault(target.key, target)
+                known = targets.setdefault(target.key, target)
+                if not target.flags <= known.flags:
+                    targets[target.key] = replace(known, flags=known.flags | target.flags)
                 if target.why == "captured":
                     addressed.append(routed.recipient.forward_path)
             for recipient in routed.outside:
@@ -223,6 +225,11 @@ class Door:
         tell, trace = self._journal.tell, parcel.trace
         by_key = {copy.target.key: copy for copy in plan.copies}
         for routed in plan.routed:
+            if routed.leak is not None:
+                domain, given_to = routed.leak
+                tell(
+                    Leaked(trace=trace, recipient=str(routed.recipient.forward_path), domain=domain, given_to=given_to)
+                )
             for target in routed.targets:
                 copy = by_key.pop(target.key, None)
                 address = str(routed.recipient.forward_path)

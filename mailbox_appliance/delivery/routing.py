@@ -9,7 +9,8 @@ not ours                     goes out through the queue; when nothing may leave,
 unknown                      550 5.1.1
 =========================== ===============================================
 
-An account that several recipients lead to gets one copy. Forwards keep their reverse path.
+An account that several recipients lead to gets one copy. Forwards keep their reverse path. What comes to a throw-away
+address from another domain than the one it was given to carries the keyword $Leak.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.store import StoreError, Stores
-from mailbox_appliance.ports.users import Directory, Elsewhere, LocalMailbox, NotOurs, Unknown
+from mailbox_appliance.ports.users import Directory, Elsewhere, LocalMailbox, NotOurs, Throwaways, Unknown
 
 JUNK, JUNK_KEYWORD = "Junk", "$Junk"
+LEAK_KEYWORD = "$Leak"
 CAPTURED = "Captured"
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 NOBODY_BEHIND_IT = Reply(550, "5.1.1", "Nobody reads mail to this address")
@@ -59,6 +61,7 @@ class Routed:
     outside: tuple[Recipient, ...] = ()
     forwards: bool = False
     refusal: Reply | None = None
+    leak: tuple[str, str] | None = None  # the domain that wrote to a throw-away address, and the one it was given to
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +77,11 @@ class RoutingSettings:
 class Routing:
     """Asks the directory, and for subaddresses the store."""
 
-    def __init__(self, directory: Directory, stores: Stores, settings: RoutingSettings) -> None:
+    def __init__(
+        self, directory: Directory, stores: Stores, settings: RoutingSettings, throwaways: Throwaways | None = None
+    ) -> None:
         self._directory = directory
+        self._throwaways = throwaways
         self._stores = stores
         self._settings = settings
         self._by_us = re.compile(
@@ -105,6 +111,13 @@ class Routing:
             return Routed(recipient, tuple(targets), outside.outside, forwards=bool(outside.outside))
         if not targets:
             return Routed(recipient, refusal=NOBODY_BEHIND_IT)
+        if resolution.via == "throwaway" and self._throwaways is not None:
+            sender = sender_domain(parcel)
+            is_junk = parcel.verdict.action is Action.JUNK
+            given_to = await self._throwaways.met(recipient.forward_path, sender, trusted=not is_junk)
+            if given_to:
+                tagged = tuple(replace(target, flags=target.flags | {LEAK_KEYWORD}) for target in targets)
+                return Routed(recipient, tagged, leak=(sender, given_to))
         return Routed(recipient, tuple(targets))
 
     async def _target(self, parcel: Parcel, destination: LocalMailbox) -> Target:
@@ -169,3 +182,11 @@ class Routing:
 def _forwarded(recipient: Recipient, address: Address) -> Recipient:
     """RFC 3461 §5.2.7.1: the alias is passed through silently; ORCPT keeps the address that was written to."""
     return Recipient(address, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")
+
+
+def sender_domain(parcel: Parcel) -> str:
+    """Whose mail this is, as its reader sees it: the domain in From, else the reverse path's; '' when neither tells."""
+    for mailbox in header_block.from_addresses(parcel.content.header):
+        if mailbox.is_whole and mailbox.domain is not None:
+            return mailbox.domain.decode("ascii", "replace").strip(".").lower()
+    return parcel.envelope.reverse_path.domain if parcel.envelope.reverse_path is not None else ""

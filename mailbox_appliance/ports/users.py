@@ -36,7 +36,7 @@ class Known:
     """The address exists; ``destinations`` without doubles, aliases expanded to the end. ``via`` names the alias."""
 
     destinations: tuple[Destination, ...]
-    via: str = ""  # "", "alias", "catch-all", "role"
+    via: str = ""  # "", "alias", "catch-all", "role", "throwaway"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,3 +120,45 @@ class Directory(Protocol):
 
     def settings(self, account: Address) -> Awaitable[Mapping[str, str]]:
         """Small per-account settings by key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Throwaway:
+    """A throw-away address in use. ``number`` is never used twice; ``expires`` in epoch seconds or None."""
+
+    number: int
+    address: Address
+    label: str
+    made: float
+    expires: float | None = None
+
+
+class ThrowawayRefused(Exception):
+    """It cannot be made or revoked; ``str()`` is fit for the user's eyes. ``exists``: the label is taken already."""
+
+    def __init__(self, text: str, *, exists: bool = False) -> None:
+        super().__init__(text)
+        self.exists = exists
+
+
+class Throwaways(Protocol):
+    """Throw-away addresses: one for each shop, worth nothing to anybody else, ended at will."""
+
+    def of(self, account: Address) -> tuple[Throwaway, ...]:
+        """Those in use, the oldest first."""
+
+    def make(self, account: Address, label: str, days: float | None = None) -> Awaitable[Throwaway]:
+        """A new one that leads to ``account``; ``days`` until it expires. Raises ThrowawayRefused."""
+
+    def end(self, account: Address, label: str, text: str = "") -> Awaitable[Throwaway]:
+        """Revoke the one called ``label``: senders hear 550 with ``text``. Raises ThrowawayRefused."""
+
+    def met(self, address: Address, sender: str, *, trusted: bool) -> Awaitable[str]:
+        """Mail for ``address`` has come from the domain ``sender``: '' when that is as it should be.
+
+        The first sender that is ``trusted`` (not junk) is remembered; another is a leak, is counted, and the answer is
+        the domain that the address was given to.
+        """
+
+    def made_lately(self, account: Address, seconds: float = 900.0) -> bool:
+        """Did ``account`` make one just now? Then mail that it waits for is about to come."""

@@ -86,3 +86,21 @@ class NewAppPassword:
     label: str
     key: str
     secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ThrowawayInfo:
+    """A line of ``throwaway list``. ``state`` is "in use", "revoked" or "expired"; times in epoch seconds or None."""
+
+    address: str
+    account: str
+    label: str
+    state: str
+    made: float
+    expires: float | None
+    revoked: float | None
+    pinned: str
+    leaks: int
+    leaked: float | None
+    leaked_by: str
+    number: int = 0

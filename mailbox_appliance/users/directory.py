@@ -7,6 +7,7 @@ says what to write; rows and the next snapshot come out of one transaction.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -15,13 +16,15 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution
+from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution, Unknown
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
 from mailbox_appliance.users.password import HashSettings
 from mailbox_appliance.users.snapshot import EMPTY, Snapshot, lookup_key, read_snapshot
 
 T = TypeVar("T")
+
+NO_LONGER = "This address is no longer in use"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +41,13 @@ class UsersSettings:
 class SnapshotDirectory:
     """Fits ports.users.Directory. ``database`` is opened with schema.MIGRATIONS and synchronous FULL."""
 
-    def __init__(self, database: Database, settings: UsersSettings | None = None) -> None:
+    def __init__(
+        self, database: Database, settings: UsersSettings | None = None, now: Callable[[], float] = time.time
+    ) -> None:
         self.database = database
         self.settings_now = settings or UsersSettings()
         self.snapshot: Snapshot = EMPTY
+        self.now = now
         self._editing = DeferredLock()
 
     async def start(self) -> None:
@@ -82,6 +88,13 @@ class SnapshotDirectory:
         return self.snapshot.domain_names
 
     async def resolve(self, address: Address) -> Resolution:
+        return self.resolve_now(address)
+
+    def resolve_now(self, address: Address) -> Resolution:
+        """The same without waiting."""
+        throwaway = self.snapshot.throwaways.get(lookup_key(address)) if self.snapshot.throwaways else None
+        if throwaway is not None and throwaway.is_over(self.now()):
+            return Unknown(throwaway.text or NO_LONGER)
         return self.snapshot.resolve(address)
 
     async def owns(self, account: Address, address: Address) -> bool:
@@ -93,7 +106,7 @@ class SnapshotDirectory:
         account = lookup_key(account)
         if account not in self.snapshot.accounts:
             return False
-        known = self.snapshot.resolve(address) if address.domain else None
+        known = self.resolve_now(address) if address.domain else None
         return isinstance(known, Known) and any(
             isinstance(one, LocalMailbox) and one.account == account for one in known.destinations
         )

@@ -50,3 +50,22 @@ class AppPasswordRecord:
     used: float | None
     used_from: str
     used_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class ThrowawayRecord:
+    """A throw-away address. ``account`` is the account's number; times in epoch seconds, None for never."""
+
+    number: int
+    account: int
+    address: Address
+    label: str
+    made: float
+    expires: float | None
+    revoked: float | None
+    text: str
+    pinned: str
+
+    def is_over(self, now: float) -> bool:
+        """Has it been revoked, or has its time run out?"""
+        return self.revoked is not None or (self.expires is not None and self.expires <= now)

@@ -57,4 +57,23 @@ CREATE TABLE settings (
 ) WITHOUT ROWID
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1,)
+THROWAWAYS = """
+CREATE TABLE throwaways (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- never used twice: the folder that shows one takes its UIDVALIDITY from it
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    label TEXT NOT NULL,                  -- as the account calls it
+    made REAL NOT NULL,
+    expires REAL,                         -- NULL: never
+    revoked REAL,                         -- NULL: it lives
+    text TEXT NOT NULL DEFAULT '',        -- what senders hear once it is revoked
+    pinned TEXT NOT NULL DEFAULT '',      -- the domain that wrote to it first
+    leaks INTEGER NOT NULL DEFAULT 0,     -- messages from other domains
+    leaked REAL,
+    leaked_by TEXT NOT NULL DEFAULT '',
+    UNIQUE (local, domain)
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS)

@@ -6,9 +6,12 @@ subaddress; RFC 2142 for the roles):
 
     1  account of exactly that name             ann@
     2  alias of exactly that name               family@  ann+shop@
-    3  account or alias without the subaddress  ann+shop@ → ann@, with the detail "shop"
-    4  role                                     postmaster@ hostmaster@ webmaster@ abuse@ → the domain's owner
-    5  the domain's catch-all
+    3  throw-away of exactly that name          shop-x7k2p9@ → its account
+    4  account or alias without the subaddress  ann+shop@ → ann@, with the detail "shop"
+    5  role                                     postmaster@ hostmaster@ webmaster@ abuse@ → the domain's owner
+    6  the domain's catch-all
+
+A throw-away that is over leads nowhere, not to the catch-all either: the directory, which has a clock, says so first.
 """
 
 from __future__ import annotations
@@ -17,7 +20,7 @@ import dataclasses
 import sqlite3
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from mailbox_appliance.mail.address import Address
@@ -30,7 +33,7 @@ from mailbox_appliance.ports.users import (
     Resolution,
     Unknown,
 )
-from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord, DomainRecord
+from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord, DomainRecord, ThrowawayRecord
 
 SEPARATOR = "+"
 ROLES = frozenset({"postmaster", "hostmaster", "webmaster", "abuse"})
@@ -64,6 +67,7 @@ class Snapshot:
     resting: Mapping[Address, AccountRecord]  # removed, not yet forgotten
     aliases: Mapping[Address, tuple[Address, ...]]
     app_passwords: Mapping[str, AppPasswordRecord]  # by prefix
+    throwaways: Mapping[Address, ThrowawayRecord] = field(default_factory=dict)  # those that are over included
 
     @cached_property
     def domain_names(self) -> frozenset[str]:
@@ -131,7 +135,9 @@ class Snapshot:
             if depth == 0:
                 via = how
             detail = detail or handed
-            if how == "role" or (not how and onward):
+            if how == "throwaway" and not onward:
+                continue
+            if how in ("role", "throwaway") or (not how and onward):
                 found.setdefault(onward[0], LocalMailbox(onward[0], detail))
                 continue
             if (how, name) in followed:
@@ -159,6 +165,11 @@ class Snapshot:
             targets = self.aliases.get(name)
             if targets is not None:
                 return "alias", name, rest, targets
+            throwaway = self.throwaways.get(name)
+            if throwaway is not None:
+                owner = self.by_number.get(throwaway.account)
+                lives = throwaway.revoked is None and owner is not None and owner.removed is None
+                return "throwaway", name, "", (owner.address,) if lives and owner is not None else ()
         if base.local in ROLES:
             owner = self.owner(address.domain)
             if owner is not None:
@@ -224,4 +235,10 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
             "FROM app_passwords ORDER BY id"
         )
     }
-    return Snapshot(domains, living, resting, aliases, app_passwords)
+    throwaways = {
+        Address(row[2], row[3]): ThrowawayRecord(row[0], row[1], Address(row[2], row[3]), *row[4:])
+        for row in connection.execute(
+            "SELECT id, account, local, domain, label, made, expires, revoked, text, pinned FROM throwaways ORDER BY id"
+        )
+    }
+    return Snapshot(domains, living, resting, aliases, app_passwords, throwaways)

@@ -13,6 +13,7 @@ from mailbox_appliance.users.desks.accounts import Accounts
 from mailbox_appliance.users.desks.aliases import Aliases
 from mailbox_appliance.users.desks.apppasswords import AppPasswords
 from mailbox_appliance.users.desks.domains import Domains
+from mailbox_appliance.users.desks.throwaways import Throwaways
 from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
 from mailbox_appliance.users.password import Passwords
 from mailbox_appliance.users.portal import PortalLogIn
@@ -36,6 +37,7 @@ class Users:
     app_passwords: AppPasswords
     uses: LastUses
     database: Database
+    throwaways: Throwaways
 
     @classmethod
     def at(
@@ -49,7 +51,7 @@ class Users:
         """Put it together; ``path`` is STATE/users.db. Nothing is opened before :meth:`start`."""
         settings = settings or UsersSettings()
         database = Database(path, MIGRATIONS, workers, synchronous="FULL")
-        directory = SnapshotDirectory(database, settings)
+        directory = SnapshotDirectory(database, settings, clock.seconds)
         passwords = Passwords(workers, settings.hashing)
         uses = LastUses(database, clock, journal, settings.write_uses_every)
         return cls(
@@ -61,6 +63,7 @@ class Users:
             AppPasswords(directory, workers, clock, journal, uses),
             uses,
             database,
+            Throwaways(directory, clock, journal),
         )
 
     async def start(self) -> None:
@@ -70,4 +73,5 @@ class Users:
     async def stop(self) -> None:
         """Write what is still in memory and close the file."""
         await self.uses.write()
+        await self.throwaways.write()
         self.database.close()

@@ -11,11 +11,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.delivery.acceptance import AcceptanceSettings
-from mailbox_appliance.journal.events.delivery import DiskFull, Kept, MailboxFull, Queued, Refused
+from mailbox_appliance.journal.events.delivery import DiskFull, Kept, Leaked, MailboxFull, Queued, Refused
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Action, Verdict
+from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution
 from tests.kit.disk import RecordingDisk
 from tests.kit.fake_relay import FakeRelay
 from tests.kit.post_office import HOST, PostOffice, message, now
@@ -96,6 +98,48 @@ class LocalTests(DoorCase):
             with self.subTest(tag=tag):
                 office.accept([f"bob+{tag}@example.org" if tag else "bob@example.org"])
                 self.assertEqual(office.depot.there[-1].mailbox, mailbox)
+
+
+class GivenTo:
+    """Throw-away addresses that were all given to shop.example."""
+
+    async def met(self, address: Address, sender: str, *, trusted: bool) -> str:
+        return "" if sender == "shop.example" else "shop.example"
+
+
+class ThrowawayTests(DoorCase):
+    """Mail for an address that was given to one sender."""
+
+    def leaked_to(self, sender: str, to: list[str]) -> tuple[PostOffice, list[frozenset[str]]]:
+        office = self.office()
+        known = Known((LocalMailbox(ANN),), "throwaway")
+        directory = office.directory
+        others = directory.resolve
+
+        async def resolve(address: Address) -> Resolution:
+            return known if address.local.startswith("shop-") else await others(address)
+
+        self.patch(directory, "resolve", resolve)
+        office.routing._throwaways = GivenTo()
+        content = Content(f"From: Shop <orders@{sender}>\n\n".encode(), b"Buy.\n", 3)
+        office.accept(to, sender="bounce@mailer.example", content=content, origin=Origin.WAN)
+        return office, list(office.depot.flags.values())
+
+    def test_the_right_sender(self) -> None:
+        """Whom it was given to is told by From, not by the reverse path; its mail is like any other."""
+        office, flags = self.leaked_to("shop.example", ["shop-x7k2p9@example.org"])
+        self.assertEqual(flags, [frozenset()])
+        self.assertEqual(office.journal.of(Leaked), [])
+
+    def test_a_leak(self) -> None:
+        """Another sender's mail arrives with the keyword, and the trail tells both domains."""
+        office, flags = self.leaked_to("casino.example", ["ann@example.org", "shop-x7k2p9@example.org"])
+        self.assertEqual(flags, [frozenset({"$Leak"})])
+        (leaked,) = office.journal.of(Leaked)
+        self.assertEqual(
+            (leaked.recipient, leaked.domain, leaked.given_to),
+            ("shop-x7k2p9@example.org", "casino.example", "shop.example"),
+        )
 
 
 class FullTests(DoorCase):

@@ -72,10 +72,10 @@ class VersionTests(SynchronousTestCase):
     def test_migrated_with_a_backup(self) -> None:
         """A later version migrates the file forward and keeps a private copy of it as it was."""
         path = self.make_version_1()
-        migrations = (*MIGRATIONS[:1], "ALTER TABLE domains ADD COLUMN note TEXT NOT NULL DEFAULT ''")
+        migrations = (*MIGRATIONS, "ALTER TABLE domains ADD COLUMN note TEXT NOT NULL DEFAULT ''")
         later = Database(path, migrations, InlineWorkers())
         self.assertEqual(len(later.run_now(read_snapshot).accounts), 1)
-        self.assertEqual(later.run_now(lambda c: c.execute("PRAGMA user_version").fetchone()), (2,))
+        self.assertEqual(later.run_now(lambda c: c.execute("PRAGMA user_version").fetchone()), (len(migrations),))
         later.close()
         backup = f"{path}.before-2"
         self.assertEqual(stat.S_IMODE(os.stat(backup).st_mode), 0o600)
@@ -89,7 +89,7 @@ class VersionTests(SynchronousTestCase):
     def test_a_migration_that_fails_changes_nothing(self) -> None:
         """A broken script leaves the file at its version."""
         path = self.make_version_1()
-        broken = Database(path, (*MIGRATIONS[:1], "CREATE TABLE x (y); CREATE TABLE x (y)"), InlineWorkers())
+        broken = Database(path, (*MIGRATIONS, "CREATE TABLE x (y); CREATE TABLE x (y)"), InlineWorkers())
         self.assertRaises(DatabaseTrouble, broken.run_now, read_snapshot)
         self.assertEqual(len(Household(path).users.directory.snapshot.accounts), 1)
 
@@ -139,5 +139,6 @@ class FileTests(SynchronousTestCase):
         )
         now(house.users.app_passwords.new("ann@example.org", "phone"))
         now(house.users.accounts.set_setting("ann@example.org", "language", "de"))
+        now(house.users.throwaways.new("ann@example.org", "shop", 30))
         now(house.users.accounts.remove("bob@club.example"))
         self.assertEqual(Household(path).users.directory.snapshot, house.users.directory.snapshot)

@@ -60,3 +60,14 @@ class DiskFull(Event):
     level: ClassVar[Level] = Level.ERROR
     reason: str
     full: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leaked(Event):
+    """A throw-away address was used by somebody else than whom it was given to: the message is tagged $Leak."""
+
+    name: ClassVar[str] = "delivery.leaked"
+    level: ClassVar[Level] = Level.NOTICE
+    recipient: str
+    domain: str
+    given_to: str

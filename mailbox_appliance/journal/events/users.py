@@ -129,3 +129,31 @@ class AliasRemoved(Event):
     name: ClassVar[str] = "users.alias_removed"
     level: ClassVar[Level] = Level.NOTICE
     alias: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrowawayMade(Event):
+    """An account has a new throw-away address."""
+
+    name: ClassVar[str] = "users.throwaway_made"
+    account: str
+    address: str
+    expires: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrowawayRevoked(Event):
+    """A throw-away address is worth nothing any more: mail for it is refused with 550."""
+
+    name: ClassVar[str] = "users.throwaway_revoked"
+    account: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrowawayPinned(Event):
+    """A throw-away address has got its first mail, and belongs to that sender's domain from now on."""
+
+    name: ClassVar[str] = "users.throwaway_pinned"
+    address: str
+    domain: str

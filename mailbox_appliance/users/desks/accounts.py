@@ -243,6 +243,8 @@ def _refuse_taken(snapshot: Snapshot, address: Address) -> None:
         raise UsersError(f"{address} exists already: `mailappliance account password {address}` changes its password")
     if address in snapshot.aliases:
         raise UsersError(f"{address} is an alias: `mailappliance alias remove {address}` first, or choose another name")
+    if address in snapshot.throwaways:
+        raise UsersError(f"{address} is or was a throw-away address: choose another name")
     record = snapshot.resting.get(address)
     if record is not None and record.removed is not None:
         day = time.strftime("%Y-%m-%d", time.gmtime(record.removed))

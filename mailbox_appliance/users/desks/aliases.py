@@ -46,6 +46,8 @@ class Aliases:
                     f"{alias} was an account that can still be brought back: "
                     f"`mailappliance account undelete {alias}`, or choose another name"
                 )
+            if alias in snapshot.throwaways:
+                raise UsersError(f"{alias} is a throw-away address: choose another name for the alias")
             for target in wanted:
                 _must_exist(snapshot, alias, target)
             together: dict[Address, Address] = {}
