@@ -190,11 +190,9 @@ class ApplianceService(MultiService):
             return built.smtp.factory(protocol)
         if protocol in ("imap", "imaps"):
             return ImapFactory(built.imap, protocol)
-        if protocol != "http":
-            raise PortTaken(f"listen.{protocol} is not in this version: write {protocol} = [] or leave it out")
-        from mailbox_appliance.web.tokens import token_site
-
-        return token_site(built.tokens.answer, self._reactor)
+        if protocol in ("http", "https"):
+            return built.pages.http() if protocol == "http" else built.pages.https()
+        raise PortTaken(f"listen.{protocol} is not in this version: write {protocol} = [] or leave it out")
 
     def startService(self) -> None:
         """Give up root, then open what lies behind the ports as soon as the reactor runs."""
@@ -375,6 +373,7 @@ class ApplianceService(MultiService):
                 clock,
                 public_addresses,
                 built.names.forget,
+                lambda: built.pages.policy_id,
             ),
             CertDesk(built.certificates, built.certificates, clock),
             TraceDesk(self._journal),

@@ -11,6 +11,7 @@ from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
+from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
 from mailbox_appliance.assembly.settings import allowance_settings, guard_settings, imap_settings, smtp_settings
@@ -54,6 +55,7 @@ class Stations:
     names: Names
     certificates: CertificateKeeper
     tokens: ChallengeTokens
+    pages: WebPages
     rounds: CommitRounds
     stores: MailStores
     spool: QueueSpool
@@ -79,7 +81,9 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     )
     resolver = Names(make_resolver(config, reactor, journal))
     tokens = ChallengeTokens()
-    certificates = make_keeper(config, reactor, workers, journal, resolver, tokens)
+    pages = WebPages(config, reactor, tokens, users.directory.domains, lambda: (config.hostname,))
+    certificates = make_keeper(config, reactor, workers, journal, resolver, tokens, pages.names)
+    pages.certificates = certificates
     rounds = CommitRounds(workers, RoundSettings(flush=config.store.flush))
     stores = MailStores(
         StoreSettings(mail=os.path.join(state, "mail"), host=config.hostname),
@@ -150,6 +154,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         resolver,
         certificates,
         tokens,
+        pages,
         rounds,
         stores,
         spool,
@@ -172,6 +177,7 @@ def take_over(stations: Stations, config: Config, reactor: Any) -> None:
     stations.smtp.parts = replace(stations.smtp.parts, settings=smtp_settings(config), checks=checks)
     stations.allowance.settings = allowance_settings(config)
     stations.dkim_keys.forget()
+    stations.pages.take_over(config)
     stations.imap.settings = imap_settings(config)
     stations.names.current = make_resolver(config, reactor, stations.journal)
     stations.relay.take_over(config)

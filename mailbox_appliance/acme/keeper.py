@@ -68,8 +68,11 @@ class CertificateKeeper:
         journal: Log,
         orders: Orders | None = None,
         run_command: RunCommand | None = None,
+        more_names: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
+        """``more_names``: what a self-made certificate carries beside the names of the settings, asked at each look."""
         self._settings = settings
+        self._more_names = more_names
         self._clock = clock
         self._workers = workers
         self._journal = journal
@@ -255,7 +258,8 @@ class CertificateKeeper:
             self._trouble = self._complained = ""
 
     async def _make(self, *, anew: bool) -> None:
-        pair = await self._workers.run("disk", self._self_made.pair, self._settings.names, self._clock.seconds(), anew)
+        names = tuple(dict.fromkeys(self._settings.names + self._more_names()))
+        pair = await self._workers.run("disk", self._self_made.pair, names, self._clock.seconds(), anew)
         pairs = self._contexts.pairs
         if not pairs or pairs[0].leaf != pair.leaf:
             self._use(pair, "self-made")

@@ -34,6 +34,8 @@ REMEDY = (
     "then: mailappliance cert renew"
 )
 
+MOST_NAMES = 100
+
 
 class Tells(Protocol):
     """The journal."""
@@ -69,9 +71,12 @@ class Orders:
         resolver: Resolver | None = None,
         own_addresses: Callable[[], frozenset[str]] = frozenset,
         chance: Callable[[], float] = random.random,
+        more_names: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
+        """``more_names`` are asked for beside ``names``, anew for each order."""
         self._settings = settings
-        self._names = names
+        self._first_names = names
+        self._more_names = more_names
         self._store = Stored(os.path.join(folder, "acme"))
         self._authority = authority
         self._tokens = tokens
@@ -88,6 +93,11 @@ class Orders:
         self._left_out: dict[str, str] = {}
         self._failure = ""
         self._running: list[Deferred[Pair]] | None = None  # who waits for the order that runs
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """What an order asks for. RFC 8555 leaves the bound to the authority; Let's Encrypt takes 100 names."""
+        return tuple(dict.fromkeys(self._first_names + self._more_names()))[:MOST_NAMES]
 
     async def stored(self) -> Pair | None:
         """What an earlier order gave, if it can be used."""

@@ -79,7 +79,10 @@ class NamesDesk:
         clock: Clock,
         own_addresses: Callable[[], frozenset[str]],
         forget: Callable[[], None],
+        policy_id: Callable[[], str] = str,
     ) -> None:
+        """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none."""
+        self._policy_id = policy_id
         self._config_now = config_now
         self._directory = directory
         self._keys = keys
@@ -191,6 +194,7 @@ class NamesDesk:
             includes,
             tuple((one.name, one.text) for one in keys),
             reports_to=f"postmaster@{domain}",
+            mta_sts_id=self._policy_id(),
             tlsa=tuple(dict.fromkeys(self._keeper.tlsa())),
             caa=_issuer(config),
             imaps=bool(config.listen.imaps),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from mailbox_appliance.acme.client import ChildAuthority
@@ -19,9 +19,15 @@ from mailbox_appliance.workers import ThreadedWorkers
 
 
 def make_keeper(
-    config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Names, tokens: ChallengeTokens
+    config: Config,
+    reactor: Any,
+    workers: ThreadedWorkers,
+    journal: Journal,
+    names: Names,
+    tokens: ChallengeTokens,
+    more_names: Callable[[], tuple[str, ...]],
 ) -> CertificateKeeper:
-    """The keeper with what it needs for its source."""
+    """The keeper with what it needs for its source; whoever lists [acme] names has listed them all."""
     settings = certificate_settings(config)
     orders = None
     if settings.source == "acme":
@@ -43,6 +49,7 @@ def make_keeper(
             journal=journal,
             resolver=names,
             own_addresses=public_addresses,
+            more_names=tuple if config.acme.names else more_names,
         )
     run: RunCommand | None = None
     if config.tls.deployed_command:
@@ -51,4 +58,12 @@ def make_keeper(
         def run(facts: dict[str, str]) -> Awaitable[tuple[str, str]]:
             return run_command(reactor, reactor, command, facts)
 
-    return CertificateKeeper(settings, clock=reactor, workers=workers, journal=journal, orders=orders, run_command=run)
+    return CertificateKeeper(
+        settings,
+        clock=reactor,
+        workers=workers,
+        journal=journal,
+        orders=orders,
+        run_command=run,
+        more_names=more_names,
+    )

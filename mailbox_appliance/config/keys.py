@@ -153,8 +153,8 @@ KEYS: tuple[Key, ...] = (
         "listen.https",
         _endpoints,
         "[]",
-        "Web pages over TLS; not in this version.",
-        "[]",
+        "Web pages over TLS (port 443): the policy that tells other servers to send to us by TLS only (MTA-STS).",
+        '["tcp:443", "tcp6:443"]',
     ),
     Key(
         "listen.lmtp",
@@ -218,6 +218,14 @@ KEYS: tuple[Key, ...] = (
         "",
         "A program and its arguments, run without a shell after a new certificate has come into use.",
         '"systemctl reload nginx"',
+    ),
+    Key(
+        "tls.mta_sts",
+        values.choice("enforce", "testing", "none"),
+        '"testing"',
+        "What the MTA-STS policy at listen.https tells other servers about mail to us: enforce (by TLS with a good "
+        "certificate or not at all), testing (only report what would fail) or none (withdraw an earlier policy).",
+        '"enforce"',
     ),
     Key(
         "acme.directory",
@@ -415,6 +423,5 @@ BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 # Keys whose part is not built yet: (path, what the value must not be, what to say). A row goes when its part comes.
 NOT_YET: tuple[tuple[str, Callable[[object], bool], str], ...] = (
     ("role", lambda role: role != "all", 'write role = "all" or leave the key out'),
-    ("listen.https", bool, "write https = [] or leave the key out"),
     ("listen.managesieve", bool, "write managesieve = [] or leave the key out"),
 )

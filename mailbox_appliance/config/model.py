@@ -91,6 +91,7 @@ class Tls:
     certificate: str = ""
     key: str = ""
     deployed_command: str = ""  # a program and its arguments, run without a shell
+    mta_sts: str = "testing"  # enforce, testing, none: the mode of our own policy
 
 
 @dataclass(frozen=True, slots=True)

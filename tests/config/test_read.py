@@ -37,9 +37,8 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
     (HOST + 'role = "edge"', ('role asks for something this version does not have; write role = "all" or leave the key out',)),
     (HOST + 'role = "both"', ('role \'both\' is not a choice here; write one of "all", "edge", "store"',)),
     (
-        HOST + '[listen]\nmanagesieve = ["tcp:4190"]\nhttps = ["tcp:443"]',
+        HOST + '[listen]\nmanagesieve = ["tcp:4190"]',
         (
-            "listen.https asks for something this version does not have; write https = [] or leave the key out",
             "listen.managesieve asks for something this version does not have; write managesieve = [] or leave the key out",
         ),
     ),
