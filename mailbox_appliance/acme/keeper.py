@@ -16,7 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 
 from mailbox_appliance.acme.contexts import ServerContexts, ServerCreator
 from mailbox_appliance.acme.disk import load_pair
-from mailbox_appliance.acme.orders import Orders
+from mailbox_appliance.acme.orders import ANNOUNCED_FOR, Orders
 from mailbox_appliance.acme.pairs import Pair
 from mailbox_appliance.acme.schedule import LOOK_AGAIN
 from mailbox_appliance.acme.selfmade import SelfMade
@@ -24,6 +24,7 @@ from mailbox_appliance.journal.events.acme import (
     CertificateInUse,
     CertificateTroubled,
     DeployedCommandRan,
+    KeyAnnounced,
     KeyRotated,
 )
 from mailbox_appliance.mail.trace import Event
@@ -106,8 +107,9 @@ class CertificateKeeper:
         return self._self_made.ca_file
 
     def tlsa(self) -> tuple[str, ...]:
-        """The TLSA data of the keys in use."""
-        return tuple(pair.tlsa() for pair in self._contexts.pairs)
+        """The TLSA data to publish: of the keys in use, and of one that is announced."""
+        announced = self._orders.announced if self._orders is not None else None
+        return (*(pair.tlsa() for pair in self._contexts.pairs), *((announced[0],) if announced else ()))
 
     # ---- life
 
@@ -157,13 +159,28 @@ class CertificateKeeper:
         """A new certificate now. Raises CertificateTrouble."""
         return await self._renewed(fresh_key=False)
 
-    async def rotate(self) -> str:
-        """A new certificate with a new key now: TLSA records must follow. Raises CertificateTrouble."""
-        before = self.tlsa()
-        said = await self._renewed(fresh_key=True)
-        after = self.tlsa()
-        self._journal.tell(KeyRotated(old_tlsa=before[0] if before else "", new_tlsa=after[0]))
-        return f"{said}; TLSA is now {after[0]}"
+    async def rotate(self, *, now: bool = False) -> str:
+        """Announce the next key: its TLSA is to be published before it is used, two days later, or ``now``.
+
+        Raises CertificateTrouble.
+        """
+        if self._settings.source != "acme" or self._orders is None:
+            return await self._renewed(fresh_key=True)
+        before = self.tlsa()[0]
+        if now:
+            said = await self._renewed(fresh_key=True)
+            self._journal.tell(KeyRotated(old_tlsa=before, new_tlsa=self.tlsa()[0]))
+            return f"{said}; TLSA is now {self.tlsa()[0]}"
+        announced = self._orders.announced
+        if announced is None:
+            announced = await self._orders.announce(), self._clock.seconds()
+            self._journal.tell(KeyAnnounced(old_tlsa=before, new_tlsa=announced[0]))
+            if self._watching:
+                self._later(LOOK_AGAIN)
+        return (
+            f"publish TLSA {announced[0]} beside the present one now (`dns records` shows both); the new key is used "
+            f"from {_day(announced[1] + ANNOUNCED_FOR)}, or at once with `cert rotate --now`"
+        )
 
     async def _renewed(self, *, fresh_key: bool) -> str:
         if self._settings.source == "files":
@@ -208,8 +225,11 @@ class CertificateKeeper:
                 delay = FILES_LOOK
                 await self._look_at_files()
             elif self._settings.source == "acme" and self._orders is not None:
+                before = self._contexts.pairs[0].tlsa()
                 pair = await self._orders.renewed_if_due(self._contexts.pairs[0] if self._source == "acme" else None)
                 if pair is not None:
+                    if self._source == "acme" and pair.tlsa() != before:
+                        self._journal.tell(KeyRotated(old_tlsa=before, new_tlsa=pair.tlsa()))
                     self._use(pair, "acme")
                     await self._deployed()
                 elif self._source != "acme":

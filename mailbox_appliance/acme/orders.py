@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred
 from mailbox_appliance.acme.client import Authority, Order, OrderFailed
 from mailbox_appliance.acme.disk import write_file
 from mailbox_appliance.acme.names import split_names
-from mailbox_appliance.acme.pairs import Pair
+from mailbox_appliance.acme.pairs import Pair, tlsa_of
 from mailbox_appliance.acme.schedule import DAILY, renewal_moment, retry_delay
 from mailbox_appliance.acme.stored import Stored, signing_request
 from mailbox_appliance.acme.tokens import ChallengeTokens, is_token
@@ -29,6 +29,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.workers import Workers
 
+ANNOUNCED_FOR = 2 * DAILY  # a new key's TLSA is published so long before the key is used
 REMEDY = (
     "let port 80 of each name reach this machine (or set [acme] webroot) and its A and AAAA records point here; "
     "then: mailappliance cert renew"
@@ -92,6 +93,7 @@ class Orders:
         self._renew_at = 0.0
         self._left_out: dict[str, str] = {}
         self._failure = ""
+        self._announced: tuple[str, float] | None = None  # the TLSA that comes next, since when
         self._running: list[Deferred[Pair]] | None = None  # who waits for the order that runs
 
     @property
@@ -106,9 +108,26 @@ class Orders:
         except CertificateTrouble as trouble:
             self._failure = trouble.what
             return None
+        await self._look_for_announced()
         if pair is not None:
             self._renew_at = renewal_moment(pair.not_before, pair.not_after, self._spread)
         return pair
+
+    async def _look_for_announced(self) -> None:
+        found = await self._workers.run("disk", self._store.announced)
+        self._announced = None if found is None else (tlsa_of(found[0]), found[1])
+
+    @property
+    def announced(self) -> tuple[str, float] | None:
+        """The TLSA data of the key that comes next, and since when it is announced (epoch seconds)."""
+        return self._announced
+
+    async def announce(self) -> str:
+        """Make the key that comes next; returns its TLSA data. Raises OSError."""
+        now = self._clock.seconds()
+        key = await self._workers.run("disk", self._store.announce, now)
+        self._announced = (tlsa_of(key), now)
+        return self._announced[0]
 
     def trouble(self) -> str:
         """What ``status`` says: the last failure, names left out."""
@@ -120,6 +139,8 @@ class Orders:
         """Seconds until something may be due."""
         now = self._clock.seconds()
         moments = [self._renew_at, now + DAILY if self._left_out else self._renew_at]
+        if self._announced is not None:
+            moments.append(self._announced[1] + ANNOUNCED_FOR)
         return max(min(moments) - now, self._try_at - now, 1.0) if self._renew_at else max(self._try_at - now, 1.0)
 
     async def renewed_if_due(self, current: Pair | None) -> Pair | None:
@@ -129,6 +150,8 @@ class Orders:
             if self._try_at - now <= 2 * DAILY:
                 return None
             self._try_at = 0.0  # the clock was set back
+        if self._announced is not None and now - self._announced[1] >= ANNOUNCED_FOR:
+            return await self._attempt(whole=False, fresh_key=True)
         if current is not None:
             missing = [name for name in self._names if not current.covers(name)]
             if now < self._renew_at and not missing:
@@ -138,9 +161,9 @@ class Orders:
                 return await self._attempt(whole=True)
         return await self._attempt(whole=False)
 
-    async def _attempt(self, *, whole: bool) -> Pair | None:
+    async def _attempt(self, *, whole: bool, fresh_key: bool = False) -> Pair | None:
         try:
-            return await self._order(fresh_key=False, whole=whole)
+            return await self._order(fresh_key=fresh_key, whole=whole)
         except CertificateTrouble:
             return None
 
@@ -198,6 +221,8 @@ class Orders:
             left_out |= refused
             chain = await self._ask(rest, key)
         pair = await self._workers.run("disk", self._store.keep, chain, key)
+        if self._announced is not None and self._announced[0] == pair.tlsa():
+            self._announced = None
         self._failures = 0
         self._failure = ""
         self._leave_out(left_out)

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from mailbox_appliance.acme.disk import read_file, write_file
-from mailbox_appliance.acme.pairs import Pair, alternative_names, key_pem, new_key, read_pair
+from mailbox_appliance.acme.pairs import Pair, alternative_names, key_pem, new_key, read_pair, tlsa_of
 from mailbox_appliance.ports.certificates import CertificateTrouble
 
 
@@ -37,8 +37,12 @@ class Stored:
         return read_pair(octets, octets, chain_path=path, key_path=path)
 
     def key(self, *, fresh: bool) -> PrivateKeyTypes:
-        """The key to order for: the one in use, unless a ``fresh`` one is wanted or there is none."""
-        if not fresh:
+        """The key to order for: the one in use, or for ``fresh`` the announced one; else a new one."""
+        if fresh:
+            announced = self.announced()
+            if announced is not None:
+                return announced[0]
+        else:
             try:
                 found = self.load()
             except CertificateTrouble:
@@ -54,6 +58,21 @@ class Stored:
         write_file(self.path("waiting.key"), key_pem(key), 0o600)
         return key
 
+    def announce(self, now: float) -> PrivateKeyTypes:
+        """Make the key that comes next, so that its TLSA can be published before it is used."""
+        key = new_key()
+        write_file(self.path("next.key"), key_pem(key), 0o600)
+        os.utime(self.path("next.key"), (now, now))
+        return key
+
+    def announced(self) -> tuple[PrivateKeyTypes, float] | None:
+        """The key that comes next, and since when (epoch seconds); None when none was announced."""
+        path = self.path("next.key")
+        try:
+            return load_pem_private_key(read_file(path), None), os.stat(path).st_mtime
+        except (ValueError, TypeError, CertificateTrouble, OSError):
+            return None
+
     def keep(self, chain: bytes, key: PrivateKeyTypes) -> Pair:
         """Write them down and return them as a pair. Raises CertificateTrouble when they do not belong together."""
         private = key_pem(key)
@@ -61,9 +80,13 @@ class Stored:
         write_file(self.path("current.pem"), private + chain, 0o600)
         write_file(self.path("certificate.key"), private, 0o600)
         write_file(self.path("certificate.pem"), chain, 0o644)
-        waiting = self.path("waiting.key")
-        if os.path.exists(waiting):
-            os.unlink(waiting)
+        announced = self.announced()
+        done = ["waiting.key"]
+        if announced is not None and tlsa_of(announced[0]) == pair.tlsa():
+            done.append("next.key")
+        for name in done:
+            if os.path.exists(self.path(name)):
+                os.unlink(self.path(name))
         return pair
 
 

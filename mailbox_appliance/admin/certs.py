@@ -54,8 +54,8 @@ class CertDesk:
         return Result((said,), data={"said": said})
 
     async def rotate(self, arguments: Arguments) -> Result:
-        """Make a new key and get a certificate for it."""
-        said = await _or_refused(self._asked().rotate())
+        """Announce a new key; its turn comes two days later, or now."""
+        said = await _or_refused(self._asked().rotate(now=bool(arguments.get("now"))))
         return Result((said,), data={"said": said})
 
     def _asked(self) -> CertificateKeeper:

@@ -40,8 +40,8 @@ class CertificateKeeper(Protocol):
     def renew(self) -> Awaitable[str]:
         """Get a new certificate for the same key now; returns what happened. Raises CertificateTrouble."""
 
-    def rotate(self) -> Awaitable[str]:
-        """Make a new key and get a certificate for it."""
+    def rotate(self, *, now: bool = False) -> Awaitable[str]:
+        """Announce a new key, to be used two days later, or use it ``now``; returns what happened."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -273,7 +273,15 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("cert", "show", CertDesk, CertDesk.show, "Show the certificates in use.", lists=True),
     Verb("cert", "renew", CertDesk, CertDesk.renew, "Get a new certificate for the same key, now.", changes=True),
-    Verb("cert", "rotate", CertDesk, CertDesk.rotate, "Make a new key and get a certificate for it.", changes=True),
+    Verb(
+        "cert",
+        "rotate",
+        CertDesk,
+        CertDesk.rotate,
+        "Announce a new key: publish its TLSA, and it is used two days later.",
+        (Argument("now", "use the new key at once", "flag"),),
+        changes=True,
+    ),
     Verb(
         "trace",
         "",

@@ -18,6 +18,7 @@ from mailbox_appliance.journal.events.acme import (
     CertificateOrderFailed,
     CertificateTroubled,
     DeployedCommandRan,
+    KeyAnnounced,
     KeyRotated,
     NameLeftOut,
 )
@@ -216,15 +217,34 @@ class AcmeTests(KeeperCase):
         before = keeper.tlsa()
         self.assertIn("mx.example is in use until", self.do(keeper.renew()))
         self.assertEqual(keeper.tlsa(), before)
-        self.assertIn("TLSA is now", self.do(keeper.rotate()))
+        self.assertIn("TLSA is now", self.do(keeper.rotate(now=True)))
         self.assertNotEqual(keeper.tlsa(), before)
         (rotated,) = self.journal.of(KeyRotated)
         self.assertEqual((rotated.old_tlsa, rotated.new_tlsa), (before[0], keeper.tlsa()[0]))
         self.authority.down = "down"
         with self.assertRaises(CertificateTrouble):
-            self._raising(keeper.rotate())
+            self._raising(keeper.rotate(now=True))
         self.do(keeper.stop())
         self.assertEqual(self.started().tlsa(), keeper.tlsa())
+
+    def test_rotate_announces_first(self) -> None:
+        """The next TLSA is published beside the present one, over a restart too; its key is used two days later."""
+        keeper = self.started()
+        self.clock.advance(2)
+        (before,) = keeper.tlsa()
+        self.assertRegex(self.do(keeper.rotate()), "publish TLSA 3 1 1 .* beside the present one now")
+        self.assertIn("publish TLSA", self.do(keeper.rotate()))  # asked twice, announced once
+        (announced,) = self.journal.of(KeyAnnounced)
+        self.assertEqual(keeper.tlsa(), (before, announced.new_tlsa))
+        self.pass_days(1)
+        self.do(keeper.stop())
+        keeper = self.started()
+        self.clock.advance(2)
+        self.assertEqual(keeper.tlsa(), (before, announced.new_tlsa))
+        self.pass_days(2)
+        self.assertEqual(keeper.tlsa(), (announced.new_tlsa,))
+        (rotated,) = self.journal.of(KeyRotated)
+        self.assertEqual((rotated.old_tlsa, rotated.new_tlsa), (before, announced.new_tlsa))
 
     def _raising(self, coroutine: Any) -> Any:
         failure = self.failureResultOf(Deferred.fromCoroutine(coroutine))

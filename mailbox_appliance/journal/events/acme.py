@@ -56,6 +56,16 @@ class CertificateTroubled(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyAnnounced(Event):
+    """The certificate is to have a new key soon: publish its TLSA record beside the old one now."""
+
+    name: ClassVar[str] = "acme.announced"
+    level: ClassVar[Level] = Level.NOTICE
+    old_tlsa: str
+    new_tlsa: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRotated(Event):
     """The certificate has a new key: TLSA records of the old one are of no use any more."""
 
