@@ -330,6 +330,8 @@ class ApplianceService(MultiService):
 
         for address in await self._stations.users.accounts.forget_old():
             self._stations.stores.forget(address)
+            for part in self._stations.parts:
+                part.forget(address)
             folder = os.path.join(self._config.state, "mail", address.domain, address.local)
             await self._workers.run("disk", shutil.rmtree, folder, True)
 

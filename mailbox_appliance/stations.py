@@ -9,6 +9,7 @@ from typing import Any
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
+from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
 from mailbox_appliance.assembly.pages import WebPages
@@ -94,6 +95,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         users.directory.quota,
     )
     depot = MailDepot(stores)
+    junk = JunkPart(config, reactor, workers, journal, stores, users)
     spool = QueueSpool(SpoolSettings(os.path.join(state, "queue")), workers, rounds, reactor, journal)
     acceptance = Door(
         Routing(users.directory, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
@@ -166,6 +168,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         SmtpStation(parts, certificates),
         imap,
         allowance,
+        (junk,),
     )
 
 

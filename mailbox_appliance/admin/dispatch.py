@@ -57,7 +57,7 @@ def _about(verb: Verb, arguments: Arguments) -> str:
     words: list[str] = []
     for argument in verb.arguments:
         value = arguments.get(argument.name)
-        if argument.kind == "password" or not value:
+        if argument.kind in ("password", "files") or not value:
             continue
         if argument.kind in ("option", "flag"):
             words.append(f"--{argument.name}")

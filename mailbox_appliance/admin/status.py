@@ -199,3 +199,15 @@ def name_servers(
         return Finding("name servers", f"{answering}: good{words}")
 
     return check
+
+
+def junk_filter(is_alive: Callable[[], Awaitable[bool]]) -> Check:
+    """It passes its own test."""
+
+    async def check() -> Finding:
+        if await is_alive():
+            return Finding("junk filter", "it knows the test text for junk and a plain letter for none")
+        remedy = "the journal's line junk.filter_dead tells why\nrepair or remove the file it names, then restart"
+        return Finding("junk filter", "it failed its own test: junk may pass", remedy)
+
+    return check

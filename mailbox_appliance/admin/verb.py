@@ -14,7 +14,8 @@ Arguments = Mapping[str, Any]
 @dataclass(frozen=True, slots=True)
 class Argument:
     """``kind``: "word" (one), "words" (one or more), "any" (none or more), "option" (--name VALUE), "flag" (--name),
-    "password" (asked for, or a line on standard input: never on the command line)."""
+    "password" (asked for, or a line on standard input: never on the command line), "files" (one or more, read by the
+    command line and sent to the service, which may not be allowed to read them)."""
 
     name: str
     help: str
@@ -32,6 +33,7 @@ class Argument:
             "any": f"[{upper}...]",
             "option": f"[{option} {upper}]",
             "flag": f"[{option}]",
+            "files": "FILE...",
             "password": "",
         }
         return shown[self.kind]

@@ -8,6 +8,7 @@ from __future__ import annotations
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.junk import TrainDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
@@ -27,6 +28,7 @@ NOUNS: dict[str, str] = {
     "relay": "The way out.",
     "dns": "The records of our domains.",
     "cert": "Certificates.",
+    "spam": "What is junk, and why.",
     "guard": "Who is shut out for failing too often.",
     "config": "The owner's file.",
 }
@@ -290,6 +292,20 @@ VERBS: tuple[Verb, ...] = (
         "Tell a message's whole life.",
         (Argument("what", "a message's id, an address (of sender, recipient, account or peer) or a Message-ID"),),
         lists=True,
+    ),
+    Verb(
+        "spam",
+        "train",
+        TrainDesk,
+        TrainDesk.train,
+        "Teach an account's junk filter, as moving mail in and out of Junk does.",
+        (
+            _ADDRESS,
+            Argument("junk", "the files are junk", "flag"),
+            Argument("ham", "the files are wanted mail", "flag"),
+            Argument("files", "one message each, or an mbox; - is standard input", "files"),
+        ),
+        changes=True,
     ),
     Verb("guard", "list", GuardingDesk, GuardingDesk.list, "Show who is shut out, and until when.", lists=True),
     Verb(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from mailbox_appliance.admin.status import Check
 from mailbox_appliance.config.model import Config
+from mailbox_appliance.mail.address import Address
 
 
 class Part:
@@ -30,6 +31,9 @@ class Part:
 
     def take_over(self, config: Config) -> None:
         """``reload``: new settings; what is open goes on with those it began with."""
+
+    def forget(self, account: Address) -> None:
+        """The account has gone for good: let go of what is its own."""
 
     def desks(self) -> Sequence[object]:
         """Whoever answers its verbs (admin.verbs) while the service runs."""

@@ -51,7 +51,8 @@ def _command(verb: Verb, name: str) -> click.Command:
     parameters: list[click.Parameter] = [made for one in verb.arguments if (made := _parameter(one)) is not None]
     if verb.lists:
         parameters.append(click.Option(["as_json", "--json"], is_flag=True, help="print JSON"))
-    shown = "\n".join(f"  {one.usage}: {one.help}" for one in verb.arguments if one.kind in ("word", "words", "any"))
+    placed = [one for one in verb.arguments if one.kind in ("word", "words", "any", "files")]
+    shown = "\n".join(f"  {one.usage}: {one.help}" for one in placed)
     text = verb.help + (f"\n\n\b\n{shown}" if shown else "")
     return click.Command(name, params=parameters, callback=_Callback(verb), help=text, context_settings=_CONTEXT)
 
@@ -64,8 +65,8 @@ def _parameter(argument: Argument) -> click.Parameter | None:
         return click.Option([argument.name, option], is_flag=True, help=argument.help)
     if argument.kind == "option":
         return click.Option([argument.name, option], help=argument.help)
-    many = argument.kind in ("words", "any")
-    required = argument.kind == "words" or (argument.kind == "word" and argument.required)
+    many = argument.kind in ("words", "any", "files")
+    required = argument.kind in ("words", "files") or (argument.kind == "word" and argument.required)
     return click.Argument([argument.name], nargs=-1 if many else 1, required=required)
 
 
@@ -83,6 +84,15 @@ class _Callback:
         }
         if any(one.kind == "password" for one in self._verb.arguments):
             arguments["password"] = read_password()
+        if any(one.kind == "files" for one in self._verb.arguments):
+            from mailbox_appliance.cli.files import loads_of
+
+            for load in loads_of(arguments["files"], refuse):
+                self._ask({**arguments, "files": load}, as_json=as_json)
+            return
+        self._ask(arguments, as_json=as_json)
+
+    def _ask(self, arguments: dict[str, Any], *, as_json: bool) -> None:
         try:
             result = ask(click.get_current_context().find_root().obj, self._verb, arguments)
         except Refused as refused:

@@ -121,6 +121,11 @@ class StatisticalFilter:
             self._journal.tell(Unlearnt(account=str(account), lessons=memory.lessons))
         return found
 
+    async def forget_contrary(self, account: Address, octets: bytes, junk: bool) -> bool:
+        memory = await self._reading(self._paths(account)[0])
+        known = await memory.lesson(_key(account, octets)) if memory.lessons else None
+        return known is not None and known.junk != junk and await self.forget(account, octets)
+
     async def self_test(self) -> bool:
         try:
             junk, plain = await self.judge(None, JUNK), await self.judge(None, PLAIN)

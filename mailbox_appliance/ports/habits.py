@@ -34,6 +34,14 @@ class Keyworded:
     keywords: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A person opened ``mailbox`` by SELECT (EXAMINE only looks)."""
+
+    account: Address
+    mailbox: str
+
+
 class Habits(Protocol):
     """Whoever wants to know. Must not raise."""
 
@@ -42,3 +50,25 @@ class Habits(Protocol):
 
     def keyworded(self, what: Keyworded) -> None:
         """Keywords were added; system flags are not told."""
+
+    def opened(self, what: Opened) -> None:
+        """A mailbox was selected."""
+
+
+class Listeners:
+    """Fits Habits: tells each of ``everybody`` in turn. The store holds one; parts join it when they are built."""
+
+    def __init__(self) -> None:
+        self.everybody: list[Habits] = []
+
+    def filed(self, what: Filed) -> None:
+        for one in self.everybody:
+            one.filed(what)
+
+    def keyworded(self, what: Keyworded) -> None:
+        for one in self.everybody:
+            one.keyworded(what)
+
+    def opened(self, what: Opened) -> None:
+        for one in self.everybody:
+            one.opened(what)

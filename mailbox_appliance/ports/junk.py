@@ -69,5 +69,8 @@ class JunkFilter(Protocol):
     def forget(self, account: Address, octets: bytes) -> Awaitable[bool]:
         """Take a lesson back, exactly; False when there was none. Raises like ``learn``."""
 
+    def forget_contrary(self, account: Address, octets: bytes, junk: bool) -> Awaitable[bool]:
+        """Take a lesson back if it said the contrary of ``junk``; False when there was none. Raises like ``learn``."""
+
     def self_test(self) -> Awaitable[bool]:
         """Is the filter alive? It must know the GTUBE text for junk and a plain letter for none. Never raises."""

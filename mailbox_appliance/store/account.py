@@ -14,6 +14,7 @@ from twisted.internet.defer import CancelledError
 from mailbox_appliance.journal.events.store import IndexDamaged, StoreFull, StoreLocked, StoreNotWritable
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.habits import Habits, Listeners
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.rounds import DiskTrouble, Rounds
 from mailbox_appliance.ports.store import Problem, StoreError
@@ -71,6 +72,7 @@ class Account:
         *,
         is_nearby: bool = False,
         vocabularies: Vocabularies | None = None,
+        habits: Habits | None = None,
     ) -> None:
         self.address = address
         self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
@@ -87,6 +89,7 @@ class Account:
         self.index = Index(os.path.join(self.folder, "index.db"), workers)
         self.kinds: dict[str, int] = {}  # tables of rendered octets
         self.vocabularies = vocabularies or Vocabularies()
+        self.habits: Habits = habits or Listeners()
         self.room = Room(self, limit_of)
         self.damaged: Callable[[], None] = lambda: None
 

@@ -21,6 +21,7 @@ from mailbox_appliance.mail.mailbox import DELETED, SEEN, MailboxStatus
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
 from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.ports.habits import Keyworded
 from mailbox_appliance.ports.store import (
     Column,
     Copied,
@@ -445,7 +446,21 @@ class OpenMailbox:
         unchanged_since: int | None = None,
         by: Watcher | None = None,
     ) -> Awaitable[Flagged]:
-        return shielded(marking.mark(self, list(uids), action, list(flags), unchanged_since, by))
+        return shielded(self._mark(list(uids), action, list(flags), unchanged_since, by))
+
+    async def _mark(
+        self,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Sequence[str],
+        unchanged_since: int | None,
+        by: Watcher | None,
+    ) -> Flagged:
+        done = await marking.mark(self, uids, action, flags, unchanged_since, by)
+        words = frozenset(flag for flag in flags if not flag.startswith("\\"))
+        if words and done.changed and action is not FlagAction.REMOVE:
+            self.account.habits.keyworded(Keyworded(self.account.address, self.name, done.changed, words))
+        return done
 
     def expunge(self, uids: Sequence[int] | None = None) -> Awaitable[tuple[int, ...]]:
         return shielded(expunging.expunge_deleted(self, None if uids is None else list(uids)))

@@ -10,6 +10,7 @@ from twisted.internet.defer import DeferredLock
 from mailbox_appliance.journal.events.store import LeftoversRemoved, MailStored
 from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Quota, SpecialUse
 from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.ports.habits import Filed, Opened
 from mailbox_appliance.ports.store import Appended, Copied, NewMessage, Problem, StoreError, Watcher
 from mailbox_appliance.store import append as appending
 from mailbox_appliance.store import copy as copying
@@ -281,6 +282,7 @@ class AccountStore:
         box.watch(watcher)
         if not read_only:
             shielded(flags.settle(box)).addErrback(self._background_failed)
+            self.ground.habits.opened(Opened(self.account, name))
         return box
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
@@ -291,7 +293,11 @@ class AccountStore:
         return shielded(self._copy_to(box, uids, target, move))
 
     async def _copy_to(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Copied:
-        return await copying.copy(box, uids, await self.box(target), move=move)
+        other = await self.box(target)
+        copied = await copying.copy(box, uids, other, move=move)
+        if copied.target_uids:
+            self.ground.habits.filed(Filed(self.account, box.name, other.name, copied.target_uids, move))
+        return copied
 
     async def metadata(self, name: str) -> Mapping[str, bytes]:
         return await self.ground.disk(metadata.read, self.ground.root, name and checked_name(name))

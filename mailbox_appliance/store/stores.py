@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.habits import Listeners
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Workers
@@ -51,6 +52,7 @@ class MailStores:
         self.pulse = Pulse(clock)
         self._is_nearby = is_nearby(settings.mail)
         self._vocabularies = Vocabularies()
+        self.habits = Listeners()
         self._stores: dict[Address, AccountStore] = {}
         self._making = DeferredLock()
         self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
@@ -87,6 +89,7 @@ class MailStores:
                 self.pulse,
                 is_nearby=self._is_nearby,
                 vocabularies=self._vocabularies,
+                habits=self.habits,
             )
             store = AccountStore(account, self._rests)
             await store.prepare()

@@ -36,5 +36,9 @@ class FakeJunkFilter:
     async def forget(self, account: Address, octets: bytes) -> bool:
         return self.taught.pop((account, octets.replace(b"\r\n", b"\n")), None) is not None
 
+    async def forget_contrary(self, account: Address, octets: bytes, junk: bool) -> bool:
+        known = self.taught.get((account, octets.replace(b"\r\n", b"\n")))
+        return known is not None and known != junk and await self.forget(account, octets)
+
     async def self_test(self) -> bool:
         return self.alive

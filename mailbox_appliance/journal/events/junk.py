@@ -46,3 +46,22 @@ class FilterDead(Event):
     name: ClassVar[str] = "junk.filter_dead"
     level: ClassVar[Level] = Level.ERROR
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotLearnt(Event):
+    """Messages that somebody moved or marked could not be learnt from; move them again once the reason is mended."""
+
+    name: ClassVar[str] = "junk.not_learnt"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LessonsLost(Event):
+    """Somebody moved more messages at once than the filter learns from; it takes the first two thousand."""
+
+    name: ClassVar[str] = "junk.lessons_lost"
+    account: str
+    messages: int
