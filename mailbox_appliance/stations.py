@@ -148,6 +148,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         workers=workers,
         journal=journal,
     )
+    users.directory.watch(imap.look_at_log_ins)
     return Stations(
         workers,
         journal,

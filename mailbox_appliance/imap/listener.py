@@ -109,6 +109,11 @@ class ImapHouse:
         if account is not None:
             _decrease(self._accounts, account)
 
+    def look_at_log_ins(self) -> None:
+        """People or passwords have changed: say BYE to whoever could not log in any more."""
+        for door in tuple(self._doors):
+            door.end_withdrawn()
+
     @property
     def connections(self) -> int:
         """How many are open, for ``status``."""
@@ -206,6 +211,13 @@ class ImapProtocol(Protocol):
         if self._peer is not None:
             self._house.left(self, self._peer, session.account if session is not None else None)
             self._peer = None
+
+    def end_withdrawn(self) -> None:
+        """Is the session's log-in worth nothing any more? Then it ends, at once when it idles."""
+        session = self._session
+        if session is not None and session.principal is not None:
+            if not self._house.users.still_admits(session.principal):
+                session.end(Ended("withdrawn", "Your password has changed or your account has ended: log in again."))
 
     def drain(self) -> None:
         """The service stops."""

@@ -23,6 +23,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Mailstore
+from mailbox_appliance.ports.users import Principal
 from mailbox_appliance.wire.imap import responses
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 from mailbox_appliance.wire.imap.server import LineTooLong, Reader
@@ -60,6 +61,7 @@ class Session:
         "notifying",
         "outlet",
         "peer",
+        "principal",
         "reader",
         "saved",
         "secure",
@@ -82,6 +84,7 @@ class Session:
         self.reader = Reader(house.settings.before_login)
         self.state = State.GREETED
         self.account: Address | None = None
+        self.principal: Principal | None = None
         self.store: Mailstore
         self.selected: Notices | None = None
         self.saved: list[int] = []  # SEARCHRES (RFC 5182)
@@ -241,9 +244,10 @@ class Session:
             self._timer.reset(self.house.settings.handshake_timeout)
         self.house.start_tls(self._transport)
 
-    def logged_in(self, account: Address, store: Mailstore) -> None:
-        """From here on the session is ``account``'s."""
-        self.account = account
+    def logged_in(self, principal: Principal, store: Mailstore) -> None:
+        """From here on the session is the principal's."""
+        self.principal = principal
+        self.account = principal.account
         self.store = store
         self.state = State.AUTHENTICATED
         self.reader.limits = self.house.settings.after_login
@@ -268,7 +272,7 @@ class Session:
         self.deselect()
         if self.account is not None:
             self.house.log_out(self.account)
-        self.account = None
+        self.account = self.principal = None
         del self.store
         self.state = State.GREETED
         self.enabled = frozenset()

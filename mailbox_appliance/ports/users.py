@@ -56,12 +56,16 @@ Resolution = Known | Unknown | NotOurs
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """A logged-in user. ``device`` is the label of the app password used, '' for the main password."""
+    """A logged-in user. ``device`` is the label of the app password used, '' for the main password.
+
+    ``proof`` stands for what was proven (which password, and its how-manieth); ``LogIn.still_admits`` knows it.
+    """
 
     account: Address
     device: str = ""
     may_send: bool = True
     quota: int = 0  # octets; 0 = none
+    proof: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +99,12 @@ class LogIn(Protocol):
 
     def log_in(self, credentials: PasswordCredentials) -> Awaitable[Principal]:
         """Raises LogInRefused. The guard is told by the caller, who knows the peer."""
+
+    def still_admits(self, principal: Principal) -> bool:
+        """Would the log-in that gave ``principal`` still succeed? From memory.
+
+        False once the password has changed, the app password was revoked, or the account is gone.
+        """
 
 
 class Directory(Protocol):

@@ -41,6 +41,7 @@ MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
 HOLD_TOO_LONG = Reply(501, "5.5.4", "A message is not held for so long here")
 BANNED = Reply(421, "4.7.0", "Too many failures from your address, try again later")
 IDLE = Reply(421, "4.4.2", "Nothing was said for too long, closing")
+WITHDRAWN = Reply(421, "4.7.0", "Your password has changed or your account has ended: log in again")
 STOPPING = Reply(421, "4.3.2", "The service is going down, come back soon")
 
 COMMAND_SLICE = 4096  # octets of commands between two looks at the clock
@@ -253,6 +254,8 @@ class Session:
         asked = deal.arguments
         if asked.hold_for > self._limits.hold or asked.hold_until > deal.began + self._limits.hold:
             return HOLD_TOO_LONG, "wants to be held for too long"
+        if self._principal is not None and not self._parts.log_in.still_admits(self._principal):
+            return WITHDRAWN, "the password has changed or the account has ended since the log-in"
         if self._principal is not None and not self._principal.may_send:
             return MAY_NOT_SEND, "the account may not send"
         deal.sender = await self._class_of_sender(deal)

@@ -49,6 +49,7 @@ class SnapshotDirectory:
         self.snapshot: Snapshot = EMPTY
         self.now = now
         self._editing = DeferredLock()
+        self._watchers: list[Callable[[], None]] = []
 
     async def start(self) -> None:
         """Read everything. Raises DatabaseTrouble."""
@@ -71,6 +72,8 @@ class SnapshotDirectory:
                 return result, read_snapshot(connection)
 
             result, self.snapshot = await self.database.run(transaction)
+            for watcher in self._watchers:
+                watcher()
             return result
         except Busy as error:
             raise UsersError(f"nothing was changed: {error}; try again in a moment") from error
@@ -81,6 +84,10 @@ class SnapshotDirectory:
             ) from error
         finally:
             self._editing.release()
+
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call ``watcher`` after each change, at once; it must not raise."""
+        self._watchers.append(watcher)
 
     # ------------------------------------------------------------ the port
 

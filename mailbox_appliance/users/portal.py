@@ -67,6 +67,11 @@ def account_of(snapshot: Snapshot, username: str) -> AccountRecord | None:
     return snapshot.accounts.get(lookup_key(address))
 
 
+def _proof_of(device: AppPasswordRecord) -> int:
+    """Row numbers are used again, digests are not."""
+    return int.from_bytes(device.digest[:8])
+
+
 @implementer(ICredentialsChecker)
 class PasswordChecker:
     """Turns a name and a password into an avatar id: an account's number, and the app password's after a "/"."""
@@ -164,18 +169,19 @@ class Household:
         account = snapshot.by_number.get(int(number))
         if account is None or account.removed is not None:
             raise UnauthorizedLogin
-        label = ""
+        label, proof = "", account.hash_version
         if device:
             found = next((one for one in snapshot.app_passwords.values() if one.number == int(device)), None)
             if found is None:
                 raise UnauthorizedLogin
-            label = found.label
+            label, proof = found.label, _proof_of(found)
         default = self._directory.settings_now.default_quota
         principal = Principal(
             account.address,
             label,
             may_send=account.settings.get("may_send", "yes") != "no",
             quota=default if account.quota is None else account.quota,
+            proof=proof,
         )
         return IPrincipal, principal, lambda: None
 
@@ -187,8 +193,22 @@ class PortalLogIn:
         self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: HasFailed, uses: Uses
     ) -> None:
         self._journal = journal
+        self._directory = directory
         self._checker = PasswordChecker(directory, passwords, clock, journal, uses)
         self.portal = Portal(Household(directory), [self._checker])
+
+    def still_admits(self, principal: Principal) -> bool:
+        """ports.users.LogIn."""
+        snapshot = self._directory.snapshot
+        account = snapshot.accounts.get(principal.account)
+        if account is None:
+            return False
+        if not principal.device:
+            return account.hash_version == principal.proof
+        return any(
+            one.account == account.number and _proof_of(one) == principal.proof
+            for one in snapshot.app_passwords.values()
+        )
 
     async def log_in(self, credentials: PasswordCredentials) -> Principal:
         """Raises LogInRefused; what goes wrong inside is journaled and refused with ``later``."""

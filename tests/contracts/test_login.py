@@ -34,6 +34,13 @@ class LogInContract(Case):
             self.assertEqual(now(door.log_in(PasswordCredentials(name, "open sesame"))), Principal(ann), name)
             self.assertEqual(now(door.log_in(PasswordCredentials(name, secret))), Principal(ann, "phone"), name)
 
+    def test_still_admitted(self) -> None:
+        """As long as nothing has changed."""
+        door, secret = self.make()
+        for password in ("open sesame", secret):
+            self.assertTrue(door.still_admits(now(door.log_in(PasswordCredentials("ann", password)))))
+        self.assertFalse(door.still_admits(Principal(Address("carl", "example.org"))))
+
     def test_who_does_not(self) -> None:
         """Everybody else hears the same words."""
         door, secret = self.make()

@@ -34,6 +34,28 @@ class LogInTests(SynchronousTestCase):
         stage.peer.start_tls()
         self.assertEqual(stage.ask("a4 NOOP"), b"a4 OK Done.\r\n")
 
+    def test_a_changed_password_ends_sessions(self) -> None:
+        """Whoever could not log in any more hears BYE at once, even while it idles; the others stay."""
+        world = World()
+        world.users.devices["device"] = ("ann@example.org", "phone")
+        by_hand, phone, ben = (world.connect() for _ in range(3))
+        for stage, words in (
+            (by_hand, "ann@example.org secret"),
+            (phone, "ann@example.org device"),
+            (ben, "ben@example.org geheim"),
+        ):
+            self.assertIn(b"a OK", stage.ask(f"a LOGIN {words}"))
+            self.assertIn(b"+ ", stage.ask("b IDLE"))
+        world.house.look_at_log_ins()
+        self.assertEqual([stage.closed() for stage in (by_hand, phone, ben)], [False, False, False])
+        world.users.passwords["ann@example.org"] = "another"
+        world.house.look_at_log_ins()
+        world.clock.advance(0)
+        self.assertEqual([stage.closed() for stage in (by_hand, phone, ben)], [True, False, False])
+        self.assertRegex(by_hand.taken(), rb"^\* BYE Your password has changed")
+        (ended,) = world.journal.of(ImapEnded)
+        self.assertEqual(ended.reason, "withdrawn")
+
     def test_failures_are_counted(self) -> None:
         """The guard hears of each failure; after a few the connection is closed, known and unknown alike."""
         world = World()

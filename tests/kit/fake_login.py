@@ -21,6 +21,16 @@ class FakeLogIn:
         self.busy = False
         self.asked: list[PasswordCredentials] = []
 
+    def still_admits(self, principal: Principal) -> bool:
+        account = str(principal.account)
+        if account not in self.passwords:
+            return False
+        if not principal.device:
+            return _proof(self.passwords[account]) == principal.proof
+        return any(
+            owner == account and _proof(password) == principal.proof for password, (owner, _) in self.devices.items()
+        )
+
     async def log_in(self, credentials: PasswordCredentials) -> Principal:
         self.asked.append(credentials)
         if self.busy:
@@ -32,7 +42,11 @@ class FakeLogIn:
         if name in self.passwords:
             account, label = self.devices.get(credentials.password, ("", ""))
             if account == name:
-                return Principal(Address.parse(account), label)
+                return Principal(Address.parse(account), label, proof=_proof(credentials.password))
             if credentials.password and self.passwords[name] == credentials.password:
-                return Principal(Address.parse(name))
+                return Principal(Address.parse(name), proof=_proof(credentials.password))
         raise LogInRefused(token=hashlib.sha256(f"{name}\0{credentials.password}".encode()).digest()[:16])
+
+
+def _proof(password: str) -> int:
+    return int.from_bytes(hashlib.sha256(password.encode()).digest()[:6])

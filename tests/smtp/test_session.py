@@ -61,6 +61,16 @@ class JournalTests(SynchronousTestCase):
         self.assertTrue(all(event.trace and event.reason for event in recipients))
         self.assertTrue(sender.trace and sender.reason and content.trace and content.reason)
 
+    def test_a_changed_password_ends_sessions(self) -> None:
+        """What is under way goes through; the next message of a log-in that would fail now is refused."""
+        house = House()
+        peer = house.user()
+        self.assertEqual(code(talk(peer, "MAIL FROM:<ann@example.org>")), "250 2.1.0")
+        house.log_in.passwords["ann@example.org"] = "another"
+        self.assertEqual(code(talk(peer, "RCPT TO:<ann@example.org>")), "250 2.1.5")
+        self.assertEqual(code(talk(peer, "RSET")), "250 2.0.0")
+        self.assertEqual(code(talk(peer, "MAIL FROM:<ann@example.org>")), "421 4.7.0")
+
     def test_log_ins(self) -> None:
         """Good and bad ones; never a password."""
         peer = self.house.user()

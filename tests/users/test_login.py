@@ -68,6 +68,26 @@ class LogInTests(SynchronousTestCase):
         self.refused(username, password)
         return self.house.inline.doors.count("password") - before
 
+    def test_still_admitted(self) -> None:
+        """A log-in is good until its own password has changed, was revoked, or the account has gone."""
+        users = self.house.users
+        secret = now(users.app_passwords.new("ann@example.org", "phone")).secret
+        told = [0]
+        users.directory.watch(lambda: told.__setitem__(0, told[0] + 1))
+        by_hand, phone, bob = self.log_in("ann"), self.log_in("ann", secret), self.log_in("bob")
+
+        def still() -> list[bool]:
+            return [users.log_in.still_admits(one) for one in (by_hand, phone, bob)]
+
+        self.assertEqual(still(), [True, True, True])
+        now(users.accounts.set_password("ann@example.org", "a quite different one"))
+        self.assertEqual((still(), told), ([False, True, True], [1]))
+        now(users.app_passwords.revoke("ann@example.org", "phone"))
+        now(users.app_passwords.new("ann@example.org", "phone"))
+        self.assertEqual(still(), [False, False, True])
+        now(users.accounts.remove("bob@example.org"))
+        self.assertEqual((still(), told), ([False, False, False], [4]))
+
     def test_names(self) -> None:
         """The whole address in any case of letters, or the local part while there is one domain; no aliases."""
         for name in ("ann@example.org", "ANN@EXAMPLE.ORG", " ann@example.org ", "ann", "Ann", "ann@example.org."):

@@ -94,7 +94,7 @@ async def _log_in(session: Session, username: str, password: str, mechanism: str
     if not house.log_in(session, principal.account):
         failed("sessions")
         raise Refused("Too many connections of this account.", b"LIMIT")
-    session.logged_in(principal.account, store)
+    session.logged_in(principal, store)
     house.journal.tell(
         ImapLoggedIn(
             account=str(principal.account),
