@@ -292,6 +292,9 @@ class Mailstore(Protocol):
     def append(self, name: str, messages: Sequence[NewMessage]) -> Awaitable[Appended]:
         """All or none, durable on return. Raises StoreError; ``mailboxes`` is not made (TRYCREATE)."""
 
+    def check_room(self, name: str, octets: int) -> Awaitable[None]:
+        """Could ``octets`` be appended to ``name`` now? Raises StoreError (NO_SUCH_MAILBOX, OVER_QUOTA) if not."""
+
     def quota(self) -> Awaitable[Quota]:
         """Use and limit."""
 

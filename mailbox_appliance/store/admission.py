@@ -13,6 +13,7 @@ import sqlite3
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT
 from mailbox_appliance.store import index, keywords, quota
@@ -20,6 +21,7 @@ from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import (
     UniqueNames,
+    are_plain,
     base_of,
     flags_of,
     is_tidy,
@@ -75,7 +77,8 @@ def _facts(
     facts = []
     number = done.row.number
     bases = [base_of(newcomer.file) for newcomer in newcomers]
-    held = index.held_bases(connection, number, [base for base in bases if is_tidy(base)])
+    plain = are_plain(bases)
+    held = index.held_bases(connection, number, bases if plain else [base for base in bases if is_tidy(base)])
     taken: dict[str, tuple[int, int]] = {}
     new, cur = folder.message(True, ""), folder.message(False, "")
     for newcomer, base in zip(newcomers, bases, strict=True):
@@ -96,7 +99,7 @@ def _facts(
             if taken[base] == (found.st_ino, found.st_dev):
                 continue  # one file under two names, on its way from one to the other
             is_known = True
-        if is_known or not is_tidy(base):
+        if is_known or not (plain or is_tidy(base)):
             # A second message under a known name, or a name that cannot stand in a uidlist: it gets a name of ours.
             info = file[len(base) :]
             base = names.make(now)
@@ -200,7 +203,8 @@ def admit(
                 facts += found
                 numbered |= {f.base: given[f.base] for f in found if f.base in given}
         next_uid = max(row.uidnext, theirs.next if theirs is not None and (strangers or final) else 0)
-        strangers.sort(key=lambda f: order_of(f.base))
+        plain = are_plain([f.base for f in strangers])
+        strangers.sort(key=attrgetter("base") if plain else lambda f: order_of(f.base))
         fresh_lines: list[tuple[int, str]] = []
         for fact in strangers:
             numbered[fact.base] = next_uid

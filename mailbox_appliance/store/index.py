@@ -15,7 +15,7 @@ import sqlite3
 from array import array
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.ports.store import UNKNOWN_SIZE
@@ -91,8 +91,7 @@ class MailboxRow:
     known: Known = field(default_factory=Known)
 
 
-@dataclass(frozen=True, slots=True)
-class MessageRow:
+class MessageRow(NamedTuple):
     """One message. ``fresh``: its file lies in new/. ``size`` with CRLF, ``octets`` on disk; times in epoch seconds."""
 
     uid: int
@@ -306,19 +305,8 @@ def insert_messages(connection: sqlite3.Connection, number: int, rows: Iterable[
     connection.executemany(
         "INSERT OR REPLACE INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
-            (
-                low | r.uid,
-                *halves(r.file),
-                r.fresh,
-                signed(r.flags),
-                r.modseq,
-                r.size,
-                r.octets,
-                r.date,
-                r.zone,
-                r.saved,
-            )
-            for r in rows
+            (low | uid, *halves(file), fresh, signed(flags), modseq, size, octets, date, zone, saved)
+            for uid, file, fresh, flags, modseq, size, octets, date, zone, saved in rows
         ],
     )
 

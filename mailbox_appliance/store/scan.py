@@ -11,11 +11,12 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from mailbox_appliance.store import index, keywords, uidvalidity
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
-from mailbox_appliance.store.filenames import LETTER_BITS, base_of, flags_of, order_of
+from mailbox_appliance.store.filenames import LETTER_BITS, are_plain, base_of, flags_of, order_of
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS, placeholder
 from mailbox_appliance.store.paths import Folder
@@ -34,8 +35,7 @@ class MailboxGone(Exception):
     """The folder is not there any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class Newcomer:
+class Newcomer(NamedTuple):
     """A file without a row. What is not known yet is found by ``admit``; ``flags`` are keywords no letter can say.
 
     ``size`` with CRLF line ends; ``date`` and ``saved`` in epoch seconds, ``zone`` in minutes east of UTC.
@@ -248,6 +248,9 @@ def _compare(
     """Set the listing against the rows; ``cur`` None means that only new/ was listed."""
     row = changes.row
     rows = index.all_files(connection, row.number, fresh_only=cur is None)
+    if not rows:
+        _all_strangers(changes, new, cur or (), masks or {})
+        return
     held = {("n" if fresh else "c") + file: (uid, flags) for uid, file, fresh, flags, _ in rows}
     present = {"n" + name for name in new}
     if cur is not None:
@@ -286,11 +289,34 @@ def _compare(
     if gone or changes.changed:
         row = replace(row, highest_modseq=modseq)
         changes.modseq = modseq
-    uids = changes.listed[1].uids if changes.listed else {}
-    changes.newcomers.sort(key=lambda n: (uids.get(base_of(n.file), 1 << 32), order_of(base_of(n.file))))
+    _put_in_order(changes)
     if row.recent_from == 0:
         row = replace(row, recent_from=_first_recent(changes, row))
     changes.row = row
+
+
+def _all_strangers(changes: Changes, new: Sequence[str], cur: Sequence[str], masks: dict[str, int]) -> None:
+    """The same where there are no rows to compare with: the first look at a mailbox."""
+    changes.newcomers += [Newcomer(True, name) for name in new]
+    changes.newcomers += [Newcomer(False, name) for name in cur]
+    if masks:
+        changes.newcomers = [n._replace(flags=masks.get(base_of(n.file), 0)) for n in changes.newcomers]
+    _put_in_order(changes)
+    if changes.row.recent_from == 0:
+        changes.row = replace(changes.row, recent_from=_first_recent(changes, changes.row))
+
+
+def _put_in_order(changes: Changes) -> None:
+    """Those with a UID of another program first, then as their names say when they came."""
+    newcomers = changes.newcomers
+    uids = changes.listed[1].uids if changes.listed else {}
+    bases = [base_of(newcomer.file) for newcomer in newcomers]
+    if not uids and are_plain(bases):
+        order = sorted(range(len(bases)), key=bases.__getitem__)
+    else:
+        keys = [(uids.get(base, 1 << 32), order_of(base)) for base in bases]
+        order = sorted(range(len(bases)), key=keys.__getitem__)
+    changes.newcomers = [newcomers[at] for at in order]
 
 
 def _first_recent(changes: Changes, row: MailboxRow) -> int:

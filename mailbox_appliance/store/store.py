@@ -289,6 +289,16 @@ class AccountStore:
         box = await self.box(name)
         return await shielded(appending.append(box, messages))
 
+    async def check_room(self, name: str, octets: int) -> None:
+        name = checked_name(name)
+        box = self.boxes.get(name)
+        if box is None or box.is_dead:
+            folder = folder_of(self.ground.root, name)
+            if not await self.ground.disk(folders.exists, folder):
+                raise StoreError(Problem.NO_SUCH_MAILBOX, f"there is no mailbox {name}")
+        if not await self.ground.room.fits(octets):
+            raise StoreError(Problem.OVER_QUOTA, "the mailbox is full")
+
     def _copy(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Awaitable[Copied]:
         return shielded(self._copy_to(box, uids, target, move))
 

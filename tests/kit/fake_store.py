@@ -469,6 +469,11 @@ class FakeMailstore:
         if len(held) > 1000:
             raise StoreError(Problem.LIMIT, "too many notes")
 
+    async def check_room(self, name: str, octets: int) -> None:
+        self.box(name)
+        if self.limit and self._used() + octets > self.limit:
+            raise StoreError(Problem.OVER_QUOTA, "the mailbox is full")
+
     async def quota(self) -> Quota:
         return Quota(self._used(), self.limit, sum(len(box.messages) for box in self.boxes.values()))
 

@@ -78,6 +78,25 @@ class BaseTests(SynchronousTestCase):
         made = [names.make(1.0) for _ in range(5)]
         self.assertEqual(sorted(made, key=order_of), made)
 
+    @given(
+        st.lists(
+            st.one_of(
+                st.from_regex(r"[0-9]{10}\.[a-z:\n ]{1,4}", fullmatch=True),
+                st.from_regex(r"[0-9]{9,11}\.M[0-9]{1,3}P1\.h", fullmatch=True),
+            ),
+            max_size=6,
+        )
+    )
+    def test_plain(self, bases: list[str]) -> None:
+        """Plain names are tidy and in the order of their letters; one that is not is found among the others."""
+        plain = filenames.are_plain(bases)
+        each = [
+            filenames.is_tidy(base) and len(base) > 11 and base[:10].isdecimal() and base[10] == "." for base in bases
+        ]
+        self.assertEqual(plain, bool(bases) and all(each))
+        if plain:
+            self.assertEqual(sorted(bases), sorted(bases, key=order_of))
+
     def test_unique(self) -> None:
         """No two names are alike, and none can break out of its directory."""
         names = UniqueNames("ho/st:x,y", pid=7)

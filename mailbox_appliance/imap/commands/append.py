@@ -39,7 +39,6 @@ class _Load:
     intakes: list[Intake] = field(default_factory=list)
     octets: int = 0  # of all messages so far
     of_message: int = 0
-    checked: bool = False
 
     def intake(self) -> Intake:
         """For one more message."""
@@ -62,16 +61,10 @@ class _Load:
             raise Refused(f"At most {MOST_MESSAGES} messages can be appended at once.", b"LIMIT")
         if not waits and self.octets <= settings.in_memory:
             return  # it is on its way already, and small: the store will say it
-        if not self.checked:
-            self.checked = True
-            if not any(
-                info.name == self.mailbox and info.selectable and info.exists
-                for info in await self.session.store.mailboxes()
-            ):
-                raise Refused("There is no such mailbox.", b"TRYCREATE")
-        quota = await self.session.store.quota()
-        if quota.limit and quota.used + self.octets > quota.limit:
-            raise Refused("The mailbox is full.", b"OVERQUOTA")
+        try:
+            await self.session.store.check_room(self.mailbox, self.octets)
+        except StoreError as error:
+            raise refusal(error, target=True) from None
 
     async def literal(self, intake: Intake) -> None:
         """One literal into the message."""
