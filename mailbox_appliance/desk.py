@@ -9,6 +9,7 @@ import errno
 import os
 import sqlite3
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar, cast
@@ -25,6 +26,7 @@ from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.status import Finding, StatusDesk, disk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.undeleting import RestingMail
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
 from mailbox_appliance.checks.signing import DkimKeys
@@ -39,6 +41,9 @@ from mailbox_appliance.ports.rounds import Commit
 from mailbox_appliance.queue.desk import Desk as QueueDesk
 from mailbox_appliance.queue.dispatch import Dispatch
 from mailbox_appliance.queue.spool import QueueSpool, SpoolSettings
+from mailbox_appliance.rounds.rounds import CommitRounds, RoundSettings
+from mailbox_appliance.store.account import StoreSettings
+from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
 
@@ -66,13 +71,25 @@ class _NoTimer:
 
 
 class _StandingClock:
-    """Tells the time and calls nobody."""
+    """Tells the time and calls nobody, but for those who wait for their next turn (``turn``)."""
+
+    def __init__(self) -> None:
+        self._next: deque[Callable[[], object]] = deque()
 
     def seconds(self) -> float:
         return time.time()
 
     def callLater(self, delay: float, callable: Callable[..., object], *args: Any, **kwargs: Any) -> _NoTimer:
+        if delay <= 0:
+            self._next.append(lambda: callable(*args, **kwargs))
         return _NoTimer()
+
+    def turn(self) -> bool:
+        """Call who waits longest; False when nobody does."""
+        if not self._next:
+            return False
+        self._next.popleft()()
+        return True
 
 
 class _NobodySends:
@@ -122,6 +139,7 @@ class OpenDesk:
             remedy = "mount it for writing" if error.errno == errno.EROFS else "run this as root or as its owner"
             raise Refused(f"{self._lock.path} cannot be opened: {error.strerror}; {remedy}") from None
         clock, workers = _StandingClock(), _AtOnce()
+        self._clock = clock
         os.makedirs(os.path.join(config.state, "journal"), 0o700, exist_ok=True)
         trail_path = os.path.join(config.state, "journal", "trail.db")
         trail = Trail(Database(trail_path, TRAIL_MIGRATIONS, workers, synchronous="NORMAL"), clock)
@@ -134,10 +152,20 @@ class OpenDesk:
         os.makedirs(os.path.join(folder, "content"), 0o700, exist_ok=True)
         self._spool = QueueSpool(SpoolSettings(folder), workers, _NoRounds(), clock, journal)
         queue = QueueDesk(self._spool, cast(Dispatch, _NobodySends()), clock, journal)
+        rounds = CommitRounds(workers, RoundSettings(flush=config.store.flush))
+        mail = StoreSettings(
+            mail=os.path.join(config.state, "mail"),
+            host=config.hostname,
+            prerender=False,
+            undelete_age=config.store.undelete_days * 86_400.0,
+            undelete_octets=config.store.undelete_size or 1 << 62,
+        )
+        self._stores = MailStores(mail, clock, workers, journal, rounds, users.directory.quota)
         keys = DkimKeys(os.path.join(config.state, "dkim"), workers, clock, journal)
+        resting = RestingMail(self._stores, workers, clock)
         desks = [
             DomainDesk(users.domains, None if config.local else keys),
-            AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts)),
+            AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts), resting),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),
@@ -153,7 +181,7 @@ class OpenDesk:
         try:
             _now(self._users.start())
             _now(self._guard.start())
-            return _now(self._desk.run(verb.noun, verb.verb, arguments))
+            return _now(self._desk.run(verb.noun, verb.verb, arguments), self._clock)
         except DatabaseTrouble as error:
             raise Refused(str(error)) from None
         except (sqlite3.Error, OSError) as error:
@@ -161,6 +189,7 @@ class OpenDesk:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         try:
+            self._stores.stop()
             for part in (self._guard, self._users, self._journal):
                 _now(part.stop())
             self._spool.database.close()
@@ -173,7 +202,7 @@ async def _not_running() -> Finding:
     return Finding("service", "it does not run", "start it: systemctl start mailappliance, or twistd -n mailappliance")
 
 
-def _now(awaited: Awaitable[T]) -> T:
+def _now(awaited: Awaitable[T], clock: _StandingClock | None = None) -> T:
     """The result of what needs no reactor."""
 
     async def wait() -> T:
@@ -181,6 +210,8 @@ def _now(awaited: Awaitable[T]) -> T:
 
     results: list[Any] = []
     Deferred.fromCoroutine(wait()).addBoth(results.append)
+    while not results and clock is not None and clock.turn():
+        pass
     if not results:
         raise Refused("this needs the running service: start it first")
     if hasattr(results[0], "raiseException"):

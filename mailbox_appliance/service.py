@@ -43,6 +43,7 @@ from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.undeleting import RestingMail
 from mailbox_appliance.admin.welcome import Welcomes
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import certificate_settings
@@ -360,7 +361,12 @@ class ApplianceService(MultiService):
         )
         desks: list[object] = [
             DomainDesk(users.domains, None if config.local else built.dkim_keys),
-            AccountDesk(users.accounts, ClientSettings(config), self._welcomes().greet),
+            AccountDesk(
+                users.accounts,
+                ClientSettings(config),
+                self._welcomes().greet,
+                RestingMail(built.stores, self._workers, clock),
+            ),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),

@@ -15,7 +15,14 @@ from mailbox_appliance.assembly.names import make_checks, make_resolver
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
-from mailbox_appliance.assembly.settings import allowance_settings, guard_settings, imap_settings, smtp_settings
+from mailbox_appliance.assembly.resting import Resting
+from mailbox_appliance.assembly.settings import (
+    allowance_settings,
+    guard_settings,
+    imap_settings,
+    smtp_settings,
+    store_settings,
+)
 from mailbox_appliance.assembly.ways_out import make_way_out
 from mailbox_appliance.checks.signing import DkimKeys, Signer
 from mailbox_appliance.config.model import Config
@@ -37,7 +44,6 @@ from mailbox_appliance.rounds.rounds import CommitRounds, RoundSettings
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.listener import SmtpStation
 from mailbox_appliance.smtp.parts import Parts
-from mailbox_appliance.store.account import StoreSettings
 from mailbox_appliance.store.depot import MailDepot
 from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
@@ -87,7 +93,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     pages.certificates = certificates
     rounds = CommitRounds(workers, RoundSettings(flush=config.store.flush))
     stores = MailStores(
-        StoreSettings(mail=os.path.join(state, "mail"), host=config.hostname),
+        store_settings(config),
         reactor,
         workers,
         journal,
@@ -103,7 +109,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         spool,
         rounds,
         users.directory,
-        Space(workers, reactor, state),
+        Space(workers, reactor, state, make_room=stores.make_room),
         reactor,
         journal,
     )
@@ -169,7 +175,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         SmtpStation(parts, certificates),
         imap,
         allowance,
-        (junk,),
+        (junk, Resting(stores, reactor, journal)),
     )
 
 

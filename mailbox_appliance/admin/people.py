@@ -9,12 +9,21 @@ from typing import TYPE_CHECKING, Any
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.result import Refused, Result, listing
 from mailbox_appliance.admin.verb import Arguments
-from mailbox_appliance.admin.words import iso_moment, list_argument, moment_words, size_words, text_argument
+from mailbox_appliance.admin.words import (
+    address_argument,
+    iso_moment,
+    list_argument,
+    moment_words,
+    past_argument,
+    size_words,
+    text_argument,
+)
 from mailbox_appliance.config import values
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
 
 if TYPE_CHECKING:
+    from mailbox_appliance.admin.undeleting import RestingMail
     from mailbox_appliance.checks.signing import DkimKeys
     from mailbox_appliance.users.desks.accounts import Accounts
     from mailbox_appliance.users.desks.aliases import Aliases
@@ -113,14 +122,16 @@ class DomainDesk:
 
 
 class AccountDesk:
-    """account add|list|remove|password|quota|undelete. ``welcome`` is asked to greet a new account."""
+    """account add|list|remove|password|quota|undelete|purge. ``welcome`` is asked to greet a new account."""
 
     def __init__(
         self,
         accounts: Accounts,
         settings: ClientSettings,
         welcome: Callable[[str], Awaitable[None]] | None = None,
+        resting: RestingMail | None = None,
     ) -> None:
+        self._resting = resting
         self._accounts = accounts
         self._settings = settings
         self._welcome = welcome
@@ -214,12 +225,37 @@ class AccountDesk:
         return Result((f"quota of {address}: {words}",), data={"quota": octets})
 
     async def undelete(self, arguments: Arguments) -> Result:
-        """Bring a removed account back."""
+        """Bring a removed account back, or what a living one has expunged."""
+        address = text_argument(arguments, "address").lower()
+        living = address in [one.account for one in await self._accounts.listing()]
+        if living:
+            return await self._undelete_mail(arguments)
         with _refusals():
             info = await self._accounts.undelete(text_argument(arguments, "address"))
         return Result(
             (f"account {info.account} is back, with its password and its mail",), data={"account": info.account}
         )
+
+    async def _undelete_mail(self, arguments: Arguments) -> Result:
+        resting = _there(self._resting)
+        since = past_argument(arguments, "since", resting.now(), 0.0)
+        mailbox = str(arguments.get("mailbox") or "")
+        work = resting.list if arguments.get("list") else resting.bring_back
+        return await work(address_argument(arguments), since, mailbox)
+
+    async def purge(self, arguments: Arguments) -> Result:
+        """Delete what an account has expunged for good."""
+        resting = _there(self._resting)
+        account = address_argument(arguments)
+        if str(account).lower() not in [one.account for one in await self._accounts.listing()]:
+            raise Refused(f"there is no account {account}")
+        return await resting.purge(account, past_argument(arguments, "before", resting.now(), resting.now() + 1))
+
+
+def _there(resting: RestingMail | None) -> RestingMail:
+    if resting is None:
+        raise Refused("this needs the running service: start it first")
+    return resting
 
 
 class AliasDesk:

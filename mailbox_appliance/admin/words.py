@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -54,6 +55,22 @@ def address_argument(arguments: Mapping[str, Any], name: str = "address") -> Add
         return Address.parse(text_argument(arguments, name))
     except AddressError as error:
         raise Refused(str(error)) from None
+
+
+def past_argument(arguments: Mapping[str, Any], name: str, now: float, default: float) -> float:
+    """A moment in the past as typed: "2026-11-20", "2026-11-20 14:30", "3 days", "12h". Raises Refused."""
+    value = str(arguments.get(name) or "").strip()
+    if not value:
+        return default
+    span = re.fullmatch(r"(\d{1,6}) ?(min|h|d|hours?|days?|minutes?|weeks?)", value)
+    if span is not None:
+        return now - int(span[1]) * {"m": 60, "h": 3600, "d": 86400, "w": 604800}[span[2][0]]
+    for form in ("%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M:%S"):
+        try:
+            return time.mktime(time.strptime(value, form))
+        except (ValueError, OverflowError):
+            continue
+    raise Refused(f'--{name} {value}: write a day ("2026-11-20"), a moment ("2026-11-20 14:30") or a span ("3 days")')
 
 
 def domain_argument(arguments: Mapping[str, Any], name: str = "domain") -> str:

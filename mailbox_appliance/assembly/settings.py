@@ -13,6 +13,7 @@ from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.queue.allowance import AllowanceSettings
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
+from mailbox_appliance.store.account import StoreSettings
 
 
 def smtp_settings(config: Config) -> SmtpSettings:
@@ -41,6 +42,15 @@ def imap_settings(config: Config) -> ImapSettings:
         message_size=limits.message_size,
         connections_per_address=limits.connections_per_address,
         idle_timeout=limits.imap_idle,
+    )
+
+
+def store_settings(config: Config) -> StoreSettings:
+    return StoreSettings(
+        mail=os.path.join(config.state, "mail"),
+        host=config.hostname,
+        undelete_age=config.store.undelete_days * 86_400.0,
+        undelete_octets=config.store.undelete_size or 1 << 62,
     )
 
 

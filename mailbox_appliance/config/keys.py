@@ -393,6 +393,20 @@ KEYS: tuple[Key, ...] = (
         '"syncfs"',
     ),
     Key(
+        "store.undelete_days",
+        values.count,
+        "14",
+        "For so many days `mailappliance account undelete` brings expunged messages back; 0 removes them at once.",
+        "30",
+    ),
+    Key(
+        "store.undelete_size",
+        values.size,
+        '"1GB"',
+        "So much of them is kept for each account, beyond its quota; the oldest go first, also when the disk is full.",
+        '"5GB"',
+    ),
+    Key(
         "checks.enabled",
         values.flag,
         "false",

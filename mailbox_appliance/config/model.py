@@ -170,6 +170,8 @@ class Store:
     """[store]: how mail is kept."""
 
     flush: str = "fsync"  # fsync, syncfs
+    undelete_days: int = 14
+    undelete_size: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import ensureDeferred
 
@@ -11,11 +12,21 @@ from mailbox_appliance.ports.workers import Busy, Workers
 
 
 class Space:
-    """``folder`` lies on the disk in question. ``reserve`` octets are kept for flags, indexes and the journal."""
+    """``folder`` lies on the disk in question. ``reserve`` octets are kept for flags, indexes and the journal.
+
+    ``make_room`` is asked for octets when less than twice the reserve is free; it tells how many it has freed.
+    """
 
     def __init__(
-        self, workers: Workers, clock: Clock, folder: str, reserve: int = 16 << 20, every: float = 2.0
+        self,
+        workers: Workers,
+        clock: Clock,
+        folder: str,
+        reserve: int = 16 << 20,
+        every: float = 2.0,
+        make_room: Callable[[int], Awaitable[int]] | None = None,
     ) -> None:
+        self._make_room = make_room
         self._workers = workers
         self._clock = clock
         self._folder = folder
@@ -38,6 +49,9 @@ class Space:
     async def _look(self) -> None:
         try:
             self._free = await self._workers.run("disk", _free_octets, self._folder)
+            if self._make_room is not None and self._free < 2 * self._reserve:
+                if await self._make_room(2 * self._reserve):
+                    self._free = await self._workers.run("disk", _free_octets, self._folder)
         except (OSError, Busy):
             self._free = None
         finally:

@@ -19,7 +19,9 @@ from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.rounds import DiskTrouble, Rounds
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.store import resting
 from mailbox_appliance.store.admission import Restart
+from mailbox_appliance.store.bedtime import Bedtime
 from mailbox_appliance.store.dotlock import LockTimeout
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import Index, is_damage, is_full
@@ -45,6 +47,8 @@ class StoreSettings:
     poll: float = 1.0  # how often watched mailboxes are looked at for changes by other programs
     arrival_delay: float = 1.0  # mail for a mailbox that nobody watches gets its UIDs after this
     leftover_age: float = 36 * 3600.0
+    undelete_age: float = 14 * 86_400.0  # expunged messages rest for so long; 0: they are gone at once
+    undelete_octets: int = 1 << 30  # and so much of them for each account
     prerender: bool = True
     prerender_delay: float = 0.25
     word_index: bool = True  # False: SEARCH BODY and TEXT read every message
@@ -86,6 +90,8 @@ class Account:
         self.names = names
         self.folder = account_folder(settings.mail, address)
         self.root = os.path.join(self.folder, "Maildir")
+        self.resting = os.path.join(self.folder, resting.NAME)
+        self.bedtime = Bedtime(self)
         self.index = Index(os.path.join(self.folder, "index.db"), workers)
         self.kinds: dict[str, int] = {}  # tables of rendered octets
         self.vocabularies = vocabularies or Vocabularies()

@@ -81,7 +81,13 @@ async def _write(box: OpenMailbox, messages: Sequence[NewMessage]) -> list[Newco
     if masks:
         await account.disk(keywords.set_masks, folder, masks)
     try:
-        await account.rounds.commit(Commit(tuple(writes)))
+        try:
+            await account.rounds.commit(Commit(tuple(writes)))
+        except DiskTrouble as error:
+            octets = sum(message.content.size for message in messages)
+            if not error.full or not await account.bedtime.make_room(octets):
+                raise
+            await account.rounds.commit(Commit(tuple(writes)))
     except DiskTrouble as error:
         raise account.refusal(error) from error
     return newcomers

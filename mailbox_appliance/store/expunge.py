@@ -1,4 +1,4 @@
-"""EXPUNGE: files are removed in bursts, rows follow, UIDs are remembered for resynchronization (RFC 7162)."""
+"""EXPUNGE: files are laid to rest in bursts, rows follow, UIDs are remembered for resynchronization (RFC 7162)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.mail.mailbox import DELETED
+from mailbox_appliance.mail.mailbox import DELETED, FIRST_KEYWORD_BIT
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import index, quota
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.flags import BURST, own_change
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.paths import Folder
+from mailbox_appliance.store.resting import Bed, names_of
 from mailbox_appliance.store.scan import listing, mtimes, next_modseq
 from mailbox_appliance.store.shielded import Held
 
@@ -41,20 +42,37 @@ def find_again(folder: Folder, base: str) -> tuple[bool, str] | None:
     return None
 
 
+def _take_away(path: str, file: str, bed: Bed | None) -> None:
+    if bed is None:
+        os.unlink(path)
+    else:
+        bed.lay(path, file)
+
+
 def unlink_files(
-    connection: sqlite3.Connection, row: MailboxRow, folder: Folder, uids: Sequence[int], modseq: int
+    connection: sqlite3.Connection,
+    row: MailboxRow,
+    folder: Folder,
+    uids: Sequence[int],
+    modseq: int,
+    bed: Bed | None = None,
 ) -> Unlinked:
-    """Remove the files of ``uids`` (sorted) and their rows. For workers."""
+    """Lay the files of ``uids`` (sorted) to rest, or remove them, and their rows. For workers."""
     result = Unlinked(row)
     before = mtimes(folder)
-    for uid, file, fresh, _, octets in index.files_of(connection, row.number, uids):
+    files = index.files_of(connection, row.number, uids)
+    if bed is not None:
+        bed.note_keywords(
+            (file, names_of(flags, row.keywords)) for _, file, _, flags, _ in files if flags >> FIRST_KEYWORD_BIT
+        )
+    for uid, file, fresh, _, octets in files:
         try:
             try:
-                os.unlink(folder.message(bool(fresh), file))
+                _take_away(folder.message(bool(fresh), file), file, bed)
             except FileNotFoundError:
                 found = find_again(folder, base_of(file))
                 if found is not None:
-                    os.unlink(folder.message(*found))
+                    _take_away(folder.message(*found), found[1], bed)
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -78,22 +96,23 @@ async def expunge_deleted(box: OpenMailbox, uids: Sequence[int] | None) -> tuple
         if box.read_only:
             raise StoreError(Problem.NOT_ALLOWED, "this mailbox is read-only")
         places = range(len(box.uids)) if uids is None else box.positions(uids)
-        return await remove(box, [box.uids[at] for at in places if box.flags[at] & DELETED])
+        return await remove(box, [box.uids[at] for at in places if box.flags[at] & DELETED], rest=True)
 
 
-async def remove(box: OpenMailbox, uids: Sequence[int]) -> tuple[int, ...]:
-    """Remove these messages, whatever their flags. Call under the lock."""
+async def remove(box: OpenMailbox, uids: Sequence[int], *, rest: bool = False) -> tuple[int, ...]:
+    """Remove these messages, whatever their flags; with ``rest`` they can be brought back. Call under the lock."""
     gone: list[int] = []
     folder = box.folder
     modseq = next_modseq(box.row, box.account.clock.seconds())
     octets = 0
+    bed = box.account.bedtime.bed(folder.disk) if rest else None
     try:
         for start in range(0, len(uids), BURST):
             burst = uids[start : start + BURST]
             row = box.row
             result = await box.account.run(
                 lambda connection, row=row, burst=burst: unlink_files(  # type: ignore[misc]
-                    connection, row, folder, burst, modseq
+                    connection, row, folder, burst, modseq, bed
                 )
             )
             box.take_row(result.row)
@@ -104,5 +123,7 @@ async def remove(box: OpenMailbox, uids: Sequence[int]) -> tuple[int, ...]:
     finally:
         if gone:
             box.account.room.note(-octets, -len(gone))
+            if bed is not None:
+                box.account.bedtime.note(octets, len(gone))
             box.drop(gone, modseq)
     return tuple(gone)

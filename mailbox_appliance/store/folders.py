@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, SpecialUse
 from mailbox_appliance.ports.store import Problem, StoreError
-from mailbox_appliance.store import quota, special, subscriptions
+from mailbox_appliance.store import quota, resting, special, subscriptions
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.paths import Folder, children_of, disk_name, folder_of, mailbox_name
 
@@ -131,8 +131,11 @@ def check_deletable(root: str, name: str) -> Folder:
     return folder
 
 
-def remove(folder: Folder, name: str) -> None:
-    """Out of the way by one rename, then gone piece by piece; a crash leaves rubbish for ``clean``, no half mailbox."""
+def remove(folder: Folder, name: str, rest: str = "", now: float = 0.0) -> None:
+    """Out of the way by one rename, then gone piece by piece; a crash leaves rubbish for ``clean``, no half mailbox.
+
+    The messages go to the folder ``rest``, if one is named, where they can be brought back from.
+    """
     aside = os.path.join(folder.root, f"{_REMOVED}{time.time_ns()}")
     os.rename(folder.path, aside)
     sync_folder(folder.root)
@@ -140,6 +143,8 @@ def remove(folder: Folder, name: str) -> None:
     if name in uses:
         special.write(folder.root, {other: use for other, use in uses.items() if other != name})
     octets, messages = quota.count(aside)
+    if rest:
+        resting.lay_all(rest, Folder(folder.root, os.path.basename(aside)), folder.disk, now)
     shutil.rmtree(aside, ignore_errors=True)
     quota.add(folder.root, -octets, -messages)
 

@@ -189,14 +189,17 @@ class AccountStore:
                 await self._remove(folder, name)
 
     async def _remove(self, folder: Folder, name: str) -> None:
+        rest, now = self.ground.bedtime.root, self.ground.clock.seconds()
+
         def work(connection: sqlite3.Connection) -> None:
             uidvalidity.spent(folder.root, index.load_mailbox(connection, folder.disk).uidvalidity)
             index.forget_mailbox(connection, folder.disk)
-            folders.remove(folder, name)
+            folders.remove(folder, name, rest, now)
             metadata.moved(folder.root, {name: None})
 
         await self.ground.run(work)
         self.ground.room.forget()
+        self.ground.bedtime.sweep()
 
     async def rename(self, name: str, to: str) -> None:
         await shielded(self._rename(checked_name(name), checked_name(to)))

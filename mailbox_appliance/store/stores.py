@@ -16,7 +16,7 @@ from mailbox_appliance.ports.habits import Listeners
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Workers
-from mailbox_appliance.store import scan
+from mailbox_appliance.store import resting, scan
 from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import MailboxRow
@@ -113,6 +113,23 @@ class MailStores:
             store.stop()
         self._stores.clear()
         self._resting.clear()
+
+    def take_over(self, settings: StoreSettings) -> None:
+        """Other settings, for what happens from now on."""
+        self._settings = settings
+        for store in self._stores.values():
+            store.ground.settings = settings
+
+    async def make_room(self, octets: int) -> int:
+        """The disk is full: the oldest expunged messages go. Returns the octets freed. Raises OSError, Busy."""
+        return await self._workers.run("disk", resting.make_room, self._settings.mail, octets)
+
+    async def sweep_resting(self) -> None:
+        """What rests too long, in all accounts. Raises OSError, Busy."""
+        settings, now = self._settings, self._clock.seconds()
+        roots = await self._workers.run("disk", lambda: list(resting.accounts_with_rest(settings.mail)))
+        for root in roots:
+            await self._workers.run("disk", resting.sweep, root, now, settings.undelete_age, settings.undelete_octets)
 
     def forget(self, account: Address) -> None:
         """The account is being removed: nothing of it stays open."""
