@@ -36,6 +36,8 @@ ROWS: tuple[tuple[str, Moment], ...] = (
     ("LOGINDISABLED", _CLEAR),
     ("AUTH=PLAIN", Moment.SECURE),
     ("AUTH=LOGIN", Moment.SECURE),
+    ("AUTH=SCRAM-SHA-256", Moment.SECURE),  # RFC 7677
+    ("AUTH=SCRAM-SHA-256-PLUS", Moment.SECURE),
     ("NAMESPACE", _AFTER),  # RFC 2342
     ("CHILDREN", _AFTER),  # RFC 3348
     ("UIDPLUS", _AFTER),  # RFC 4315

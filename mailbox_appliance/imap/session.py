@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
+from mailbox_appliance.channel import Channel
 from mailbox_appliance.imap import capabilities
 from mailbox_appliance.imap.capabilities import Moment
 from mailbox_appliance.imap.compression import Compression
@@ -24,9 +25,11 @@ from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Mailstore
 from mailbox_appliance.ports.users import Principal
+from mailbox_appliance.wire import scram
 from mailbox_appliance.wire.imap import responses
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 from mailbox_appliance.wire.imap.server import LineTooLong, Reader
+from mailbox_appliance.wire.mechanisms import mechanisms
 
 if TYPE_CHECKING:
     from mailbox_appliance.imap.elsewhere import Elsewhere
@@ -231,7 +234,26 @@ class Session:
             moment = Moment.LOGGED_IN
         else:
             moment = Moment.SECURE if self.secure else Moment.CLEAR
-        return responses.capability(capabilities.offered(moment, self.house.settings, self.hidden))
+        hidden = self.hidden
+        if moment is Moment.SECURE:
+            hidden = hidden.union(f"AUTH={name}" for name in (scram.NAME, scram.PLUS) if name not in self.mechanisms)
+        return responses.capability(capabilities.offered(moment, self.house.settings, hidden))
+
+    @property
+    def channel(self) -> Channel:
+        """What SCRAM may bind to."""
+        return Channel(getattr(self._transport, "getHandle", lambda: None)() if self.secure else None)
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What AUTHENTICATE is offered with, under TLS."""
+        hides = self.hides(f"AUTH={scram.PLUS}")
+        scram_too = self.house.users.offers_scram(str(self.peer)) and not self.hides(f"AUTH={scram.NAME}")
+        return mechanisms(scram_too=scram_too, bindable=self.channel.is_bindable and not hides)
+
+    def hides(self, capability: str) -> bool:
+        """Is it hidden, from everybody or from this client?"""
+        return capability in self.hidden or capability in self.house.settings.hidden
 
     def start_tls(self) -> None:
         """Forget all that was said in clear, and begin TLS (RFC 3501 §6.2.1)."""

@@ -81,6 +81,34 @@ class PasswordCredentials:
     peer: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DeviceKey:
+    """What is kept of one app password for SCRAM-SHA-256 (RFC 5802 §3): ``number`` tells the device."""
+
+    number: int
+    stored_key: bytes = field(repr=False)
+    server_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ScramKeys:
+    """Everything a SCRAM exchange asks of an account. An unknown one has a salt of its own, too, and no devices."""
+
+    salt: bytes = field(repr=False)
+    iterations: int
+    devices: tuple[DeviceKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ProvenCredentials:
+    """The end of a SCRAM exchange: ``device`` is the key that fitted, None when none did."""
+
+    username: str
+    device: int | None
+    service: str = ""
+    peer: str = ""
+
+
 class LogInRefused(Exception):
     """Wrong name or password (which of them is never said). ``later`` True: could not be checked now, try again.
 
@@ -97,7 +125,7 @@ class LogInRefused(Exception):
 class LogIn(Protocol):
     """The one door for every service."""
 
-    def log_in(self, credentials: PasswordCredentials) -> Awaitable[Principal]:
+    def log_in(self, credentials: PasswordCredentials | ProvenCredentials) -> Awaitable[Principal]:
         """Raises LogInRefused. The guard is told by the caller, who knows the peer."""
 
     def still_admits(self, principal: Principal) -> bool:
@@ -105,6 +133,12 @@ class LogIn(Protocol):
 
         False once the password has changed, the app password was revoked, or the account is gone.
         """
+
+    def offers_scram(self, peer: str) -> bool:
+        """Is SCRAM worth offering to ``peer``? It takes app passwords only, and mail programs prefer it blindly."""
+
+    def scram_keys(self, username: str) -> Awaitable[ScramKeys]:
+        """For an exchange; a name that nobody has gets the same salt each time, too. Never raises."""
 
 
 class Directory(Protocol):

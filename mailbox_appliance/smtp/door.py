@@ -18,6 +18,7 @@ from twisted.internet.interfaces import IHandshakeListener, IPushProducer
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from mailbox_appliance.channel import Channel
 from mailbox_appliance.journal.events import smtp as told
 from mailbox_appliance.mail.client import Client, IPAddress, peer_address
 from mailbox_appliance.mail.reply import Reply
@@ -253,6 +254,10 @@ class Door(protocol.Protocol):
         handle = transport.getHandle()
         self._heard = self._parts.clock.seconds()
         return handle.get_protocol_version_name(), handle.get_cipher_name() or ""
+
+    def channel(self) -> Channel:
+        """See session.Line."""
+        return Channel(getattr(self.transport, "getHandle", lambda: None)())
 
     # ---------------------------------------------------------------- waiting
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from mailbox_appliance.channel import Channel
+
 
 class ConnectionOver(Exception):
     """The peer is gone, or has not finished its handshake in time."""
@@ -41,3 +43,6 @@ class Line(Protocol):
 
     def start_tls(self) -> Awaitable[tuple[str, str]]:
         """Version and cipher, once the handshake is complete."""
+
+    def channel(self) -> Channel:
+        """What SCRAM may bind to."""

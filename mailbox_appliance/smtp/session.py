@@ -26,6 +26,8 @@ from mailbox_appliance.smtp.policy import Sender, refusal_of_sender
 from mailbox_appliance.smtp.recipients import rule
 from mailbox_appliance.smtp.report import Report
 from mailbox_appliance.smtp.transaction import Border, Transaction
+from mailbox_appliance.wire.mechanisms import mechanisms
+from mailbox_appliance.wire.sasl import Proof
 from mailbox_appliance.wire.smtp import answers, events, server
 from mailbox_appliance.wire.smtp.terms import SERVICES, Terms
 
@@ -75,6 +77,7 @@ class Session:
         )
         self._core = server.Server(terms)
         self._principal: Principal | None = None
+        self._proven: tuple[events.LogIn, login.Attempt] | None = None  # waits for the client's last word
         self._deal: Transaction | None = None
         self._unknown = 0
         self._rest = b""  # octets received and not yet fed to the machine
@@ -208,16 +211,38 @@ class Session:
             self._report.client, tls=version, cipher=cipher, helo="", extended=False, account=""
         )
         self._principal = None
+        core = self._core
+        if core.terms.service.offers_auth:
+            channel = self._line.channel()
+            scram_too = self._parts.log_in.offers_scram(str(self._report.client.address))
+            core.bindings = channel.bindings
+            offered = mechanisms(scram_too=scram_too, bindable=channel.is_bindable)
+            core.terms = replace(core.terms, mechanisms=offered)
         await self._drop()
         self._report.tls_started()
 
     async def _log_in(self, event: events.LogIn) -> None:
         parts, client = self._parts, self._report.client
         attempt = await login.attempt(event.credentials, client, parts.log_in, parts.guard)
+        if attempt.principal is not None and isinstance(event.credentials, Proof):
+            self._proven = event, attempt
+            self._core.prove(event.credentials.outcome)
+            return
+        await self._end_log_in(event, attempt)
+
+    async def _give_keys(self, event: events.KeysWanted) -> None:
+        self._core.keys(await self._parts.log_in.scram_keys(event.username))
+
+    async def _confirmed(self, event: events.LogInConfirmed) -> None:
+        assert self._proven is not None
+        proven, self._proven = self._proven, None
+        await self._end_log_in(*proven)
+
+    async def _end_log_in(self, event: events.LogIn, attempt: login.Attempt) -> None:
         if attempt.principal is not None:
             self._principal = attempt.principal
             self._origin = Origin.AUTHENTICATED
-            self._report.client = replace(client, account=str(attempt.principal.account))
+            self._report.client = replace(self._report.client, account=str(attempt.principal.account))
         self._report.log_in(event, attempt)
         if attempt.wait:
             await self._line.pause(attempt.wait)
@@ -375,6 +400,8 @@ _REACTIONS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] 
     events.Reset: Session._reset,
     events.StartTls: Session._start_tls,
     events.LogIn: Session._log_in,
+    events.KeysWanted: Session._give_keys,
+    events.LogInConfirmed: Session._confirmed,
     events.Claim: Session._claim,
     events.Mail: Session._mail,
     events.Rcpt: Session._rcpt,

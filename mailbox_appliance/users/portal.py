@@ -3,7 +3,8 @@
 A user name is an account's whole address, in any case of letters, or its local part when there is one domain only;
 aliases are no user names. What looks like an app password is checked as one, by its prefix and a SHA-256; everything
 else is checked with argon2id, once, whether or not the name exists. Main passwords that look like app passwords are
-refused when they are set, so the two never meet.
+refused when they are set, so the two never meet. SCRAM knows app passwords only: its proof has been checked before
+(``wire/scram``), and comes here as the number of the device.
 """
 
 from __future__ import annotations
@@ -11,20 +12,27 @@ from __future__ import annotations
 from typing import Any, Protocol, cast
 
 from twisted.cred.checkers import ICredentialsChecker
-from twisted.cred.credentials import IUsernamePassword, UsernamePassword
+from twisted.cred.credentials import ICredentials, IUsernamePassword, UsernamePassword
 from twisted.cred.error import UnauthorizedLogin
 from twisted.cred.portal import IRealm, Portal
-from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.defer import CancelledError, Deferred, fail, succeed
 from zope.interface import Interface, implementer
 
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed
-from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials, Principal
+from mailbox_appliance.ports.users import (
+    LogInRefused,
+    PasswordCredentials,
+    Principal,
+    ProvenCredentials,
+    ScramKeys,
+)
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users import apppassword
 from mailbox_appliance.users.directory import SnapshotDirectory, shielded
 from mailbox_appliance.users.password import PASSWORD_OCTETS, Passwords, RecentSuccesses, Shared, prepare
+from mailbox_appliance.users.proofs import Doubtful, keys_for
 from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord
 from mailbox_appliance.users.snapshot import Snapshot, lookup_key
 
@@ -52,24 +60,35 @@ class ServicePassword(UsernamePassword):
         self.peer = peer
 
 
-def account_of(snapshot: Snapshot, username: str) -> AccountRecord | None:
-    """The living account that ``username`` names."""
+class IProven(ICredentials):
+    """Credentials that were proven already: a ports.users.ProvenCredentials in ``proven``."""
+
+
+@implementer(IProven)
+class Proven:
+    """What SCRAM ends with, as the portal takes it."""
+
+    def __init__(self, proven: ProvenCredentials) -> None:
+        self.proven = proven
+
+
+def named(snapshot: Snapshot, username: str) -> Address | None:
+    """The address that ``username`` means, whether or not anybody has it."""
     name = username.strip()
     try:
         if "@" in name:
-            address = Address.parse(name)
-        elif len(snapshot.domains) == 1:
-            address = Address.of(name, next(iter(snapshot.domains)))
-        else:
-            return None
+            return lookup_key(Address.parse(name))
+        if len(snapshot.domains) == 1:
+            return lookup_key(Address.of(name, next(iter(snapshot.domains))))
     except AddressError:
-        return None
-    return snapshot.accounts.get(lookup_key(address))
+        pass
+    return None
 
 
-def _proof_of(device: AppPasswordRecord) -> int:
-    """Row numbers are used again, digests are not."""
-    return int.from_bytes(device.digest[:8])
+def account_of(snapshot: Snapshot, username: str) -> AccountRecord | None:
+    """The living account that ``username`` names."""
+    address = named(snapshot, username)
+    return None if address is None else snapshot.accounts.get(address)
 
 
 @implementer(ICredentialsChecker)
@@ -154,6 +173,27 @@ class PasswordChecker:
             self._journal.broken("users", error)
 
 
+@implementer(ICredentialsChecker)
+class ProofChecker:
+    """Turns a proof of SCRAM into an avatar id, if account and device are still what they were."""
+
+    credentialInterfaces = (IProven,)
+
+    def __init__(self, directory: SnapshotDirectory, uses: Uses) -> None:
+        self._directory = directory
+        self._uses = uses
+
+    def requestAvatarId(self, credentials: Any) -> Deferred[bytes | tuple[()]]:
+        proven: ProvenCredentials = credentials.proven
+        snapshot = self._directory.snapshot
+        account = account_of(snapshot, proven.username)
+        for one in snapshot.app_passwords.values():
+            if account is not None and one.account == account.number and one.proof == proven.device:
+                self._uses.used(one.number, proven.peer, proven.service)
+                return succeed(b"%d/%d" % (account.number, one.number))
+        return fail(UnauthorizedLogin())
+
+
 @implementer(IRealm)
 class Household:
     """The realm: an avatar id becomes the Principal as the directory has it now."""
@@ -174,7 +214,7 @@ class Household:
             found = next((one for one in snapshot.app_passwords.values() if one.number == int(device)), None)
             if found is None:
                 raise UnauthorizedLogin
-            label, proof = found.label, _proof_of(found)
+            label, proof = found.label, found.proof
         default = self._directory.settings_now.default_quota
         principal = Principal(
             account.address,
@@ -195,7 +235,8 @@ class PortalLogIn:
         self._journal = journal
         self._directory = directory
         self._checker = PasswordChecker(directory, passwords, clock, journal, uses)
-        self.portal = Portal(Household(directory), [self._checker])
+        self._doubtful = Doubtful(clock.seconds)
+        self.portal = Portal(Household(directory), [self._checker, ProofChecker(directory, uses)])
 
     def still_admits(self, principal: Principal) -> bool:
         """ports.users.LogIn."""
@@ -206,26 +247,45 @@ class PortalLogIn:
         if not principal.device:
             return account.hash_version == principal.proof
         return any(
-            one.account == account.number and _proof_of(one) == principal.proof
-            for one in snapshot.app_passwords.values()
+            one.account == account.number and one.proof == principal.proof for one in snapshot.app_passwords.values()
         )
 
-    async def log_in(self, credentials: PasswordCredentials) -> Principal:
+    def offers_scram(self, peer: str) -> bool:
+        """Only where there is an app password at all, and not to an address from which it failed within a day.
+
+        A mail program that knows SCRAM takes nothing else, even with the main password, which can only fail: so it
+        is offered the other mechanisms the next time.
+        """
+        return bool(self._directory.snapshot.app_passwords) and not self._doubtful.knows(peer)
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        """As ports.users.LogIn."""
+        snapshot = self._directory.snapshot
+        return keys_for(snapshot, named(snapshot, username), username)
+
+    async def log_in(self, credentials: PasswordCredentials | ProvenCredentials) -> Principal:
         """Raises LogInRefused; what goes wrong inside is journaled and refused with ``later``."""
-        username, password = credentials.username, credentials.password
-        if len(prepare(username)) > USERNAME_OCTETS or len(prepare(password)) > PASSWORD_OCTETS or "\0" in password:
-            raise LogInRefused
-        token = self._checker.token(username, password)
-        # A lone surrogate becomes octets that are no UTF-8: a wrong password, not an error.
-        said = ServicePassword(
-            username.encode("utf-8", "surrogatepass"),
-            password.encode("utf-8", "surrogatepass"),
-            credentials.service,
-            credentials.peer,
-        )
+        token = b""
+        said: Proven | ServicePassword
+        if isinstance(credentials, ProvenCredentials):
+            said = Proven(credentials)
+        else:
+            username, password = credentials.username, credentials.password
+            if len(prepare(username)) > USERNAME_OCTETS or len(prepare(password)) > PASSWORD_OCTETS or "\0" in password:
+                raise LogInRefused
+            token = self._checker.token(username, password)
+            # A lone surrogate becomes octets that are no UTF-8: a wrong password, not an error.
+            said = ServicePassword(
+                username.encode("utf-8", "surrogatepass"),
+                password.encode("utf-8", "surrogatepass"),
+                credentials.service,
+                credentials.peer,
+            )
         try:
             found = await self.portal.login(said, None, IPrincipal)
         except UnauthorizedLogin:
+            if isinstance(credentials, ProvenCredentials):
+                self._doubtful.add(credentials.peer)
             raise LogInRefused(token=token) from None
         except Busy:
             raise LogInRefused("too many log-ins at once, try again in a moment", later=True) from None

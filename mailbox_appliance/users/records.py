@@ -51,6 +51,11 @@ class AppPasswordRecord:
     used_from: str
     used_by: str
 
+    @property
+    def proof(self) -> int:
+        """Stands for this secret: row numbers are used again, digests are not."""
+        return int.from_bytes(self.digest[:8])
+
 
 @dataclass(frozen=True, slots=True)
 class ThrowawayRecord:

@@ -76,4 +76,14 @@ CREATE TABLE throwaways (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS)
+# What only this installation knows. ``salts`` makes the SCRAM salts of names that nobody has: they must stay the same
+# over the years, as those of real accounts do.
+SECRETS = """
+CREATE TABLE secrets (
+    name TEXT PRIMARY KEY,
+    value BLOB NOT NULL
+) WITHOUT ROWID;
+INSERT INTO secrets (name, value) VALUES ('salts', randomblob(32))
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS, SECRETS)

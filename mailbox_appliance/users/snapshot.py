@@ -26,6 +26,7 @@ from functools import cached_property
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.users import (
     Destination,
+    DeviceKey,
     Elsewhere,
     Known,
     LocalMailbox,
@@ -68,6 +69,7 @@ class Snapshot:
     aliases: Mapping[Address, tuple[Address, ...]]
     app_passwords: Mapping[str, AppPasswordRecord]  # by prefix
     throwaways: Mapping[Address, ThrowawayRecord] = field(default_factory=dict)  # those that are over included
+    salt_key: bytes = b""  # makes the salts of names that nobody has
 
     @cached_property
     def domain_names(self) -> frozenset[str]:
@@ -78,6 +80,14 @@ class Snapshot:
     def by_number(self) -> Mapping[int, AccountRecord]:
         """Every account, living or resting, by its number."""
         return {one.number: one for group in (self.accounts, self.resting) for one in group.values()}
+
+    @cached_property
+    def devices(self) -> Mapping[int, tuple[DeviceKey, ...]]:
+        """The SCRAM keys of every account's app passwords, by the account's number."""
+        found: dict[int, list[DeviceKey]] = {}
+        for one in self.app_passwords.values():
+            found.setdefault(one.account, []).append(DeviceKey(one.proof, one.stored_key, one.server_key))
+        return {account: tuple(keys) for account, keys in found.items()}
 
     @cached_property
     def _mailboxes(self) -> Mapping[Address, Known]:
@@ -241,4 +251,5 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
             "SELECT id, account, local, domain, label, made, expires, revoked, text, pinned FROM throwaways ORDER BY id"
         )
     }
-    return Snapshot(domains, living, resting, aliases, app_passwords, throwaways)
+    secrets = dict(connection.execute("SELECT name, value FROM secrets"))
+    return Snapshot(domains, living, resting, aliases, app_passwords, throwaways, secrets.get("salts", b""))

@@ -1,9 +1,10 @@
-"""SASL exchanges, the server's side: PLAIN and LOGIN. SMTP, IMAP and ManageSieve speak them in their own framing.
+"""SASL exchanges, the server's side: PLAIN and LOGIN here, SCRAM in ``wire/scram``; SMTP and IMAP frame them.
 
 RFC 4422 (the framework), RFC 4616 (PLAIN), draft-murchison-sasl-login (LOGIN, which Outlook still uses).
 
 An exchange is begun with the initial response or None, and fed one decoded response at a time until it gives
-Credentials. It never asks more than twice and never raises anything but SaslError.
+Credentials or a Proof; on the way SCRAM asks for what is kept of the user (KeysWanted). It never asks more than twice
+and never raises anything but SaslError.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import binascii
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+
+from mailbox_appliance.ports.users import ScramKeys
 
 
 class SaslError(Exception):
@@ -44,14 +47,40 @@ class Credentials:
     password: str = field(repr=False)
 
 
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """The exchange goes on by ``keys`` with what is kept for ``username``."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """The end of the client's part of SCRAM. ``device`` is the number of the key that fits, None when none does.
+
+    ``outcome`` is what the server proves in its turn: to be said once the log-in is good, and only then.
+    """
+
+    authzid: str
+    authcid: str
+    device: int | None
+    outcome: Challenge = field(repr=False)
+
+
+Step = Challenge | Credentials | KeysWanted | Proof
+
+
 class Exchange(Protocol):
     """One authentication attempt."""
 
-    def begin(self, initial: bytes | None) -> Challenge | Credentials:
+    def begin(self, initial: bytes | None) -> Step:
         """``initial`` is the decoded initial response, None when there was none. Raises SaslError."""
 
-    def respond(self, response: bytes) -> Challenge | Credentials:
+    def respond(self, response: bytes) -> Step:
         """The client's answer to the last challenge. Raises SaslError."""
+
+    def keys(self, keys: ScramKeys) -> Challenge:
+        """The answer to KeysWanted."""
 
 
 def decode_response(line: bytes, *, initial: bool = False) -> bytes:
@@ -79,7 +108,15 @@ def _text(octets: bytes, what: str) -> str:
     return text
 
 
-class Plain:
+class PasswordExchange:
+    """An exchange that ends with a password: no keys are wanted on the way."""
+
+    def keys(self, keys: ScramKeys) -> Challenge:
+        """Never asked for."""
+        raise SaslError("no keys were asked for")
+
+
+class Plain(PasswordExchange):
     """[authzid] NUL authcid NUL passwd (RFC 4616 §2)."""
 
     def begin(self, initial: bytes | None) -> Challenge | Credentials:
@@ -95,7 +132,7 @@ class Plain:
         return Credentials(authzid, _text(parts[1], "user name"), _text(parts[2], "password"))
 
 
-class Login:
+class Login(PasswordExchange):
     """User name and password, each asked for."""
 
     def __init__(self) -> None:
@@ -113,5 +150,5 @@ class Login:
         return Credentials("", self._username, _text(response, "password"))
 
 
-# name: how an exchange is made, in the order they are offered. A new mechanism is a new row.
+# name: how an exchange is made, in the order they are offered. (``wire/mechanisms`` adds SCRAM.)
 MECHANISMS: dict[str, Callable[[], Exchange]] = {"PLAIN": Plain, "LOGIN": Login}

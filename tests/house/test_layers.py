@@ -28,6 +28,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "rounds": {"mail", "ports", "workers", "database"},
     "sockets": {"mail", "ports"},
     "slices": {"mail", "ports"},
+    "channel": set(),
     **{
         station: {
             "mail",
@@ -42,11 +43,12 @@ MAY_IMPORT: dict[str, set[str]] = {
             "rounds",
             "sockets",
             "slices",
+            "channel",
         }
         for station in STATIONS
     },
 }
-GROUND = set("mail ports wire sieve mailauth config journal workers database rounds sockets slices".split())
+GROUND = set("mail ports wire sieve mailauth config journal workers database rounds sockets slices channel".split())
 MAY_IMPORT["admin"] = GROUND | set(STATIONS)
 MAY_IMPORT["web"] = GROUND | {"admin"}
 MAY_IMPORT["desk"] = GROUND | set(STATIONS) | {"admin"}  # the databases without the service, for the command line

@@ -6,7 +6,15 @@ import hashlib
 from collections.abc import Mapping
 
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials, Principal
+from mailbox_appliance.ports.users import (
+    DeviceKey,
+    LogInRefused,
+    PasswordCredentials,
+    Principal,
+    ProvenCredentials,
+    ScramKeys,
+)
+from tests.kit.scram_client import device_keys
 
 
 class FakeLogIn:
@@ -19,7 +27,8 @@ class FakeLogIn:
         self.passwords = dict(passwords)
         self.devices = dict(devices or {})
         self.busy = False
-        self.asked: list[PasswordCredentials] = []
+        self.asked: list[PasswordCredentials | ProvenCredentials] = []
+        self.scram = False
 
     def still_admits(self, principal: Principal) -> bool:
         account = str(principal.account)
@@ -31,10 +40,25 @@ class FakeLogIn:
             owner == account and _proof(password) == principal.proof for password, (owner, _) in self.devices.items()
         )
 
-    async def log_in(self, credentials: PasswordCredentials) -> Principal:
+    def offers_scram(self, peer: str) -> bool:
+        return self.scram
+
+    async def scram_keys(self, username: str) -> ScramKeys:
+        salt, found = hashlib.sha256(username.lower().encode()).digest()[:16], []
+        for number, (password, (account, _)) in enumerate(self.devices.items()):
+            if account == username.lower():
+                found.append(DeviceKey(number, *device_keys(password, salt, 4096)))
+        return ScramKeys(salt, 4096, tuple(found))
+
+    async def log_in(self, credentials: PasswordCredentials | ProvenCredentials) -> Principal:
         self.asked.append(credentials)
         if self.busy:
             raise LogInRefused("too busy to check passwords, try again", later=True)
+        if isinstance(credentials, ProvenCredentials):
+            if credentials.device is None:
+                raise LogInRefused
+            password, (account, label) = list(self.devices.items())[credentials.device]
+            return Principal(Address.parse(account), label, proof=_proof(password))
         name = credentials.username.lower()
         domains = {account.rpartition("@")[2] for account in self.passwords}
         if "@" not in name and len(domains) == 1:

@@ -226,6 +226,11 @@ class Peer:
                 raise ssl.SSLError("the server said nothing")
             self._incoming.write(octets)
 
+    def channel_binding(self, kind: str) -> bytes | None:
+        """What the standard library says the connection can be bound to."""
+        assert self._tls is not None
+        return self._tls.get_channel_binding(kind)
+
     def hang_up(self) -> None:
         """The connection ends from this side."""
         self.transport.lose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from mailbox_appliance.mail.envelope import Recipient
-from mailbox_appliance.wire.sasl import Credentials
+from mailbox_appliance.wire.sasl import Credentials, Proof
 from mailbox_appliance.wire.smtp.claims import Claims
 from mailbox_appliance.wire.smtp.content import Flaw
 from mailbox_appliance.wire.smtp.grammar import MailArguments
@@ -32,7 +32,19 @@ class LogIn:
     """*Owed.* The exchange came to its end: somebody wants to be somebody (RFC 4954)."""
 
     mechanism: str
-    credentials: Credentials
+    credentials: Credentials | Proof
+
+
+@dataclass(frozen=True, slots=True)
+class KeysWanted:
+    """*Owed.* SCRAM goes on by ``Server.keys`` with what is kept of ``username``."""
+
+    username: str
+
+
+@dataclass(frozen=True, slots=True)
+class LogInConfirmed:
+    """*Owed.* The client has seen our proof, too (``Server.prove``): the log-in is complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,4 +106,18 @@ class CutOff:
     reason: str
 
 
-Event = Hello | StartTls | LogIn | Claim | Mail | Rcpt | Begin | Content | Reset | Quit | CutOff
+Event = (
+    Hello
+    | StartTls
+    | LogIn
+    | KeysWanted
+    | LogInConfirmed
+    | Claim
+    | Mail
+    | Rcpt
+    | Begin
+    | Content
+    | Reset
+    | Quit
+    | CutOff
+)

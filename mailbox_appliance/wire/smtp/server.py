@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.users import ScramKeys
+from mailbox_appliance.wire.sasl import Challenge
+from mailbox_appliance.wire.scram import Bindings, no_bindings
 from mailbox_appliance.wire.smtp import answers, grammar
 from mailbox_appliance.wire.smtp.authentication import Authentication, Step
 from mailbox_appliance.wire.smtp.claims import parse_xclient
@@ -29,7 +32,9 @@ from mailbox_appliance.wire.smtp.events import (
     CutOff,
     Event,
     Hello,
+    KeysWanted,
     LogIn,
+    LogInConfirmed,
     Mail,
     Quit,
     Rcpt,
@@ -64,6 +69,7 @@ class Server:
 
     def __init__(self, terms: Terms) -> None:
         self.terms = terms
+        self.bindings: Bindings = no_bindings  # the session sets it when TLS stands
         self.state = State.BANNER
         self.tls = terms.service.implicit_tls
         self.logged_in = False
@@ -179,7 +185,7 @@ class Server:
             if owed.message_ends and self.terms.service.lmtp:
                 for _ in range(self._taken - 1):
                     self._say(reply)
-        elif isinstance(owed, LogIn):
+        elif isinstance(owed, LogIn | LogInConfirmed):
             self.logged_in = good
         elif isinstance(owed, StartTls):
             self.state = State.TLS if good else State.CLOSED
@@ -187,6 +193,21 @@ class Server:
             self.state = State.START
             self.extended = False
         self._say(reply)
+
+    def keys(self, keys: ScramKeys) -> None:
+        """The answer to KeysWanted: the exchange goes on."""
+        self._settle(KeysWanted)
+        self._authenticated(self._authentication.keys(keys))
+
+    def prove(self, outcome: Challenge) -> None:
+        """The answer to a LogIn that was proven and is good: we prove that we know the password, too."""
+        self._settle(LogIn)
+        self._authenticated(self._authentication.prove(outcome))
+
+    def _settle(self, kind: type[Event]) -> None:
+        if not isinstance(self._owed, kind):
+            raise RuntimeError(f"no {kind.__name__} waits for this")
+        self._owed = None
 
     def answer_each(self, replies: Sequence[Reply], overall: Reply) -> None:
         """The replies to the end of the content: one for each RCPT that was accepted, in order.
@@ -416,13 +437,13 @@ class Server:
         elif self.logged_in:
             self._complain(answers.AUTH_ALREADY)
         else:
-            return self._authenticated(self._authentication.begin(arguments))
+            return self._authenticated(self._authentication.begin(arguments, self.terms.mechanisms, self.bindings))
         return None
 
     def _authenticated(self, step: Step) -> Event | None:
         """One step further: a challenge, the end, or a refusal."""
         self.state = State.READY
-        if isinstance(step, LogIn):
+        if isinstance(step, LogIn | KeysWanted | LogInConfirmed):
             return self._owe(step)
         if step.is_positive:
             self.state = State.SASL

@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mailbox_appliance.wire.sasl import MECHANISMS
+from mailbox_appliance.wire.mechanisms import PASSWORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,7 @@ class Terms:
     hold: int = 0  # seconds for which a submitted message may be held; 0 = not offered
     hold_until: str = ""  # the same as a moment, RFC 3339
     pipeconnect: bool = False  # may talk before the greeting the next time
+    mechanisms: tuple[str, ...] = PASSWORDS  # of AUTH
     xclient: bool = False  # may say who the client really is
 
 
@@ -77,7 +78,7 @@ CAPABILITIES: dict[str, Offered] = {
     "XCLIENT": lambda terms, tls: "NAME ADDR PORT PROTO HELO" if terms.xclient else None,
     "DSN": lambda terms, tls: "",
     "STARTTLS": lambda terms, tls: "" if terms.service.offers_tls and terms.tls_available and not tls else None,
-    "AUTH": lambda terms, tls: " ".join(MECHANISMS) if terms.service.offers_auth and tls else None,
+    "AUTH": lambda terms, tls: " ".join(terms.mechanisms) if terms.service.offers_auth and tls else None,
 }
 
 
