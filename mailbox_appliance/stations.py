@@ -12,6 +12,7 @@ from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
+from mailbox_appliance.assembly.onward import make_onward
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
@@ -103,19 +104,24 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     depot = MailDepot(stores)
     junk = JunkPart(config, reactor, workers, journal, stores, users)
     spool = QueueSpool(SpoolSettings(os.path.join(state, "queue")), workers, rounds, reactor, journal)
+    dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
+    signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
+    onward = make_onward(config, reactor, workers, journal, users, dkim_keys)
+    addresses = onward.addresses
     acceptance = Door(
-        Routing(users.directory, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
+        Routing(addresses, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
         depot,
         spool,
         rounds,
-        users.directory,
+        addresses,
         Space(workers, reactor, state, make_room=stores.make_room),
         reactor,
         journal,
+        forwarding=onward.forwarding,
     )
-    notices = Notices(acceptance, users.directory, reactor, config.hostname)
+    notices = Notices(acceptance, addresses, reactor, config.hostname, signing)
     allowance = Allowance(spool, reactor, journal, tell_whom_it_concerns(notices, users), allowance_settings(config))
-    bounces = Bounces(acceptance, users.directory, reactor, journal, config.hostname)
+    bounces = Bounces(acceptance, addresses, reactor, journal, config.hostname, signing)
     acceptance.reports = bounces
     relay = make_way_out(config, reactor, workers, journal, resolver, users, acceptance)
     dispatch = Dispatch(
@@ -129,20 +135,19 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
     )
     smtp_limits = smtp_settings(config)
-    dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     parts = Parts(
         smtp_limits,
         reactor,
         workers,
         journal,
-        users.directory,
+        addresses,
         users.log_in,
         guard,
         acceptance,
         Budget(smtp_limits.limits.memory_budget),
         make_checks(config, reactor, workers, journal, resolver, users),
         allowance=allowance,
-        signing=None if config.local else Signer(dkim_keys, workers, reactor, journal),
+        signing=signing,
     )
     imap = ImapHouse(
         settings=imap_settings(config),
@@ -175,7 +180,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         SmtpStation(parts, certificates),
         imap,
         allowance,
-        (junk, Resting(stores, reactor, journal)),
+        (onward.part, junk, Resting(stores, reactor, journal)),
     )
 
 

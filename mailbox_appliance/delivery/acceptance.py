@@ -11,20 +11,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
 from mailbox_appliance.delivery.routing import NOT_FORWARDED, Routed, Routing, Target
 from mailbox_appliance.delivery.space import Space
-from mailbox_appliance.journal.events.delivery import DiskFull, Kept, Leaked, MailboxFull, Queued, Refused
+from mailbox_appliance.journal.events.delivery import (
+    BounceReturned,
+    DiskFull,
+    Kept,
+    Leaked,
+    MailboxFull,
+    Queued,
+    Refused,
+)
 from mailbox_appliance.mail.address import Address, show_reverse_path
+from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
-from mailbox_appliance.mail.report import DELIVERED, Fate
+from mailbox_appliance.mail.report import DELIVERED, EXPANDED, Fate
+from mailbox_appliance.mail.trace import Event
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.delivery import Parcel, Receipt
+from mailbox_appliance.ports.delivery import Outgoing, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.queue import Reports, Spool
-from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds
+from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds, Rows
 from mailbox_appliance.ports.store import Depot
 from mailbox_appliance.ports.users import Directory, Known, LocalMailbox
 from mailbox_appliance.ports.workers import Busy
@@ -55,6 +66,21 @@ class _Plan:
     refused: dict[tuple[Address, bool], NoPlace] = field(default_factory=dict)
     outside: list[Recipient] = field(default_factory=list)
     instead: list[Recipient] = field(default_factory=list)
+    forwarded: dict[Address, list[Recipient]] = field(default_factory=dict)  # by the address that passes it on
+    returned: list[tuple[Recipient, Recipient]] = field(default_factory=list)  # (return path, whose it is)
+    outgoing: list[Outgoing] = field(default_factory=list)  # what this message gives rise to
+    rows: list[Rows] = field(default_factory=list)
+    told: list[Event] = field(default_factory=list)
+
+    @property
+    def queued(self) -> list[Recipient]:
+        """Those to whom the message goes as it is."""
+        return self.outside + self.instead
+
+    @property
+    def leaves(self) -> bool:
+        """Does anything enter the queue for somebody outside?"""
+        return bool(self.outside or self.forwarded or self.returned)
 
 
 class Door:
@@ -73,6 +99,7 @@ class Door:
         clock: Clock,
         journal: Journal,
         settings: AcceptanceSettings | None = None,
+        forwarding: Forwarding | None = None,
     ) -> None:
         self._routing = routing
         self._depot = depot
@@ -83,6 +110,7 @@ class Door:
         self._space = space
         self._journal = journal
         self._settings = settings or AcceptanceSettings()
+        self._forwarding = forwarding
         self._disk_told = float("-inf")
         self._clock = clock
 
@@ -113,9 +141,13 @@ class Door:
             plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
             if parcel.envelope.hold_until > self._clock.seconds():
                 plan.routed = [_held(routed) for routed in plan.routed]
+            self._take_outside(plan)
+            await self._prepare_outgoing(parcel, plan)
             await self._take_places(parcel, plan)
         except Busy:
             return tuple(Receipt(recipient, TOO_BUSY) for recipient in recipients)
+        except OSError as error:  # the key of our return paths
+            return self._disk_trouble(parcel, DiskTrouble(f"{error.filename}: {error.strerror}", full=False))
         receipts = self._judge(parcel, plan)
         commit = self._commit(parcel, plan)
         if commit.writes:
@@ -128,16 +160,15 @@ class Door:
                 self._local.abandon(plan.copies)
                 raise
             self._local.arrived(plan.copies)
-            if plan.outside or plan.instead:
+            if plan.queued or plan.outgoing:
                 self._spool.entered(parcel.trace)
         self._tell(parcel, plan, receipts)
-        await self._report_success(parcel, receipts)
+        await self._report_success(parcel, plan, receipts)
         return receipts
 
     async def _take_places(self, parcel: Parcel, plan: _Plan) -> None:
         targets: dict[tuple[Address, bool], Target] = {}
         addressed: list[Address] = []
-        seen: set[Address] = set()
         for routed in plan.routed:
             for target in routed.targets:
                 known = targets.setdefault(target.key, target)
@@ -145,18 +176,46 @@ class Door:
                     targets[target.key] = replace(known, flags=known.flags | target.flags)
                 if target.why == "captured":
                     addressed.append(routed.recipient.forward_path)
-            for recipient in routed.outside:
-                # Two aliases may lead to one address outside: it hears of it once.
-                if recipient.forward_path not in seen:
-                    seen.add(recipient.forward_path)
-                    plan.outside.append(recipient)
         wanted = list(targets.values())
         plan.copies, refused = await self._local.place(parcel.content, parcel.envelope.reverse_path, wanted, addressed)
         plan.refused = {one.target.key: one for one in refused}
 
+    def _take_outside(self, plan: _Plan) -> None:
+        """Two aliases may lead to one address outside: it hears of it once, and directly where it is named itself."""
+        seen: set[Address] = set()
+        for routed in sorted(plan.routed, key=lambda one: one.forwards):
+            for recipient in routed.outside:
+                if recipient.forward_path in seen:
+                    continue
+                seen.add(recipient.forward_path)
+                if routed.returns:
+                    plan.returned.append((routed.recipient, recipient))
+                elif routed.forwards:
+                    plan.forwarded.setdefault(routed.recipient.forward_path.folded(), []).append(recipient)
+                else:
+                    plan.outside.append(recipient)
+
+    async def _prepare_outgoing(self, parcel: Parcel, plan: _Plan) -> None:
+        """What leaves with another envelope or header than it came with."""
+        for alias, recipients in plan.forwarded.items():
+            if self._forwarding is None:
+                plan.outside += recipients
+                continue
+            forward = await self._forwarding.forward(parcel, alias, recipients)
+            plan.outgoing.append(forward.outgoing)
+            plan.rows += forward.rows
+            plan.told.append(forward.told)
+        for came_to, back in plan.returned:
+            envelope = replace(parcel.envelope, recipients=(back,), ret="", envid="")
+            plan.outgoing.append(Outgoing(parcel.trace, envelope, parcel.content))
+            told = BounceReturned(
+                trace=parcel.trace, account=str(came_to.forward_path), recipient=str(back.forward_path)
+            )
+            plan.told.append(told)
+
     def _judge(self, parcel: Parcel, plan: _Plan) -> tuple[Receipt, ...]:
         """A reply for each recipient; what is taken only in the queue goes to ``plan.instead``."""
-        alone = parcel.each_answered or not (plan.copies or plan.outside)
+        alone = parcel.each_answered or not (plan.copies or plan.leaves)
         receipts = []
         for routed in plan.routed:
             if routed.refusal is not None:
@@ -185,17 +244,20 @@ class Door:
 
     def _commit(self, parcel: Parcel, plan: _Plan) -> Commit:
         local = writes(plan.copies)
-        queued = plan.outside + plan.instead
-        if not queued:
-            return Commit(local)
         account = parcel.client.account if parcel.client is not None else ""
-        envelope = replace(parcel.envelope, recipients=tuple(queued))
-        entry = self._spool.prepare(parcel.trace, parcel.origin, account, envelope, parcel.content)
-        return Commit(local + entry.writes, entry.rows)
+        entries = []
+        if plan.queued:
+            envelope = replace(parcel.envelope, recipients=tuple(plan.queued))
+            entries.append(self._spool.prepare(parcel.trace, parcel.origin, account, envelope, parcel.content))
+        for one in plan.outgoing:
+            origin = parcel.origin if one.envelope.reverse_path == parcel.envelope.reverse_path else Origin.LOCAL
+            entries.append(self._spool.prepare(one.trace, origin, account, one.envelope, one.content))
+        local += tuple(write for entry in entries for write in entry.writes)
+        return Commit(local, tuple(row for entry in entries for row in entry.rows) + tuple(plan.rows))
 
     # ------------------------------------------------------------ telling
 
-    async def _report_success(self, parcel: Parcel, receipts: Sequence[Receipt]) -> None:
+    async def _report_success(self, parcel: Parcel, plan: _Plan, receipts: Sequence[Receipt]) -> None:
         """RFC 3461 §5.2.4: whoever asked hears that his message is in the mailbox; what is queued is told later."""
         if self.reports is None:
             return
@@ -203,11 +265,14 @@ class Door:
         now = self._clock.seconds()
         fates = [
             Fate(receipt.recipient, DELIVERED, outcome, now)
-            for receipt in receipts
-            if "SUCCESS" in receipt.recipient.notify and receipt.reply is KEPT
+            for routed, receipt in zip(plan.routed, receipts, strict=True)
+            if "SUCCESS" in receipt.recipient.notify and receipt.reply is KEPT and not routed.expanded
         ]
         if fates:
             await self.reports.tell(parcel.trace, parcel.envelope, now, parcel.content, fates)
+        expanded = [Fate(routed.recipient, EXPANDED, outcome, now) for routed in plan.routed if routed.expanded]
+        if expanded:
+            await self.reports.tell(parcel.trace, parcel.envelope, now, parcel.content, expanded)
 
     def _disk_trouble(self, parcel: Parcel, trouble: DiskTrouble) -> tuple[Receipt, ...]:
         now = self._clock.seconds()
@@ -249,7 +314,7 @@ class Door:
                     trouble = plan.refused.get(target.key)
                     if trouble is not None and trouble.full:
                         tell(MailboxFull(trace=trace, account=str(target.account), recipient=address))
-        queued = plan.outside + plan.instead
+        queued = plan.queued + [one for entry in plan.outgoing for one in entry.envelope.recipients]
         if queued:
             tell(
                 Queued(
@@ -260,6 +325,8 @@ class Door:
                     forwarded=tuple(str(r.recipient.forward_path) for r in plan.routed if r.forwards),
                 )
             )
+        for event in plan.told:
+            tell(event)
         for routed, receipt in zip(plan.routed, receipts, strict=True):
             if not receipt.reply.is_positive:
                 troubles = [plan.refused.get(t.key) for t in routed.targets]

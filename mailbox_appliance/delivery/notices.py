@@ -7,19 +7,28 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.letter import Letter, compose
 from mailbox_appliance.mail.trace import new_trace_id
+from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel
 from mailbox_appliance.ports.users import Directory
 
 
 class Notices:
-    """``hostname`` signs the Message-IDs."""
+    """``hostname`` stands in the Message-IDs; ``signing`` puts the domain's own name under them."""
 
-    def __init__(self, acceptance: Acceptance, directory: Directory, clock: Clock, hostname: str) -> None:
+    def __init__(
+        self,
+        acceptance: Acceptance,
+        directory: Directory,
+        clock: Clock,
+        hostname: str,
+        signing: Signing | None = None,
+    ) -> None:
         self._acceptance = acceptance
         self._directory = directory
         self._clock = clock
         self._hostname = hostname
+        self._signing = signing
 
     async def send(self, to: Address, subject: str, text: str) -> bool:
         """Put a letter into the mailbox of ``to``, from the postmaster of its domain. True when it was taken."""
@@ -28,6 +37,8 @@ class Notices:
         message_id = f"<{trace}.notice@{self._hostname}>"
         letter = Letter(Address("postmaster", to.domain), to, subject, text, display="Postmaster")
         content = compose(letter, message_id, now)
+        if self._signing is not None:
+            content = content.with_prefix(await self._signing.sign(content, to.domain))
         # The null reverse path: a notice is never answered by a machine (RFC 3834 §2, RFC 5321 §4.5.5).
         envelope = Envelope(None, (Recipient(to),), eight_bit=True, smtputf8=not to.is_ascii)
         receipts = await self._acceptance.accept(Parcel(trace, Origin.LOCAL, envelope, content, message_id=message_id))

@@ -5,12 +5,13 @@ the directory says           the message
 =========================== ===============================================
 a mailbox                    goes into it: INBOX, a folder named after the subaddress, or Junk
 elsewhere (an alias)         is forwarded, unless it is junk or has been here too often
+back to a sender (SRS)       goes on to him, with the null path, when it is a bounce
 not ours                     goes out through the queue; when nothing may leave, into ``Captured``
 unknown                      550 5.1.1
 =========================== ===============================================
 
-An account that several recipients lead to gets one copy. Forwards keep their reverse path. What comes to a throw-away
-address from another domain than the one it was given to carries the keyword $Leak.
+An account that several recipients lead to gets one copy. Forwards leave under our own name (delivery/forwarding).
+What comes to a throw-away address from another domain than the one it was given to carries the keyword $Leak.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 
+from mailbox_appliance.delivery.forwarding import is_marked
 from mailbox_appliance.mail import header as header_block
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
@@ -26,7 +28,7 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.store import StoreError, Stores
-from mailbox_appliance.ports.users import Directory, Elsewhere, LocalMailbox, NotOurs, Throwaways, Unknown
+from mailbox_appliance.ports.users import BackTo, Directory, Elsewhere, LocalMailbox, NotOurs, Throwaways, Unknown
 
 JUNK, JUNK_KEYWORD = "Junk", "$Junk"
 LEAK_KEYWORD = "$Leak"
@@ -34,6 +36,7 @@ CAPTURED = "Captured"
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 NOBODY_BEHIND_IT = Reply(550, "5.1.1", "Nobody reads mail to this address")
 LOOP = Reply(554, "5.4.6", "The message has been here too often: a mail loop")
+ONLY_BOUNCES = Reply(550, "5.7.1", "Only bounces are taken for this address")
 NOT_FORWARDED = Reply(550, "5.7.1", "The message looks like junk and is not forwarded")
 
 
@@ -60,6 +63,8 @@ class Routed:
     targets: tuple[Target, ...] = ()
     outside: tuple[Recipient, ...] = ()
     forwards: bool = False
+    returns: bool = False  # a bounce for what we had forwarded
+    expanded: bool = False  # to many, some outside: the sender's wish for success is answered here
     refusal: Reply | None = None
     leak: tuple[str, str] | None = None  # the domain that wrote to a throw-away address, and the one it was given to
 
@@ -98,17 +103,21 @@ class Routing:
             return Routed(recipient, refusal=refusal)
         targets: list[Target] = []
         elsewhere: list[Recipient] = []
+        expanded = len(resolution.destinations) > 1 and "SUCCESS" in recipient.notify
         for destination in resolution.destinations:
             if isinstance(destination, LocalMailbox):
                 targets.append(await self._target(parcel, destination))
             elif isinstance(destination, Elsewhere):
-                elsewhere.append(_forwarded(recipient, destination.address))
+                elsewhere.append(_forwarded(recipient, destination.address, expanded))
+            elif isinstance(destination, BackTo):
+                return await self._returned(parcel, recipient, destination.address)
         if elsewhere:
             outside = await self._outside(parcel, recipient, tuple(elsewhere), forwards=True)
             if not targets:
-                return outside
+                return replace(outside, expanded=expanded and bool(outside.outside))
             targets += outside.targets
-            return Routed(recipient, tuple(targets), outside.outside, forwards=bool(outside.outside))
+            forwards = bool(outside.outside)
+            return Routed(recipient, tuple(targets), outside.outside, forwards, expanded=expanded and forwards)
         if not targets:
             return Routed(recipient, refusal=NOBODY_BEHIND_IT)
         if resolution.via == "throwaway" and self._throwaways is not None:
@@ -148,7 +157,7 @@ class Routing:
         if forwards:
             if parcel.verdict.action is Action.JUNK:
                 return Routed(recipient, refusal=NOT_FORWARDED)
-            if self._loops(parcel):
+            if self._loops(parcel) or is_marked(parcel.content.header, recipient.forward_path):
                 return Routed(recipient, refusal=LOOP)
         if self._settings.capture:
             account = await self._keeper(parcel, recipient)
@@ -156,6 +165,16 @@ class Routing:
                 return Routed(recipient, refusal=NO_SUCH_USER)
             return Routed(recipient, (Target(account, CAPTURED, why="captured"),))
         return Routed(recipient, outside=outside, forwards=forwards)
+
+    async def _returned(self, parcel: Parcel, recipient: Recipient, sender: Address) -> Routed:
+        """A bounce on its way back; whoever else writes to such an address was refused at RCPT, or is here."""
+        if parcel.envelope.reverse_path is not None:
+            return Routed(recipient, refusal=ONLY_BOUNCES)
+        if self._loops(parcel):
+            return Routed(recipient, refusal=LOOP)
+        back = Recipient(sender, frozenset({"NEVER"}))
+        routed = await self._outside(parcel, recipient, (back,), forwards=True)
+        return replace(routed, forwards=False, returns=bool(routed.outside))
 
     def _loops(self, parcel: Parcel) -> bool:
         """RFC 5321 §6.3. Delivered-To is taken out at the border, so our own Received fields are what is counted."""
@@ -179,9 +198,15 @@ class Routing:
         return next(iter(await self._directory.accounts()), None)
 
 
-def _forwarded(recipient: Recipient, address: Address) -> Recipient:
-    """RFC 3461 §5.2.7.1: the alias is passed through silently; ORCPT keeps the address that was written to."""
-    return Recipient(address, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")
+def _forwarded(recipient: Recipient, address: Address, expanded: bool) -> Recipient:
+    """RFC 3461 §5.2.7.1: the alias is passed through silently; ORCPT keeps the address that was written to.
+
+    Of an alias with many targets (§5.2.7.2) we tell "expanded" ourselves, so nobody behind it tells of success.
+    """
+    notify = recipient.notify
+    if expanded:
+        notify = notify - {"SUCCESS"} or frozenset({"NEVER"})
+    return Recipient(address, notify, recipient.original or f"rfc822;{recipient.forward_path}")
 
 
 def sender_domain(parcel: Parcel) -> str:

@@ -57,6 +57,7 @@ class Report:
     arrived: float
     content: Content
     fates: tuple[Fate, ...]
+    domain: str = ""  # of the report's From, "" is the host's name: the domain that signs it
 
     @property
     def action(self) -> str:
@@ -70,7 +71,7 @@ def compose_report(report: Report, to: Address, message_id: str, now: float) -> 
     word = _WORDS[report.action][0]
     subject = _subject(original)
     letter = Letter(
-        sender=Address("MAILER-DAEMON", report.hostname),
+        sender=Address("MAILER-DAEMON", report.domain or report.hostname),
         to=to,
         subject=f"{word}: {subject}" if subject else f"{word} mail",
         text="",

@@ -29,3 +29,14 @@ class Signing(Protocol):
 
         Whole lines with LF line ends to put on top; b"" when the domain has no key. Never raises.
         """
+
+
+class ArcSealing(Protocol):
+    """What we saw before we changed or forwarded a message, sealed (RFC 8617)."""
+
+    def seal(self, content: Content, domain: str, verdict: Verdict) -> Awaitable[bytes]:
+        """An ARC set by ``domain`` for the message as it will leave, from what the checks found when it came.
+
+        Whole lines with LF line ends to put on top; b"" when nothing was checked, the domain has no key, or the chain
+        has ended. Never raises.
+        """

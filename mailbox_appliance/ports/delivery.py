@@ -39,6 +39,15 @@ class Receipt:
     reply: Reply
 
 
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message that another one gives rise to (a forward, a list's copy, an answer): queued in that one's round."""
+
+    trace: str
+    envelope: Envelope
+    content: Content
+
+
 class Acceptance(Protocol):
     """Routing, local delivery and the queue behind one door."""
 

@@ -28,7 +28,14 @@ class Elsewhere:
     address: Address
 
 
-Destination = LocalMailbox | Elsewhere
+@dataclass(frozen=True, slots=True)
+class BackTo:
+    """A bounce for mail that we forwarded under our own name: on to whoever had sent it (SRS)."""
+
+    address: Address
+
+
+Destination = LocalMailbox | Elsewhere | BackTo
 
 
 @dataclass(frozen=True, slots=True)

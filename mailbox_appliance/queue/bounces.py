@@ -17,6 +17,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.report import Fate, Report, compose_report
 from mailbox_appliance.mail.trace import new_trace_id
+from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel
 from mailbox_appliance.ports.journal import Journal
@@ -28,6 +29,7 @@ ASKED_BY = {
     words.DELAYED: ("DELAY", True),
     words.DELIVERED: ("SUCCESS", False),
     words.RELAYED: ("SUCCESS", False),
+    words.EXPANDED: ("SUCCESS", False),
 }
 
 
@@ -38,16 +40,23 @@ def wants(recipient: Recipient, action: str) -> bool:
 
 
 class Bounces:
-    """``hostname`` signs the reports."""
+    """``hostname`` speaks in the reports; ``signing`` puts the domain's own name under them."""
 
     def __init__(
-        self, acceptance: Acceptance, directory: Directory, clock: Clock, journal: Journal, hostname: str
+        self,
+        acceptance: Acceptance,
+        directory: Directory,
+        clock: Clock,
+        journal: Journal,
+        hostname: str,
+        signing: Signing | None = None,
     ) -> None:
         self._acceptance = acceptance
         self._directory = directory
         self._clock = clock
         self._journal = journal
         self._hostname = hostname
+        self._signing = signing
 
     async def tell(
         self, trace: str, envelope: Envelope, arrived: float, content: Content, fates: Sequence[Fate]
@@ -77,9 +86,12 @@ class Bounces:
             return True
         now = self._clock.seconds()
         name = new_trace_id(now)
-        report = Report(self._hostname, envelope, arrived, content, fates)
+        domain = to.domain if self._signing is not None else ""
+        report = Report(self._hostname, envelope, arrived, content, fates, domain)
         message_id = f"<{name}.report@{self._hostname}>"
         notice = compose_report(report, to, message_id, now)
+        if self._signing is not None:
+            notice = notice.with_prefix(await self._signing.sign(notice, domain))
         # RFC 3461 §5.2.5 and RFC 3464 §2: a report has the null reverse path, and nothing is reported of it.
         about = Envelope(None, (Recipient(to, frozenset({"NEVER"})),), eight_bit=True, smtputf8=not to.is_ascii)
         receipts = await self._acceptance.accept(Parcel(name, Origin.LOCAL, about, notice, message_id=message_id))

@@ -9,9 +9,10 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Acceptance
-from mailbox_appliance.ports.users import Directory, NotOurs, Unknown
+from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Unknown
 from mailbox_appliance.smtp.policy import NO_RELAY, Action, Sender, Target, decide
 
+ONLY_BOUNCES = Reply(550, "5.7.1", "Only bounces are taken for this address")
 NO_SUCH_USER = "No such user here"
 
 
@@ -44,6 +45,9 @@ async def rule(
     if isinstance(resolution, NotOurs) and row.action is Action.CHECK:
         # The directory knows better than the domain list: whatever it does not own is not for strangers.
         return Ruling(Action.REFUSE, NO_RELAY, "not one of our addresses")
+    if isinstance(resolution, Known) and sender is not Sender.NULL:
+        if any(isinstance(one, BackTo) for one in resolution.destinations):
+            return Ruling(Action.REFUSE, ONLY_BOUNCES, "a return path of forwarded mail takes bounces only")
     full = await acceptance.room_for(recipient, octets)
     if full is not None:
         return Ruling(Action.REFUSE, full, "no room")

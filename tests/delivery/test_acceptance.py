@@ -245,7 +245,7 @@ class OutsideTests(DoorCase):
         self.assertEqual((office.queue_files(), office.rows()), ([], 0))
 
     def test_forward(self) -> None:
-        """An alias to outside keeps the reverse path and remembers the address that was written to."""
+        """An alias to outside leaves under our own name and remembers the address that was written to."""
         office = self.office()
         office.accept(["both@example.org"], sender="x@far.example", origin=Origin.WAN)
         self.assertEqual(len(office.depot.files("ann@example.org")), 1)
@@ -253,7 +253,7 @@ class OutsideTests(DoorCase):
         (recipient,) = shipment.envelope.recipients
         self.assertEqual(str(recipient.forward_path), "someone@elsewhere.example")
         self.assertEqual(recipient.original, "rfc822;both@example.org")
-        self.assertEqual(str(shipment.envelope.reverse_path), "x@far.example")
+        self.assertTrue(str(shipment.envelope.reverse_path).startswith("SRS0="))
 
     def test_two_ways_to_one_outside(self) -> None:
         """Two aliases that lead to one address outside send it once."""

@@ -9,8 +9,13 @@ from typing import Any, TypeVar
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.acceptance import AcceptanceSettings, Door
+from mailbox_appliance.delivery.forwarding import Forwarding
+from mailbox_appliance.delivery.memory import MIGRATIONS as MEMORY_TABLES
+from mailbox_appliance.delivery.memory import DeliveryMemory
 from mailbox_appliance.delivery.redelivery import Redelivery
+from mailbox_appliance.delivery.returnpaths import AddressBook, ReturnPaths
 from mailbox_appliance.delivery.routing import Routing, RoutingSettings
 from mailbox_appliance.delivery.space import Space
 from mailbox_appliance.mail.address import Address
@@ -19,6 +24,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.mail.verdict import Verdict
+from mailbox_appliance.ports.checks import ArcSealing
 from mailbox_appliance.ports.delivery import ACCEPTED, Parcel, Receipt
 from mailbox_appliance.queue.bounces import Bounces
 from mailbox_appliance.queue.desk import Desk
@@ -77,6 +83,7 @@ class PostOffice:
         acceptance: AcceptanceSettings | None = None,
         disk: Disk | None = None,
         start: bool = True,
+        sealing: ArcSealing | None = None,
     ) -> None:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
@@ -107,20 +114,25 @@ class PostOffice:
             clock,
             self.journal,
         )
-        self.routing = Routing(self.directory, self.stores, RoutingSettings(HOST, capture))
         self.space = Space(self.workers, clock, str(self.root), reserve=0)
+        self.memory = DeliveryMemory(Database(str(self.root / "delivery.db"), MEMORY_TABLES, self.workers))
+        self.paths = ReturnPaths(self._keys, self.memory, clock)
+        self.addresses = AddressBook(self.directory, self.paths)
+        self.sealing = sealing
+        self.routing = Routing(self.addresses, self.stores, RoutingSettings(HOST, capture))
         self.door = Door(
             self.routing,
             self.depot,
             self.spool,
             self.rounds,
-            self.directory,
+            self.addresses,
             self.space,
             clock,
             self.journal,
             acceptance,
+            Forwarding(self.paths, self.addresses, self.journal, sealing),
         )
-        self.bounces = Bounces(self.door, self.directory, clock, self.journal, HOST)
+        self.bounces = Bounces(self.door, self.addresses, clock, self.journal, HOST)
         self.door.reports = self.bounces
         self.dispatch = Dispatch(
             self.spool,
@@ -140,6 +152,10 @@ class PostOffice:
     def close(self) -> None:
         now(self.dispatch.stop())
         self.spool.close()
+        self.memory.database.close()
+
+    async def _keys(self) -> tuple[bytes, ...]:
+        return (b"k" * 32,)
 
     def parcel(
         self,

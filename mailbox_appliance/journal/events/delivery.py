@@ -32,6 +32,27 @@ class Queued(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Forwarded(Event):
+    """An address of ours passes the message on, under our own name when the sender is a stranger (SRS)."""
+
+    name: ClassVar[str] = "delivery.forwarded"
+    account: str  # the address of ours
+    recipient: tuple[str, ...]
+    sender: str  # the reverse path it leaves with
+    sealed: bool = False  # with an ARC seal of ours
+    reason: str = ""  # why bounces will not find their way back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BounceReturned(Event):
+    """A bounce for forwarded mail goes on to whoever had sent it."""
+
+    name: ClassVar[str] = "delivery.bounce_returned"
+    account: str  # the address that the bounce came to
+    recipient: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Event):
     """The message was not taken for this recipient; whoever sent it was told so."""
 

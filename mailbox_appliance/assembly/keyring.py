@@ -1,0 +1,87 @@
+"""A secret of this machine that proves addresses of our own making: a file of keys, 0600, the newest first.
+
+A new key is made now and then; older ones are kept for as long as what they have signed may come back.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+
+from twisted.internet.defer import DeferredLock
+
+from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.workers import Workers
+
+DAY = 86_400.0
+MOST_KEYS = 16
+
+
+class KeyRing:
+    """``path`` such as STATE/srs.key. ``renew`` and ``keep_old`` in seconds; ``renew`` 0: only by hand."""
+
+    def __init__(
+        self, path: str, workers: Workers, clock: Clock, *, renew: float = 180 * DAY, keep_old: float = 30 * DAY
+    ) -> None:
+        self._path = path
+        self._workers = workers
+        self._clock = clock
+        self._renew = renew
+        self._keep_old = keep_old
+        self._keys: list[tuple[bytes, float]] = []
+        self._reading = DeferredLock()
+
+    async def keys(self) -> tuple[bytes, ...]:
+        """The first makes proofs, all are recognized; read, or made, at the first use. Raises OSError, ValueError."""
+        if not self._keys:
+            await self._reading.acquire()
+            try:
+                if not self._keys:
+                    self._keys = await self._workers.run("disk", _read_or_make, self._path, self._clock.seconds())
+            finally:
+                self._reading.release()
+        return tuple(key for key, _ in self._keys)
+
+    async def look_after(self) -> None:
+        """Once a day: a new key when it is time, and away with what is too old. Raises OSError."""
+        await self.keys()
+        now = self._clock.seconds()
+        kept = list(self._keys)
+        if self._renew and now - kept[0][1] >= self._renew:
+            kept.insert(0, (secrets.token_bytes(32), now))
+        # A key made proofs until its successor came.
+        kept = kept[:1] + [old for old, newer in zip(kept[1:], kept, strict=False) if now - newer[1] < self._keep_old]
+        if kept != self._keys:
+            await self._workers.run("disk", _write, self._path, kept[:MOST_KEYS])
+            self._keys = kept[:MOST_KEYS]
+
+
+def _read_or_make(path: str, now: float) -> list[tuple[bytes, float]]:
+    try:
+        with open(path, encoding="ascii") as file:
+            rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
+        keys = [(bytes.fromhex(key), float(made)) for key, made in rows]
+    except FileNotFoundError:
+        keys = []
+    if keys and min(len(key) for key, _ in keys) < 16:
+        raise ValueError(f"{path} holds a key that is too short: move the file away, and a new one is made")
+    if not keys:
+        keys = [(secrets.token_bytes(32), now)]
+        _write(path, keys)
+    return keys
+
+
+def _write(path: str, keys: list[tuple[bytes, float]]) -> None:
+    text = "# Secret. Key and when it was made; the first is in use.\n"
+    text += "".join(f"{key.hex()} {made:.0f}\n" for key, made in keys)
+    descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(path + ".new", path)
+    folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
