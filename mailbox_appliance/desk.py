@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, execute
 
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
@@ -170,7 +171,8 @@ class OpenDesk:
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),
             MailQueueDesk(queue, clock),
-            GuardingDesk(guard),
+            GuardingDesk(guard, clock),
+            FirewallDesk(lambda: config),
             TraceDesk(journal),
             StatusDesk([_not_running, disk(config.state)]),
         ]

@@ -33,6 +33,7 @@ from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.configuring import ReloadDesk
 from mailbox_appliance.admin.control import ControlSocket
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
@@ -385,7 +386,8 @@ class ApplianceService(MultiService):
             ),
             CertDesk(built.certificates, built.certificates, clock),
             TraceDesk(self._journal),
-            GuardingDesk(built.guard),
+            GuardingDesk(built.guard, clock),
+            FirewallDesk(lambda: self._config),
             ReloadDesk(self.reload),
             StatusDesk(checks),
             *(desk for part in built.parts for desk in part.desks()),

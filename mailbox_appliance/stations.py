@@ -8,6 +8,7 @@ from typing import Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
+from mailbox_appliance.assembly.campaigns import tell_of_campaigns
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
@@ -160,6 +161,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         journal=journal,
     )
     users.directory.watch(imap.look_at_log_ins)
+    guard.on_campaign = tell_of_campaigns(users, notices, journal)
     return Stations(
         workers,
         journal,

@@ -6,6 +6,8 @@ from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from mailbox_appliance.mail.client import IPAddress
+
 
 class Knocker(Protocol):
     """A row of ``guard list``: ``banned_until`` in epoch seconds, 0 for one that is only being watched."""
@@ -24,6 +26,28 @@ class Knocker(Protocol):
     def account(self) -> str: ...
 
 
+class Trail(Protocol):
+    """What one address has tried; times in epoch seconds."""
+
+    @property
+    def address(self) -> IPAddress: ...
+
+    @property
+    def tries(self) -> int: ...
+
+    @property
+    def first(self) -> float: ...
+
+    @property
+    def last(self) -> float: ...
+
+    @property
+    def services(self) -> Sequence[str]: ...
+
+    @property
+    def accounts(self) -> Sequence[str]: ...
+
+
 class GuardDesk(Protocol):
     """Who is shut out or being watched just now. Filled by ``guard/``."""
 
@@ -32,6 +56,9 @@ class GuardDesk(Protocol):
 
     def unban(self, text: str) -> bool:
         """Forgive an address (IPv6: its /64); False when nothing was held against it."""
+
+    def trails(self) -> Sequence[Trail]:
+        """What each address has tried lately, the busiest first."""
 
 
 class CertificateKeeper(Protocol):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
+from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
@@ -29,7 +30,7 @@ NOUNS: dict[str, str] = {
     "dns": "The records of our domains.",
     "cert": "Certificates.",
     "spam": "What is junk, and why.",
-    "guard": "Who is shut out for failing too often.",
+    "guard": "Who is shut out for failing too often, and who tries.",
     "config": "The owner's file.",
 }
 
@@ -322,7 +323,24 @@ VERBS: tuple[Verb, ...] = (
         ),
         changes=True,
     ),
+    Verb(
+        "firewall",
+        "",
+        FirewallDesk,
+        FirewallDesk.firewall,
+        "Print nftables rules that open what must be reachable.",
+        lists=True,
+    ),
     Verb("guard", "list", GuardingDesk, GuardingDesk.list, "Show who is shut out, and until when.", lists=True),
+    Verb("guard", "log", GuardingDesk, GuardingDesk.log, "Show who has tried which passwords lately.", lists=True),
+    Verb(
+        "guard",
+        "nft",
+        GuardingDesk,
+        GuardingDesk.nft,
+        "Print who is shut out as a table for nftables, to be refused by the kernel.",
+        lists=True,
+    ),
     Verb(
         "guard",
         "unban",

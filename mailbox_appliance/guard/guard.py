@@ -3,21 +3,33 @@
 What happens to an address, read aloud: up to ten wrong passwords within a minute are answered, the later ones more
 slowly; then the address is refused for a minute by every service, the next time for two, and so on up to an hour. A
 device that has logged in from there before is let through to its own account, unless it fails ten times itself.
+Sixty failures within ten minutes from one IPv4 /24 or IPv6 /48 shut out the whole network in the same way.
 """
 
 from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict, deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailbox_appliance.database import DatabaseTrouble
+from mailbox_appliance.guard.attempts import Attempts, Campaign, Trail
 from mailbox_appliance.guard.file import UNREADABLE, GuardFile, put_back, take_changes
-from mailbox_appliance.guard.memory import WEIGHTS, Failures, GuardSettings, Memory, household, shown
+from mailbox_appliance.guard.memory import (
+    WEIGHTS,
+    Failures,
+    GuardSettings,
+    IPNetwork,
+    Memory,
+    household,
+    neighbourhood,
+    shown,
+)
 from mailbox_appliance.journal.events.guard import Banned, MemoryLost, Unbanned
 from mailbox_appliance.mail.client import IPAddress, peer_address
 from mailbox_appliance.ports.clock import Clock, Timer
@@ -67,16 +79,20 @@ class RememberingGuard:
         self._swept = clock.seconds()
         # When attempts began whose end we have not been told: fifty connections at once must not mean fifty guesses.
         self._under_way: OrderedDict[IPAddress, deque[float]] = OrderedDict()
+        self._attempts = Attempts()
+        self.on_campaign: Callable[[Campaign], None] | None = None  # told of many guesses at one account
 
     # ------------------------------------------------------------ the port
 
     def refuses(self, peer: IPAddress, service: str, account: str | None = None) -> bool:
         key = household(peer)
         record = self._memory.strangers.get(key)
-        if record is None and not account:
-            return False
         now = self._clock.seconds()
         since = now - self.settings.device_for
+        if self._memory.networks and self._network_refused(key, now, since):
+            return True
+        if record is None and not account:
+            return False
         if record is None or not record.banned(now, self.settings.longest_ban):
             if not account or self._memory.knows(key, since) or self._exempt(peer):
                 return False
@@ -94,6 +110,9 @@ class RememberingGuard:
         settings, now, key = self.settings, self._clock.seconds(), household(peer)
         if what == "password":
             self._ended(key)
+            self._note_attempt(key, service, account, now)
+        elif what == "recipient":
+            self._attempts.recipient(key, now)
         record = self._memory.failures(key, settings.most_addresses)
         record.service, record.account = service[:32], account[:320]
         self._write_later()
@@ -107,15 +126,37 @@ class RememberingGuard:
             return  # said while the ban began; it is not made longer by that
         seconds = record.add(now, weight, settings)
         if seconds:
-            self._journal.tell(
-                Banned(
-                    peer=shown(key),
-                    service=record.service,
-                    account=record.account,
-                    seconds=round(seconds),
-                    times=record.bans,
-                )
-            )
+            self._tell_banned(key, record, record.service, record.account, seconds)
+        if key.is_global and not self._memory.knows(key, now - settings.device_for):
+            self._count_network(key, record, weight, now)
+
+    def _count_network(self, key: IPAddress, record: Failures, weight: float, now: float) -> None:
+        settings = self.settings
+        network = self._memory.network(key, settings.most_networks)
+        if network.banned(now, settings.longest_ban):
+            return
+        wider = replace(settings, limit=settings.network_limit, window=settings.network_window)
+        seconds = network.add(now, weight, wider)
+        if seconds:
+            self._tell_banned(neighbourhood(key), network, record.service, record.account, seconds)
+
+    def _tell_banned(
+        self, key: IPAddress | IPNetwork, record: Failures, service: str, account: str, seconds: float
+    ) -> None:
+        self._journal.tell(
+            Banned(peer=shown(key), service=service, account=account, seconds=round(seconds), times=record.bans)
+        )
+
+    def _network_refused(self, key: IPAddress, now: float, since: float) -> bool:
+        network = self._memory.networks.get(neighbourhood(key))
+        if network is None or not network.banned(now, self.settings.longest_ban):
+            return False
+        return not self._memory.knows(key, since) and not self._exempt(key)
+
+    def _note_attempt(self, key: IPAddress, service: str, account: str, now: float) -> None:
+        campaign = self._attempts.password(key, service[:32], account, now)
+        if campaign is not None and self.on_campaign is not None:
+            self.on_campaign(campaign)
 
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         # The count is left as it is: whoever has one account here must not buy guesses at others with it.
@@ -123,6 +164,13 @@ class RememberingGuard:
         self._ended(key)
         self._memory.welcome(key, account, self._clock.seconds(), self.settings.most_devices)
         self._write_later()
+
+    def tarpit(self, peer: IPAddress) -> float:
+        if self._exempt(peer):
+            return 0.0
+        settings = self.settings
+        over = self._attempts.unknown_recipients(household(peer), self._clock.seconds()) - settings.patient_recipients
+        return min(max(over, 0) * 0.05, settings.longest_tarpit)
 
     def delay(self, peer: IPAddress, service: str) -> float:
         key, now = household(peer), self._clock.seconds()
@@ -171,10 +219,22 @@ class RememberingGuard:
                 rows.append(
                     Knocker(shown(key), weight, until, record.bans, record.last, record.service, record.account, known)
                 )
+        for network, record in self._memory.networks.items():
+            if record.banned(now, settings.longest_ban):
+                rows.append(Knocker(shown(network), 0.0, record.banned_until, record.bans, record.last, "", "", False))
         return tuple(sorted(rows, key=lambda row: (row.banned_until == 0, -row.last)))
 
+    def trails(self) -> tuple[Trail, ...]:
+        """What each address has tried since the service began, at most a day back."""
+        return self._attempts.trails(self._clock.seconds())
+
     def unban(self, text: str) -> bool:
-        """Forgive an address (or the /64 of ``listing``); False when nothing was held against it. Raises GuardError."""
+        """Forgive an address or network of ``listing``; False when nothing was held against it. Raises GuardError."""
+        for network in self._memory.networks:
+            if str(network) == text.strip():
+                del self._memory.networks[network]
+                self._journal.tell(Unbanned(peer=text.strip()))
+                return True
         try:
             key = household(peer_address(text.strip().removesuffix("/64")))
         except ValueError:

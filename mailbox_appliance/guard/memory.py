@@ -42,6 +42,12 @@ class GuardSettings:
     most_devices: int = 2_000
     exempt: tuple[IPNetwork, ...] = ()
     write_every: float = 2.0
+    # So much together from one IPv4 /24 or IPv6 /48 shuts the whole of it out, as if it were one address.
+    network_limit: float = 60.0
+    network_window: float = 600.0
+    most_networks: int = 2_000
+    patient_recipients: int = 100  # unknown recipients an hour from one address that are answered at once
+    longest_tarpit: float = 5.0
 
 
 def household(peer: IPAddress) -> IPAddress:
@@ -51,8 +57,15 @@ def household(peer: IPAddress) -> IPAddress:
     return peer
 
 
-def shown(key: IPAddress) -> str:
-    """A key for people: ``192.0.2.1`` or ``2001:db8::/64``."""
+def neighbourhood(peer: IPAddress) -> IPNetwork:
+    """The network an address is counted with: what one customer of a host often rents, /24 or /48."""
+    return ipaddress.ip_network((peer, 24 if peer.version == 4 else 48), strict=False)
+
+
+def shown(key: IPAddress | IPNetwork) -> str:
+    """A key for people: ``192.0.2.1``, ``2001:db8::/64`` or a network."""
+    if isinstance(key, ipaddress.IPv4Network | ipaddress.IPv6Network):
+        return str(key)
     return f"{key}/64" if key.version == 6 else str(key)
 
 
@@ -116,6 +129,7 @@ class Memory:
     def __init__(self) -> None:
         self.strangers: OrderedDict[IPAddress, Failures] = OrderedDict()
         self.devices: OrderedDict[IPAddress, dict[str, Device]] = OrderedDict()
+        self.networks: OrderedDict[IPNetwork, Failures] = OrderedDict()  # not kept over restarts
         self.changed_strangers: set[IPAddress] = set()
         self.changed_devices: set[IPAddress] = set()
 
@@ -130,6 +144,15 @@ class Memory:
         else:
             self.strangers.move_to_end(key)
         self.changed_strangers.add(key)
+        return record
+
+    def network(self, key: IPAddress, most: int) -> Failures:
+        """The record of the network around ``key``, made when missing."""
+        network = neighbourhood(key)
+        record = self.networks.setdefault(network, Failures())
+        self.networks.move_to_end(network)
+        while len(self.networks) > most:
+            self.networks.popitem(last=False)
         return record
 
     def device(self, key: IPAddress, account: str, since: float) -> Device | None:

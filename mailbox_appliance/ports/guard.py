@@ -31,5 +31,8 @@ class Guard(Protocol):
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         """A good log-in: the device at this address is known from now on."""
 
+    def tarpit(self, peer: IPAddress) -> float:
+        """Seconds to hold back the reply about an unknown recipient: 0 but for those who try many names."""
+
     def delay(self, peer: IPAddress, service: str) -> float:
         """Seconds to hold back the reply to a failed log-in, asked after ``failed``: 0 at first, growing, bounded."""

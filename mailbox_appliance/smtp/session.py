@@ -324,6 +324,8 @@ class Session:
             self._unknown += 1
             if self._unknown >= self._limits.unknown_recipients:
                 reply = MANY_UNKNOWN
+            if ruling.unknown and (seconds := parts.guard.tarpit(self._report.client.address)):
+                await self._line.pause(seconds)
         self._refuse_recipient(deal, event, reply, ruling.reason)
         if reply is MANY_UNKNOWN:
             self._report.cut_short(self._deal, "too many refused recipients")

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from ipaddress import ip_address
 from unittest import mock
 
 from twisted.internet.defer import Deferred
@@ -29,6 +30,7 @@ from mailbox_appliance.config.local import local_config
 from mailbox_appliance.config.model import Config, Relay
 from mailbox_appliance.config.read import ConfigWrong
 from mailbox_appliance.dns.servers import ServerState
+from mailbox_appliance.guard.attempts import Trail
 from mailbox_appliance.journal.trail import TrailStep
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
@@ -97,8 +99,12 @@ class FakeKnocker:
 
 
 class FakeGuard:
-    def __init__(self, *knockers: FakeKnocker) -> None:
+    def __init__(self, *knockers: FakeKnocker, trails: Sequence[Trail] = ()) -> None:
         self.knockers = list(knockers)
+        self._trails = trails
+
+    def trails(self) -> Sequence[Trail]:
+        return self._trails
 
     def listing(self) -> list[FakeKnocker]:
         return self.knockers
@@ -236,7 +242,7 @@ class GuardTests(DeskCase):
     def test_list_and_unban(self) -> None:
         """Who is shut out until when; unban wants an address that is held against."""
         desk = GuardingDesk(
-            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), FakeKnocker("2001:db8::/64"))
+            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), FakeKnocker("2001:db8::/64")), self.clock
         )
         result = self.do(desk, "guard list")
         self.assertEqual(result.data[0]["shut_out_until"], "2026-09-21T14:14:20Z")
@@ -246,7 +252,24 @@ class GuardTests(DeskCase):
         self.do(desk, "guard unban", address="2001:db8::/64")
         self.assertIn("nothing is held against", self.refused(desk, "guard unban", address="192.0.2.2"))
         self.assertIn("is not an IP address", self.refused(desk, "guard unban", address="ann"))
-        self.assertEqual(self.do(GuardingDesk(FakeGuard()), "guard list").lines, ("nobody is shut out",))
+        self.assertEqual(self.do(GuardingDesk(FakeGuard(), self.clock), "guard list").lines, ("nobody is shut out",))
+
+    def test_log(self) -> None:
+        """A line for each address, and whether it is shut out by now."""
+        trails = (
+            Trail(ip_address("192.0.2.1"), 12, 1e9, 1e9 + 60, ("imap", "smtp"), ("ann", "root")),
+            Trail(ip_address("2001:db8::"), 1, 1e9, 1e9, ("imap",), ()),
+        )
+        desk = GuardingDesk(
+            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), trails=trails), self.clock
+        )
+        data = self.do(desk, "guard log").data
+        self.assertEqual(
+            [(row["address"], row["failures"], row["tried"], row["shut_out"]) for row in data],
+            [("192.0.2.1", 12, "ann, root", True), ("2001:db8::/64", 1, "", False)],
+        )
+        self.assertIn("192.0.2.1 timeout 60s", "\n".join(self.do(desk, "guard nft").lines))
+        self.assertIn("nobody", self.do(GuardingDesk(FakeGuard(), self.clock), "guard log").lines[0])
 
 
 class CertTests(DeskCase):

@@ -13,6 +13,7 @@ class FakeGuard:
 
     def __init__(self, limit: int = 10) -> None:
         self.limit = limit
+        self.tar = 0.0
         self.banned: set[IPAddress] = set()
         self.failures: list[tuple[IPAddress, str, str, str]] = []  # (peer, service, account, what)
         self.successes: list[tuple[IPAddress, str, str]] = []
@@ -36,6 +37,9 @@ class FakeGuard:
 
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         self.successes.append((peer, service, account))
+
+    def tarpit(self, peer: IPAddress) -> float:
+        return self.tar
 
     def delay(self, peer: IPAddress, service: str) -> float:
         return 0.0

@@ -23,6 +23,18 @@ class Banned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignSeen(Event):
+    """Many wrong passwords for one account within a day, from many addresses; the owner has been written to."""
+
+    name: ClassVar[str] = "guard.campaign"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    failures: int
+    sources: int
+    service: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unbanned(Event):
     """The owner lets an address in again."""
 
