@@ -28,6 +28,7 @@ from mailbox_appliance.admin.status import Finding, StatusDesk, disk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.undeleting import RestingMail
+from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
 from mailbox_appliance.checks.signing import DkimKeys
@@ -170,6 +171,7 @@ class OpenDesk:
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),
+            VacationDesk(users.vacations, clock),
             MailQueueDesk(queue, clock),
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),

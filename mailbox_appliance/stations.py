@@ -107,7 +107,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     spool = QueueSpool(SpoolSettings(os.path.join(state, "queue")), workers, rounds, reactor, journal)
     dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
-    onward = make_onward(config, reactor, workers, journal, users, dkim_keys)
+    onward = make_onward(config, reactor, workers, journal, users, dkim_keys, signing)
     addresses = onward.addresses
     acceptance = Door(
         Routing(addresses, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
@@ -119,6 +119,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         reactor,
         journal,
         forwarding=onward.forwarding,
+        vacation=onward.vacation,
     )
     notices = Notices(acceptance, addresses, reactor, config.hostname, signing)
     allowance = Allowance(spool, reactor, journal, tell_whom_it_concerns(notices, users), allowance_settings(config))

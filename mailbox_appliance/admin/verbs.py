@@ -17,6 +17,7 @@ from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
+from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.admin.verb import Argument, Verb
 
 NOUNS: dict[str, str] = {
@@ -25,6 +26,7 @@ NOUNS: dict[str, str] = {
     "apppassword": "A password for each phone and mail program, each revocable alone.",
     "alias": "Further addresses that lead to accounts or elsewhere.",
     "throwaway": "Addresses to give away, each ended alone.",
+    "vacation": "Answers while somebody is away.",
     "queue": "Mail that waits to leave.",
     "relay": "The way out.",
     "dns": "The records of our domains.",
@@ -218,6 +220,33 @@ VERBS: tuple[Verb, ...] = (
         ),
         changes=True,
     ),
+    Verb(
+        "vacation",
+        "set",
+        VacationDesk,
+        VacationDesk.set,
+        "Answer for somebody who is away.",
+        (
+            _ADDRESS,
+            Argument("text", "what is answered; \\n begins a new line", "option"),
+            Argument("subject", "the answer's subject (default: the sender's own)", "option"),
+            Argument("begin", "the first day, such as 2026-12-24 (default: now)", "option"),
+            Argument("end", "the last day", "option"),
+            Argument("days", "how long nobody is answered twice (default: 7)", "option"),
+            Argument("also", "further addresses of the person, elsewhere, with commas between", "option"),
+        ),
+        changes=True,
+    ),
+    Verb(
+        "vacation",
+        "show",
+        VacationDesk,
+        VacationDesk.show,
+        "Show who is away and what is answered.",
+        (Argument("address", "only this account", required=False),),
+        lists=True,
+    ),
+    Verb("vacation", "off", VacationDesk, VacationDesk.off, "Answer no more.", (_ADDRESS,), changes=True),
     Verb("queue", "list", MailQueueDesk, MailQueueDesk.list, "Show what waits, oldest first.", lists=True),
     Verb(
         "queue",

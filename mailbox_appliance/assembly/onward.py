@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.assembly.keyring import KeyRing
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.checks.sealing import Sealer
@@ -15,7 +17,9 @@ from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.memory import MIGRATIONS, DeliveryMemory
 from mailbox_appliance.delivery.returnpaths import AddressBook, ReturnPaths
+from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.workers import ThreadedWorkers
 
@@ -26,6 +30,7 @@ class Onward:
 
     addresses: AddressBook
     forwarding: Forwarding
+    vacation: Vacation
     memory: DeliveryMemory
     part: OnwardPart
 
@@ -35,8 +40,9 @@ class OnwardPart(Part):
 
     name = "forwarding"
 
-    def __init__(self, memory: DeliveryMemory, keys: KeyRing) -> None:
+    def __init__(self, memory: DeliveryMemory, keys: KeyRing, vacations: VacationDesk) -> None:
         self._memory = memory
+        self._vacations = vacations
         self._keys = keys
 
     async def start(self) -> None:
@@ -47,13 +53,23 @@ class OnwardPart(Part):
         """Close the file."""
         self._memory.database.close()
 
+    def desks(self) -> Sequence[object]:
+        """vacation set|show|off."""
+        return (self._vacations,)
+
     async def each_day(self) -> None:
         """A new key when it is time."""
         await self._keys.look_after()
 
 
 def make_onward(
-    config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, users: Users, dkim_keys: DkimKeys
+    config: Config,
+    reactor: Any,
+    workers: ThreadedWorkers,
+    journal: Journal,
+    users: Users,
+    dkim_keys: DkimKeys,
+    signing: Signing | None,
 ) -> Onward:
     """STATE/srs.key and STATE/delivery.db; in local mode, where nothing leaves, nothing is sealed."""
     keys = KeyRing(os.path.join(config.state, "srs.key"), workers, reactor)
@@ -62,4 +78,6 @@ def make_onward(
     paths = ReturnPaths(keys.keys, memory, reactor)
     addresses = AddressBook(users.directory, paths)
     sealer = None if config.local else Sealer(dkim_keys, workers, reactor, journal)
-    return Onward(addresses, Forwarding(paths, addresses, journal, sealer), memory, OnwardPart(memory, keys))
+    part = OnwardPart(memory, keys, VacationDesk(users.vacations, reactor))
+    vacation = Vacation(memory, addresses, reactor, config.hostname, signing)
+    return Onward(addresses, Forwarding(paths, addresses, journal, sealer), vacation, memory, part)

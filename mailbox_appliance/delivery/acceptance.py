@@ -15,6 +15,7 @@ from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
 from mailbox_appliance.delivery.routing import NOT_FORWARDED, Routed, Routing, Target
 from mailbox_appliance.delivery.space import Space
+from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.events.delivery import (
     BounceReturned,
     DiskFull,
@@ -100,6 +101,7 @@ class Door:
         journal: Journal,
         settings: AcceptanceSettings | None = None,
         forwarding: Forwarding | None = None,
+        vacation: Vacation | None = None,
     ) -> None:
         self._routing = routing
         self._depot = depot
@@ -111,6 +113,7 @@ class Door:
         self._journal = journal
         self._settings = settings or AcceptanceSettings()
         self._forwarding = forwarding
+        self._vacation = vacation
         self._disk_told = float("-inf")
         self._clock = clock
 
@@ -144,6 +147,7 @@ class Door:
             self._take_outside(plan)
             await self._prepare_outgoing(parcel, plan)
             await self._take_places(parcel, plan)
+            await self._answer(parcel, plan)
         except Busy:
             return tuple(Receipt(recipient, TOO_BUSY) for recipient in recipients)
         except OSError as error:  # the key of our return paths
@@ -212,6 +216,18 @@ class Door:
                 trace=parcel.trace, account=str(came_to.forward_path), recipient=str(back.forward_path)
             )
             plan.told.append(told)
+
+    async def _answer(self, parcel: Parcel, plan: _Plan) -> None:
+        """Somebody may be away."""
+        for copy in plan.copies if self._vacation is not None else ():
+            assert self._vacation is not None
+            answer = await self._vacation.answer(parcel, copy.target)
+            if answer is None:
+                continue
+            plan.told.append(answer.told)
+            if answer.outgoing is not None:
+                plan.outgoing.append(answer.outgoing)
+                plan.rows += answer.rows
 
     def _judge(self, parcel: Parcel, plan: _Plan) -> tuple[Receipt, ...]:
         """A reply for each recipient; what is taken only in the queue goes to ``plan.instead``."""
@@ -314,7 +330,8 @@ class Door:
                     trouble = plan.refused.get(target.key)
                     if trouble is not None and trouble.full:
                         tell(MailboxFull(trace=trace, account=str(target.account), recipient=address))
-        queued = plan.queued + [one for entry in plan.outgoing for one in entry.envelope.recipients]
+        passed_on = [entry for entry in plan.outgoing if entry.trace == trace]
+        queued = plan.queued + [one for entry in passed_on for one in entry.envelope.recipients]
         if queued:
             tell(
                 Queued(

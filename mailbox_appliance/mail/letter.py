@@ -20,7 +20,7 @@ _LONGEST_LINE = 900
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """``sender`` is the From field's address, ``display`` the name before it; ``text`` has LF line ends."""
+    """``sender`` is the From field's address, ``display`` the name before it ("": none); ``text`` has LF line ends."""
 
     sender: Address
     to: Address
@@ -47,7 +47,7 @@ def mail_fields(letter: Letter, message_id: str, now: float) -> str:
     """Every field but those of MIME; ends in LF. ``message_id`` has its angle brackets."""
     fields = [
         f"Date: {mail_date_time(now)}\n",
-        f"From: {one_line(letter.display)} <{letter.sender}>\n",
+        f"From: {one_line(letter.display)} <{letter.sender}>\n" if letter.display else f"From: {letter.sender}\n",
         f"To: {one_line(str(letter.to))}\n",
         encoded_field("Subject", letter.subject),
         f"Message-ID: {message_id}\n",

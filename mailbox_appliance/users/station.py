@@ -14,6 +14,7 @@ from mailbox_appliance.users.desks.aliases import Aliases
 from mailbox_appliance.users.desks.apppasswords import AppPasswords
 from mailbox_appliance.users.desks.domains import Domains
 from mailbox_appliance.users.desks.throwaways import Throwaways
+from mailbox_appliance.users.desks.vacations import Vacations
 from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
 from mailbox_appliance.users.password import Passwords
 from mailbox_appliance.users.portal import PortalLogIn
@@ -35,6 +36,7 @@ class Users:
     accounts: Accounts
     aliases: Aliases
     app_passwords: AppPasswords
+    vacations: Vacations
     uses: LastUses
     database: Database
     throwaways: Throwaways
@@ -61,6 +63,7 @@ class Users:
             Accounts(directory, passwords, clock, journal),
             Aliases(directory, journal),
             AppPasswords(directory, workers, clock, journal, uses),
+            Vacations(directory, journal),
             uses,
             database,
             Throwaways(directory, clock, journal),

@@ -18,6 +18,7 @@ from mailbox_appliance.delivery.redelivery import Redelivery
 from mailbox_appliance.delivery.returnpaths import AddressBook, ReturnPaths
 from mailbox_appliance.delivery.routing import Routing, RoutingSettings
 from mailbox_appliance.delivery.space import Space
+from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client, Origin, peer_address
 from mailbox_appliance.mail.envelope import Envelope, Recipient
@@ -131,6 +132,7 @@ class PostOffice:
             self.journal,
             acceptance,
             Forwarding(self.paths, self.addresses, self.journal, sealing),
+            Vacation(self.memory, self.addresses, clock, HOST),
         )
         self.bounces = Bounces(self.door, self.addresses, clock, self.journal, HOST)
         self.door.reports = self.bounces

@@ -53,6 +53,25 @@ class BounceReturned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VacationAnswered(Event):
+    """The account's vacation notice answers the sender; ``answer`` is the answer's own id."""
+
+    name: ClassVar[str] = "delivery.vacation"
+    account: str
+    recipient: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VacationSilent(Event):
+    """The account has a vacation notice, but this message is not answered."""
+
+    name: ClassVar[str] = "delivery.vacation_silent"
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused(Event):
     """The message was not taken for this recipient; whoever sent it was told so."""
 

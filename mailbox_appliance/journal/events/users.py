@@ -84,6 +84,22 @@ class AccountChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VacationSet(Event):
+    """An account answers for somebody who is away, now or from a stated day on."""
+
+    name: ClassVar[str] = "users.vacation_set"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VacationEnded(Event):
+    """An account answers nobody by itself any more."""
+
+    name: ClassVar[str] = "users.vacation_ended"
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordChanged(Event):
     """An account has another main password; devices that use the old one must be told."""
 
