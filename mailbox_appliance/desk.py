@@ -24,6 +24,7 @@ from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.admin.status import Finding, StatusDesk, disk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
@@ -44,7 +45,11 @@ from mailbox_appliance.queue.desk import Desk as QueueDesk
 from mailbox_appliance.queue.dispatch import Dispatch
 from mailbox_appliance.queue.spool import QueueSpool, SpoolSettings
 from mailbox_appliance.rounds.rounds import CommitRounds, RoundSettings
+from mailbox_appliance.shares.seen import MIGRATIONS as SEEN_MIGRATIONS
+from mailbox_appliance.shares.seen import SeenMarks
+from mailbox_appliance.shares.station import Shares
 from mailbox_appliance.store.account import StoreSettings
+from mailbox_appliance.store.papers import MailPapers
 from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
@@ -172,6 +177,7 @@ class OpenDesk:
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),
             VacationDesk(users.vacations, clock),
+            ShareDesk(self._shares(users, clock, workers, journal)),
             MailQueueDesk(queue, clock),
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),
@@ -179,6 +185,12 @@ class OpenDesk:
             StatusDesk([_not_running, disk(config.state)]),
         ]
         self._desk = Desk(desks, journal)
+
+    def _shares(self, users: Users, clock: _StandingClock, workers: _AtOnce, journal: Journal) -> Shares:
+        state = self._config.state
+        marks = SeenMarks(Database(os.path.join(state, "shares.db"), SEEN_MIGRATIONS, workers, synchronous="NORMAL"))
+        papers = MailPapers(os.path.join(state, "mail"), workers)
+        return Shares(self._stores, papers, marks, users.directory.accounts, clock, workers, journal, "")
 
     def run(self, verb: Verb, arguments: Mapping[str, Any]) -> Result:
         """Do it. Raises Refused."""

@@ -25,6 +25,7 @@ from mailbox_appliance.assembly.settings import (
     smtp_settings,
     store_settings,
 )
+from mailbox_appliance.assembly.sharing import limit_of, make_shares
 from mailbox_appliance.assembly.ways_out import make_way_out
 from mailbox_appliance.checks.signing import DkimKeys, Signer
 from mailbox_appliance.config.model import Config
@@ -100,7 +101,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         workers,
         journal,
         rounds,
-        users.directory.quota,
+        limit_of(users),
     )
     depot = MailDepot(stores)
     junk = JunkPart(config, reactor, workers, journal, stores, users)
@@ -151,15 +152,17 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         allowance=allowance,
         signing=signing,
     )
+    shares = make_shares(config, reactor, workers, journal, stores, users)
     imap = ImapHouse(
         settings=imap_settings(config),
-        stores=stores,
+        stores=shares.shares,
         users=users.log_in,
         guard=guard,
         certificates=certificates,
         clock=reactor,
         workers=workers,
         journal=journal,
+        sharing=shares.shares,
     )
     users.directory.watch(imap.look_at_log_ins)
     guard.on_campaign = tell_of_campaigns(users, notices, journal)
@@ -183,7 +186,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         SmtpStation(parts, certificates),
         imap,
         allowance,
-        (onward.part, junk, Resting(stores, reactor, journal)),
+        (onward.part, junk, Resting(stores, reactor, journal), shares),
     )
 
 

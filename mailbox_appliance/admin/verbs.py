@@ -14,6 +14,7 @@ from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
+from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
@@ -27,6 +28,7 @@ NOUNS: dict[str, str] = {
     "alias": "Further addresses that lead to accounts or elsewhere.",
     "throwaway": "Addresses to give away, each ended alone.",
     "vacation": "Answers while somebody is away.",
+    "share": "Mailboxes that more than their owner may use.",
     "queue": "Mail that waits to leave.",
     "relay": "The way out.",
     "dns": "The records of our domains.",
@@ -39,6 +41,9 @@ NOUNS: dict[str, str] = {
 _ADDRESS = Argument("address", "the account's address")
 _DOMAIN = Argument("domain", "one of our domains")
 _IDS = Argument("ids", "message ids, as `queue list` shows them", "words")
+_OWNER = Argument("owner", 'the account whose mailbox it is; "shared" for folders of nobody')
+_MAILBOX = Argument("mailbox", 'its name, such as "Holiday" or INBOX')
+_WHO = Argument("who", 'an account\'s address, or "anyone" for all who have an account here')
 _PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
 
 VERBS: tuple[Verb, ...] = (
@@ -247,6 +252,56 @@ VERBS: tuple[Verb, ...] = (
         lists=True,
     ),
     Verb("vacation", "off", VacationDesk, VacationDesk.off, "Answer no more.", (_ADDRESS,), changes=True),
+    Verb(
+        "share",
+        "list",
+        ShareDesk,
+        ShareDesk.list,
+        "Show who may use whose mailbox.",
+        (Argument("owner", 'only mailboxes of this account, or of "shared"', required=False),),
+        lists=True,
+    ),
+    Verb(
+        "share",
+        "grant",
+        ShareDesk,
+        ShareDesk.grant,
+        "Let somebody use a mailbox; these rights take the place of those he has on it.",
+        (
+            _OWNER,
+            _MAILBOX,
+            _WHO,
+            Argument("rights", "read (the default), add, write, full, or letters of RFC 4314", required=False),
+        ),
+        changes=True,
+    ),
+    Verb(
+        "share",
+        "revoke",
+        ShareDesk,
+        ShareDesk.revoke,
+        "Take somebody's rights on a mailbox away, at once.",
+        (_OWNER, _MAILBOX, _WHO),
+        changes=True,
+    ),
+    Verb(
+        "share",
+        "create",
+        ShareDesk,
+        ShareDesk.create,
+        "Make a folder that belongs to nobody, for the whole family.",
+        (Argument("mailbox", 'such as "Lists.family"; mail programs show it as Shared.Lists.family'),),
+        changes=True,
+    ),
+    Verb(
+        "share",
+        "remove",
+        ShareDesk,
+        ShareDesk.remove,
+        "Remove such a folder with its messages.",
+        (Argument("mailbox", "its name"),),
+        changes=True,
+    ),
     Verb("queue", "list", MailQueueDesk, MailQueueDesk.list, "Show what waits, oldest first.", lists=True),
     Verb(
         "queue",

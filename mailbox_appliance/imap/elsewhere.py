@@ -11,6 +11,7 @@ from mailbox_appliance.imap.bulletin import TreeChange
 from mailbox_appliance.imap.commands.fetch import say_selection
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo
+from mailbox_appliance.ports.sharing import is_elsewhere
 from mailbox_appliance.ports.store import Mailbox, StoreError
 from mailbox_appliance.wire.imap import notify as events
 from mailbox_appliance.wire.imap import responses
@@ -181,7 +182,7 @@ def _covers(group: Group, info: MailboxInfo) -> bool:
     """Is the mailbox one of the group's? What is delivered to is INBOX (RFC 5465 §6.3)."""
     match group.scope:
         case "PERSONAL":
-            return True
+            return not is_elsewhere(info.name)
         case "INBOXES":
             return info.name == INBOX
         case "SUBSCRIBED":

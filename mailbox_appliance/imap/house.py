@@ -13,6 +13,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.guard import Guard
 from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.sharing import Sharing
 from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
 from mailbox_appliance.ports.workers import Workers
@@ -38,6 +39,7 @@ class House(Protocol):
     journal: JournalAndFailures
     table: Mapping[str, Row]
     bulletin: Bulletin
+    sharing: Sharing | None  # None: everybody has only what is his own
     kept: WeakKeyDictionary[Mailbox, Kept]  # for SORT and THREAD
 
     def start_tls(self, transport: Any) -> None:

@@ -31,6 +31,7 @@ from mailbox_appliance.mail.client import IPAddress, peer_address
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.guard import Guard
+from mailbox_appliance.ports.sharing import Sharing
 from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
 from mailbox_appliance.ports.workers import Workers
@@ -51,6 +52,7 @@ class ImapHouse:
         clock: Clock,
         workers: Workers,
         journal: JournalAndFailures,
+        sharing: Sharing | None = None,
     ) -> None:
         self.settings = settings
         self.stores = stores
@@ -61,6 +63,7 @@ class ImapHouse:
         self.journal = journal
         self.table: Mapping[str, Row] = TABLE
         self.bulletin = Bulletin()
+        self.sharing = sharing
         self.kept: WeakKeyDictionary[Mailbox, Kept] = WeakKeyDictionary()
         self._certificates = certificates
         self._doors: set[ImapProtocol] = set()

@@ -12,13 +12,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from mailbox_appliance.imap.contexts import Context
 from mailbox_appliance.imap.outlet import Outlet
 from mailbox_appliance.imap.tracker import Tracker
-from mailbox_appliance.mail.mailbox import RECENT, SYSTEM_FLAGS
+from mailbox_appliance.mail.mailbox import DELETED, RECENT, SEEN, SYSTEM_FLAGS
 from mailbox_appliance.ports.store import Mailbox
 from mailbox_appliance.wire.imap.responses import FlagNames, OctetFlagNames, is_keyword
 from mailbox_appliance.wire.imap.sets import say_set
 
 # More changed UIDs than this are not listed; the modification sequences tell them when it comes to telling.
 MOST_NOTES = 4096
+_RIGHT_FOR = {SEEN: "s", DELETED: "t"}
 _SYSTEM_NAMES = " ".join(name for _, name in SYSTEM_FLAGS)
 
 
@@ -175,9 +176,18 @@ class Notices:
         keywords = self.mailbox.keywords
         self._keywords_told = len(keywords)
         flags = " ".join([_SYSTEM_NAMES, *filter(is_keyword, keywords)])
-        permanent = "" if self.read_only else f"{flags} \\*"
+        permanent = "" if self.read_only else f"{flags} \\*" if self._may_all() else self._permanent(keywords)
         text = "No flag can be changed here." if self.read_only else "Flags that last."
         return f"* FLAGS ({flags})\r\n* OK [PERMANENTFLAGS ({permanent})] {text}\r\n".encode("ascii")
+
+    def _may_all(self) -> bool:
+        return {"s", "w", "t"} <= self.mailbox.rights
+
+    def _permanent(self, keywords: Sequence[str]) -> str:
+        """The flags that the reader's rights let him change (RFC 4314 §5.1.1)."""
+        rights = self.mailbox.rights
+        flags = [name for bit, name in SYSTEM_FLAGS if _RIGHT_FOR.get(bit, "w") in rights]
+        return " ".join([*flags, *filter(is_keyword, keywords), "\\*"] if "w" in rights else flags)
 
     async def _tell_expunges(self, outlet: Outlet) -> None:
         if self.contexts:

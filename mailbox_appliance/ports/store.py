@@ -32,6 +32,7 @@ class Problem(enum.Enum):
     NO_SUCH_MAILBOX = "NONEXISTENT"
     MAILBOX_EXISTS = "ALREADYEXISTS"
     NOT_ALLOWED = "CANNOT"
+    NO_RIGHT = "NOPERM"
     HAS_CHILDREN = "HASCHILDREN"
     OVER_QUOTA = "OVERQUOTA"
     LIMIT = "LIMIT"
@@ -208,6 +209,10 @@ class Mailbox(Protocol):
     dates: array[int]  # 'q', INTERNALDATE, epoch seconds
     zones: array[int]  # 'h', minutes east of UTC that INTERNALDATE is shown in
 
+    @property
+    def rights(self) -> frozenset[str]:
+        """What the reader may do now (mail.rights); all of it in a mailbox of his own."""
+
     def watch(self, watcher: Watcher) -> None:
         """From now on ``watcher`` is told of changes."""
 
@@ -259,6 +264,10 @@ class Mailbox(Protocol):
         ``recent_from`` is the session's first \\Recent UID.
         """
 
+    def advance(self) -> Awaitable[int]:
+        """A modification sequence higher than all so far, which no change gets any more: for what a reader has of the
+        messages that is not kept with them (ports.sharing)."""
+
     def vanished_since(self, modseq: int) -> Awaitable[tuple[int, ...] | None]:
         """UIDs expunged after ``modseq``; None when that is too long ago to know."""
 
@@ -295,8 +304,11 @@ class Mailstore(Protocol):
     def check_room(self, name: str, octets: int) -> Awaitable[None]:
         """Could ``octets`` be appended to ``name`` now? Raises StoreError (NO_SUCH_MAILBOX, OVER_QUOTA) if not."""
 
-    def quota(self) -> Awaitable[Quota]:
-        """Use and limit."""
+    def copy(self, source: Mailbox, uids: Sequence[int], target: str, *, move: bool = False) -> Awaitable[Copied]:
+        """COPY or MOVE out of an open mailbox of this store, wherever ``target`` is. Raises StoreError."""
+
+    def quota(self, name: str = "") -> Awaitable[Quota]:
+        """Use and limit of whoever owns the mailbox ``name`` ('': the account itself)."""
 
     def metadata(self, name: str) -> Awaitable[Mapping[str, bytes]]:
         """The notes beside a mailbox (RFC 5464) by entry name in lower case; '' is the account itself."""

@@ -212,6 +212,17 @@ async def mark(
         return Flagged(tuple(done), tuple(conflicting), box.highest_modseq)
 
 
+async def advance(box: OpenMailbox) -> int:
+    """A modification sequence that no change of a message has or gets (ports.store.Mailbox.advance)."""
+    async with Held(box.lock):
+        box.check_alive()
+        modseq = next_modseq(box.row, box.account.clock.seconds())
+        row = replace(box.row, highest_modseq=modseq)
+        await box.account.run(lambda connection: index.save_mailbox(connection, row))
+        box.take_row(row)
+        return modseq
+
+
 async def _rename_all(
     box: OpenMailbox, wanted: dict[int, int], modseq: int, by: Watcher | None
 ) -> tuple[list[int], list[int]]:

@@ -17,6 +17,7 @@ from itertools import compress
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
 from mailbox_appliance.journal.events.store import MailboxReset, MailboxScanned
+from mailbox_appliance.mail import rights
 from mailbox_appliance.mail.mailbox import DELETED, SEEN, MailboxStatus
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
@@ -101,6 +102,10 @@ class OpenMailbox:
     def number(self) -> int:
         """Its number in the index."""
         return self.row.number
+
+    @property
+    def rights(self) -> frozenset[str]:
+        return rights.ALL
 
     def measure(self, uids: Sequence[int]) -> Awaitable[None]:
         return shielded(sizes.measure(self, uids))
@@ -461,6 +466,9 @@ class OpenMailbox:
         if words and done.changed and action is not FlagAction.REMOVE:
             self.account.habits.keyworded(Keyworded(self.account.address, self.name, done.changed, words))
         return done
+
+    def advance(self) -> Awaitable[int]:
+        return shielded(marking.advance(self))
 
     def expunge(self, uids: Sequence[int] | None = None) -> Awaitable[tuple[int, ...]]:
         return shielded(expunging.expunge_deleted(self, None if uids is None else list(uids)))

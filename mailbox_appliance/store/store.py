@@ -11,7 +11,7 @@ from mailbox_appliance.journal.events.store import LeftoversRemoved, MailStored
 from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Quota, SpecialUse
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.habits import Filed, Opened
-from mailbox_appliance.ports.store import Appended, Copied, NewMessage, Problem, StoreError, Watcher
+from mailbox_appliance.ports.store import Appended, Copied, Mailbox, NewMessage, Problem, StoreError, Watcher
 from mailbox_appliance.store import append as appending
 from mailbox_appliance.store import copy as copying
 from mailbox_appliance.store import (
@@ -302,6 +302,9 @@ class AccountStore:
         if not await self.ground.room.fits(octets):
             raise StoreError(Problem.OVER_QUOTA, "the mailbox is full")
 
+    def copy(self, source: Mailbox, uids: Sequence[int], target: str, *, move: bool = False) -> Awaitable[Copied]:
+        return source.copy(uids, target, move=move)
+
     def _copy(self, box: OpenMailbox, uids: Sequence[int], target: str, move: bool) -> Awaitable[Copied]:
         return shielded(self._copy_to(box, uids, target, move))
 
@@ -322,7 +325,7 @@ class AccountStore:
         async with Held(self._loading):
             await self.ground.disk(metadata.change, self.ground.root, name, entries)
 
-    async def quota(self) -> Quota:
+    async def quota(self, name: str = "") -> Quota:
         return await self.ground.room.current(fresh=True)
 
     # ------------------------------------------------------------ deliveries

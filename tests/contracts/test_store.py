@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
-from collections.abc import Awaitable
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Sequence
+from typing import Any, TypeVar, cast
 
+from twisted.internet.defer import succeed
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.database import Database
 from mailbox_appliance.mail import search as keys
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import (
     ANSWERED,
     DELETED,
@@ -19,23 +23,32 @@ from mailbox_appliance.mail.mailbox import (
     FLAGGED,
     RECENT,
     SEEN,
+    MailboxStatus,
     SpecialUse,
 )
+from mailbox_appliance.mail.rights import ALL
 from mailbox_appliance.ports.store import (
+    Appended,
     Column,
     Fields,
     FlagAction,
     Mailbox,
     Mailstore,
+    NewMessage,
     Problem,
     StoreError,
 )
+from mailbox_appliance.shares.seen import MIGRATIONS, SeenMarks
+from mailbox_appliance.shares.station import Shares
+from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.papers import MailPapers
 from mailbox_appliance.wire.imap.keys import render_keys
 from tests.kit.fake_store import FakeStores
 from tests.store.kit import ANN, Shop, Watching, collect, message, settle
 
 T = TypeVar("T")
 DAY = 86400
+BEN = Address("ben", "example.org")
 NEWS = "From: Jürgen <j@example.org>\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?= from home\nDate: Fri, 1 Mar 2024 23:30:00 -0500\n"
 
 
@@ -506,6 +519,88 @@ class FakeStoreTests(StoreContract):
         self.clock.advance(time.time())
         return self.do(FakeStores(self.clock, limit).of(ANN))
 
+
+def shares_over(case: RealStoreTests | OwnThroughSharesTests, limit: int) -> tuple[Shop, Shares]:
+    """The sharing station over a real store."""
+    folder = tempfile.mkdtemp()
+    case.addCleanup(shutil.rmtree, folder, ignore_errors=True)
+    shop = Shop(folder, limit=limit)
+    case.addCleanup(shop.stores.stop)
+    case.clock = shop.clock
+    shares = Shares(
+        shop.stores,
+        MailPapers(os.path.join(folder, "mail"), shop.workers),
+        SeenMarks(Database(os.path.join(folder, "shares.db"), MIGRATIONS, shop.workers)),
+        lambda: succeed((ANN, BEN)),
+        shop.clock,
+        shop.workers,
+        shop.journal,
+        os.path.join(folder, "spool"),
+    )
+    case.addCleanup(shares.stop)
+    return shop, shares
+
+
+class OwnThroughSharesTests(StoreContract):
+    """The contract, kept by shares/ for what is one's own: it is the real store's."""
+
+    def open_store(self, limit: int = 0) -> Mailstore:
+        _, shares = shares_over(self, limit)
+        return self.do(shares.of(ANN))
+
+    def test_own_mailboxes_cost_nothing(self) -> None:
+        """What is opened is the store's own open mailbox, not a wrapper of it."""
+        self.assertIs(type(self.open()), OpenMailbox)
+
+
+class Guest:
+    """Ann's store, her mailboxes opened by Ben, who may do everything in them."""
+
+    def __init__(self, case: OwnThroughSharesTests, limit: int) -> None:
+        shop, self.shares = shares_over(case, limit)
+        self.own, self.guest = shop.store, case.do(self.shares.of(BEN))
+        for info in case.do(self.own.mailboxes()):
+            self._share(case, info.name)
+        self.case = case
+
+    def _share(self, case: OwnThroughSharesTests, name: str) -> None:
+        case.do(self.shares.change(ANN, name, str(BEN), ALL))
+
+    async def create(self, name: str, use: SpecialUse | None = None) -> None:
+        await self.own.create(name, use)
+        await self.shares.change(ANN, name, str(BEN), ALL)
+
+    def open(self, name: str, watcher: Watching, *, read_only: bool = False) -> Awaitable[Mailbox]:
+        return self.guest.open(f"Other Users.ann.{name}", watcher, read_only=read_only)
+
+    def append(self, name: str, messages: Sequence[NewMessage]) -> Awaitable[Appended]:
+        return self.guest.append(f"Other Users.ann.{name}", messages)
+
+    def status(self, name: str) -> Awaitable[MailboxStatus]:
+        return self.guest.status(f"Other Users.ann.{name}")
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.own, name)
+
+
+def _of_guest(case: OwnThroughSharesTests, limit: int = 0) -> Mailstore:
+    return cast(Mailstore, Guest(case, limit))
+
+
+# Of a tree that is not one's own other things hold (tests.shares), and \\Recent is the owner's.
+_KEPT = (
+    "test_uids_grow_in_place test_mark test_unchanged_since test_many_keywords test_expunge test_rows "
+    "test_rows_of_many test_files test_search test_two_watchers_and_release"
+).split()
+GuestTests = type(
+    "GuestTests",
+    (SynchronousTestCase,),
+    {
+        **{name: what for name, what in vars(StoreContract).items() if not name.startswith("test_") or name in _KEPT},
+        "open_store": _of_guest,
+        "__doc__": "The contract of an open mailbox, kept by shares/ for somebody else's.",
+    },
+)
 
 # The mixin itself is no case.
 del StoreContract

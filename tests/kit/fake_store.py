@@ -23,6 +23,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Quota, SpecialUse
 from mailbox_appliance.mail.message import SpooledBody
 from mailbox_appliance.mail.mime import Part
+from mailbox_appliance.mail.rights import ALL as ALL_RIGHTS
 from mailbox_appliance.mail.text import casemap
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.store import (
@@ -33,6 +34,7 @@ from mailbox_appliance.ports.store import (
     Fields,
     FlagAction,
     Flagged,
+    Mailbox,
     NewMessage,
     Problem,
     StoreError,
@@ -196,6 +198,12 @@ class FakeMailbox:
                 message.modseq = self.highest_modseq
             self._tell_flags(changed, by)
         return Flagged(tuple(m.uid for m in changed), tuple(conflicting), self.highest_modseq)
+
+    rights = ALL_RIGHTS
+
+    async def advance(self) -> int:
+        self.highest_modseq += 1
+        return self.highest_modseq
 
     async def expunge(self, uids: Sequence[int] | None = None) -> tuple[int, ...]:
         if self.read_only:
@@ -474,7 +482,10 @@ class FakeMailstore:
         if self.limit and self._used() + octets > self.limit:
             raise StoreError(Problem.OVER_QUOTA, "the mailbox is full")
 
-    async def quota(self) -> Quota:
+    async def copy(self, source: Mailbox, uids: Sequence[int], target: str, *, move: bool = False) -> Copied:
+        return await source.copy(uids, target, move=move)
+
+    async def quota(self, name: str = "") -> Quota:
         return Quota(self._used(), self.limit, sum(len(box.messages) for box in self.boxes.values()))
 
     def _used(self) -> int:

@@ -203,6 +203,8 @@ async def _replace(session: Session, given: MessageAhead | Cursor, *, uids: bool
         chosen.extend(chosen_uids(session, SequenceSet(((number, number),), uids)))
         if box.read_only:
             raise Refused("This mailbox is open for reading only.", b"CANNOT")
+        if not {"t", "e"} <= box.mailbox.rights:
+            raise Refused("You may not take messages out of this mailbox.", b"NOPERM")
         if not chosen or box.index(chosen[0]) < 0:
             raise Refused("There is no such message.", b"EXPUNGEISSUED")
         return mailbox

@@ -7,6 +7,7 @@ import re
 from mailbox_appliance.imap.session import Ended, Session
 from mailbox_appliance.imap.table import ANY, LOGGED_IN, Done, Refused, Row
 from mailbox_appliance.journal.events.imap import ImapClientNamed
+from mailbox_appliance.ports.sharing import OTHERS, SHARED
 from mailbox_appliance.wire.imap import commands, parse, responses
 
 # What ENABLE knows; QRESYNC means CONDSTORE too (RFC 7162 §3.2.3), IMAP4rev2 speaks for itself (RFC 9051 §6.3.1).
@@ -77,8 +78,12 @@ async def enable(session: Session, command: commands.Enable) -> Done:
 
 
 async def namespace(session: Session, command: commands.Plain) -> Done:
-    """One personal namespace, levels parted by a dot."""
-    session.say(b'* NAMESPACE (("" ".")) NIL NIL\r\n')
+    """One's own mailboxes, those of others, those of nobody; levels are parted by a dot."""
+    if session.house.sharing is None:
+        session.say(b'* NAMESPACE (("" ".")) NIL NIL\r\n')
+    else:
+        others, shared = OTHERS.encode("ascii"), SHARED.encode("ascii")
+        session.say(b'* NAMESPACE (("" ".")) (("%b." ".")) (("%b." "."))\r\n' % (others, shared))
     return Done("Done.")
 
 

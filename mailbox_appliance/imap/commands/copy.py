@@ -20,7 +20,7 @@ async def copy(session: Session, command: commands.Copy) -> Done:
     if not command.messages.uids and any(box.tracker.is_gone(uid) for uid in uids):
         raise Refused("Some of the messages are gone.", b"EXPUNGEISSUED")  # RFC 2180 §4.4
     try:
-        copied = await box.mailbox.copy(uids, command.mailbox, move=command.move)
+        copied = await session.store.copy(box.mailbox, uids, command.mailbox, move=command.move)
     except StoreError as error:
         raise refusal(error, target=True) from None
     if not copied.source_uids:

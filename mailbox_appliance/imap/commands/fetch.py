@@ -90,7 +90,7 @@ async def _bodies(session: Session, plan: Plan, selection: Selection) -> int:
     """Sections, a few dozen messages at a time; what is not peeked at becomes \\Seen before it is said."""
     box = session.box
     said = 0
-    marks = plan.marks_seen and not box.read_only
+    marks = plan.marks_seen and not box.read_only and "s" in box.mailbox.rights
     step = BODIES if marks or plan.columns else BODIES_ALONE
     wanted = sets.pick(selection, box.tracker.uids)
     for start in range(0, len(wanted), step):

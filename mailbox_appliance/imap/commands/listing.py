@@ -42,7 +42,7 @@ async def list_mailboxes(session: Session, command: commands.ListMailboxes) -> D
         if command.status and info.selectable and info.exists:
             await _say_status(session, info.name, command.status)
         if "MYRIGHTS" in command.give and info.selectable and info.exists:
-            session.say(acl.rights_line(session, info.name))
+            session.say(await acl.line_for_list(session, info.name))
         if command.metadata and info.exists:
             session.say(await metadata.line_for_list(session, info.name, command.metadata))
         await session.room()

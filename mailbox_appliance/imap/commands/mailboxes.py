@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
+from dataclasses import replace
 
 from mailbox_appliance.imap.bulletin import TreeChange
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import SEPARATOR
 from mailbox_appliance.wire.imap import commands, parse
 
@@ -27,11 +30,24 @@ def check_new_name(name: str) -> None:
         raise Refused("A mailbox name cannot hold / * % or begin with ~.", b"CANNOT")
 
 
+def audience(session: Session, mailbox: str) -> Sequence[tuple[Address, str]]:
+    """Who else may know of the mailbox, and what they call it."""
+    sharing = session.house.sharing
+    return () if sharing is None or session.account is None else sharing.audience(session.account, mailbox)
+
+
+def tell(session: Session, change: TreeChange, others: Sequence[tuple[Address, str]] | None = None) -> None:
+    """Tell this account's sessions, and those of people who may know of the mailbox (RFC 5465 §5.4)."""
+    session.house.bulletin.tell(session.account, change)
+    for account, name in audience(session, change.name) if others is None else others:
+        session.house.bulletin.tell(account, replace(change, name=name))
+
+
 async def create(session: Session, command: commands.Create) -> Done:
     """Make a mailbox."""
     check_new_name(command.mailbox)
     await session.store.create(command.mailbox, command.use)
-    session.house.bulletin.tell(session.account, TreeChange(command.mailbox))
+    tell(session, TreeChange(command.mailbox))
     state = await session.store.status(command.mailbox)
     return Done("Created.", b"MAILBOXID (%b)" % state.mailbox_id.encode("ascii"))  # RFC 8474 §4.1
 
@@ -40,16 +56,20 @@ async def delete(session: Session, command: commands.OnMailbox) -> Done:
     """Remove one; whoever has it selected is told BYE, we ourselves just leave it."""
     if session.selected is not None and session.selected.mailbox.name == command.mailbox:
         session.deselect()
+    others = audience(session, command.mailbox)
     await session.store.delete(command.mailbox)
-    session.house.bulletin.tell(session.account, TreeChange(command.mailbox, gone=True))
+    tell(session, TreeChange(command.mailbox, gone=True), others)
     return Done("Deleted.")
 
 
 async def rename(session: Session, command: commands.Rename) -> Done:
     """Give it and its children another name."""
     check_new_name(command.to)
+    before = dict(audience(session, command.mailbox))
     await session.store.rename(command.mailbox, command.to)
-    session.house.bulletin.tell(session.account, TreeChange(command.to, old=command.mailbox))
+    tell(session, TreeChange(command.to, old=command.mailbox), ())
+    for account, name in audience(session, command.to):
+        session.house.bulletin.tell(account, TreeChange(name, old=before.get(account, "")))
     return Done("Renamed.")
 
 

@@ -52,7 +52,11 @@ async def select(session: Session, command: commands.Select) -> Done:
         session.say(responses.list_line(b"LIST", (), session.name(mailbox.name)))
     if command.resync is not None and command.resync.uidvalidity == mailbox.uidvalidity:
         await _resync(session, box, command.resync)
-    return Done("Mailbox open.", b"READ-ONLY" if box.read_only else b"READ-WRITE")
+    # RFC 4314 §5.2: \Seen of one's own does not make a mailbox writable.
+    rights = mailbox.rights
+    fixed = mailbox.read_only and not rights.isdisjoint("swte")
+    read_only = command.read_only or fixed or rights.isdisjoint("iewt")
+    return Done("Mailbox open.", b"READ-ONLY" if read_only else b"READ-WRITE")
 
 
 async def _resync(session: Session, box: Notices, resync: commands.QuickResync) -> None:
@@ -150,7 +154,7 @@ def _holes(uids: array[int], ranges: tuple[tuple[int, int], ...]) -> bytes:
 async def close(session: Session, command: commands.Plain) -> Done:
     """Expunge without telling, and leave (RFC 3501 §6.4.2)."""
     box = session.box
-    if not box.read_only:
+    if not box.read_only and "e" in box.mailbox.rights:
         await box.mailbox.expunge()
     code = b""
     if "QRESYNC" in session.enabled:

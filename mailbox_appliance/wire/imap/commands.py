@@ -93,10 +93,11 @@ class OnMailbox:
 
 @dataclass(frozen=True, slots=True)
 class ForWhom:
-    """SETACL, DELETEACL, LISTRIGHTS (RFC 4314): a mailbox and an identifier."""
+    """SETACL, DELETEACL, LISTRIGHTS (RFC 4314): a mailbox and an identifier; of SETACL also "+lr", "-lr" or "lr"."""
 
     mailbox: str
     identifier: bytes
+    rights: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

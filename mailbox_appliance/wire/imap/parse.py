@@ -233,11 +233,12 @@ def for_whom(*, rights: bool) -> Callable[[Cursor], commands.ForWhom]:
         mailbox = cursor.mailbox()
         cursor.space()
         identifier = cursor.astring()
+        letters = b""
         if rights:
             cursor.space()
-            cursor.astring()
+            letters = cursor.astring()
         cursor.end()
-        return commands.ForWhom(mailbox, identifier)
+        return commands.ForWhom(mailbox, identifier, letters)
 
     return read
 

@@ -1,0 +1,414 @@
+"""A mailbox as one reader who is not its owner has it: the owner's open mailbox, with \\Seen marks of the reader's own.
+
+One SharedMailbox serves all sessions of a reader. It watches the owner's mailbox and passes on what its reader can see:
+``flags`` and ``modseqs`` are arrays of its own, in step with the owner's ``uids``. A mark of the reader's gets a
+modification sequence out of the owner's mailbox (``Mailbox.advance``), so that CONDSTORE and QRESYNC stay exact: no
+change that a reader can see ever has a lower one than what he was told before.
+
+RFC 4314 §4 says which right each command needs; here is where they are asked.
+"""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from itertools import compress
+from operator import or_
+from typing import cast
+
+from twisted.internet.defer import DeferredLock
+
+from mailbox_appliance.mail import search as keys
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.mailbox import DELETED, SEEN, SYSTEM_FLAGS, MailboxStatus
+from mailbox_appliance.ports.store import (
+    Column,
+    Copied,
+    Fields,
+    FlagAction,
+    Flagged,
+    Mailbox,
+    MessageFile,
+    Problem,
+    StoreError,
+    Watcher,
+)
+from mailbox_appliance.shares.searching import matching
+from mailbox_appliance.shares.seen import Mark, Place, SeenMarks
+from mailbox_appliance.shares.waiting import Held, shielded
+
+NEVER_RECENT = 1 << 32  # \\Recent is the owner's affair
+_ALL_BUT_SEEN = (1 << 64) - 1 - SEEN
+_LOW_OCTET = 0 if sys.byteorder == "little" else 7
+_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
+_WRITE = tuple(name for bit, name in SYSTEM_FLAGS if bit not in (SEEN, DELETED))
+_SEEN, _DELETED = "\\Seen", "\\Deleted"
+
+Copy = Callable[[Mailbox, Sequence[int], str, bool], Awaitable[Copied]]
+
+
+def no_right(what: str) -> StoreError:
+    """What to raise when the reader may know of the mailbox but not do that."""
+    return StoreError(Problem.NO_RIGHT, f"you may not {what} in this mailbox")
+
+
+class SharedMailbox:
+    """ports.store.Mailbox for ``place.reader``; ``rights_now`` and ``name_now`` are asked each time."""
+
+    def __init__(
+        self,
+        base: Mailbox,
+        owner: Address,
+        place: Place,
+        marks: SeenMarks,
+        rights_now: Callable[[], frozenset[str]],
+        name_now: Callable[[], str],
+        copying: Copy,
+        left: Callable[[SharedMailbox], None],
+    ) -> None:
+        self.base = base
+        self._owner = owner
+        self.place = place
+        self.flags: array[int] = array("Q")
+        self.modseqs: array[int] = array("Q")
+        self.watchers: list[Watcher] = []
+        self.lock = DeferredLock()
+        self.is_dead = False
+        self._uids: array[int] = array("I")  # the owner's array that ours are in step with
+        self._marks = marks
+        self._rights_now = rights_now
+        self._name_now = name_now
+        self._copying = copying
+        self._left = left
+        self._ready = False
+        self._held_at: int | None = None  # highest_modseq while a mark of ours is being written
+
+    async def load(self) -> None:
+        """Read the reader's marks; from here on the arrays are right. Raises StoreError, DatabaseTrouble."""
+        self.base.watch(self)
+        try:
+            marks = await self._marks.of(self.place, self.base.uids[:])
+        except BaseException:
+            self.leave()
+            raise
+        if self.is_dead:
+            raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox is gone")
+        self._fill(marks)
+
+    def _fill(self, marks: Sequence[Mark]) -> None:
+        base = self.base
+        self._uids = base.uids
+        octets = bytearray(len(base.uids))
+        self.modseqs = base.modseqs[:]
+        for mark in marks:
+            at = self.position(mark.uid)
+            if at >= 0:
+                octets[at] = mark.seen
+                self.modseqs[at] = max(self.modseqs[at], mark.modseq)
+        self.flags = array("Q", map(or_, map(_ALL_BUT_SEEN.__and__, base.flags), octets))
+        self._ready = True
+
+    # ------------------------------------------------------------ plain facts
+
+    @property
+    def rights(self) -> frozenset[str]:
+        return self._rights_now()
+
+    @property
+    def name(self) -> str:
+        return self._name_now()
+
+    @property
+    def read_only(self) -> bool:
+        """Can the reader change nothing at all?"""
+        return self.base.read_only or self.rights.isdisjoint("swte")
+
+    @property
+    def uidvalidity(self) -> int:
+        return self.base.uidvalidity
+
+    @property
+    def uidnext(self) -> int:
+        return self.base.uidnext
+
+    @property
+    def highest_modseq(self) -> int:
+        highest = max(self.base.highest_modseq, 1)
+        return highest if self._held_at is None else min(highest, self._held_at)
+
+    @property
+    def mailbox_id(self) -> str:
+        return self.base.mailbox_id
+
+    @property
+    def keywords(self) -> Sequence[str]:
+        return self.base.keywords
+
+    @property
+    def uids(self) -> array[int]:
+        return self.base.uids
+
+    @property
+    def sizes(self) -> array[int]:
+        return self.base.sizes
+
+    @property
+    def is_measured(self) -> bool:
+        return self.base.is_measured
+
+    @property
+    def dates(self) -> array[int]:
+        return self.base.dates
+
+    @property
+    def zones(self) -> array[int]:
+        return self.base.zones
+
+    def status(self) -> MailboxStatus:
+        """What STATUS tells this reader; ``measure`` first."""
+        low = self.flags.tobytes()[_LOW_OCTET::8]
+        return MailboxStatus(
+            messages=len(self.uids),
+            recent=0,
+            uidnext=self.uidnext,
+            uidvalidity=self.uidvalidity,
+            unseen=low.translate(_HAS[SEEN]).count(0),
+            highest_modseq=self.highest_modseq,
+            size=sum(self.sizes),
+            deleted=low.translate(_HAS[DELETED]).count(1),
+            mailbox_id=self.mailbox_id,
+        )
+
+    def position(self, uid: int) -> int:
+        """Where ``uid`` stands in the arrays, or -1."""
+        at = bisect_left(self._uids, uid)
+        return at if at < len(self._uids) and self._uids[at] == uid else -1
+
+    def check(self, right: str, what: str) -> None:
+        """Raises StoreError when the reader lacks the right."""
+        if self.is_dead:
+            raise StoreError(Problem.NO_SUCH_MAILBOX, "this mailbox is gone; select another")
+        if right not in self.rights:
+            raise no_right(what)
+
+    # ------------------------------------------------------------ watchers
+
+    def watch(self, watcher: Watcher) -> None:
+        if watcher not in self.watchers:
+            self.watchers.append(watcher)
+
+    def release(self, watcher: Watcher) -> None:
+        if watcher in self.watchers:
+            self.watchers.remove(watcher)
+            if not self.watchers:
+                self.leave()
+
+    def leave(self) -> None:
+        """Nobody looks any longer."""
+        if not self.is_dead:
+            self.is_dead = True
+            self._left(self)
+            self.base.release(self)
+
+    def rights_changed(self) -> None:
+        """Something was given or taken: without "r" nobody stays."""
+        if self._ready and not self.is_dead and "r" not in self.rights:
+            self.base.release(self)
+            self.vanished("you may not read this mailbox any longer")
+
+    # ------------------------------------------------------------ ports.store.Watcher: the owner's mailbox has changed
+
+    def arrived(self, count: int) -> None:
+        if not self._ready:
+            return
+        self._uids = self.base.uids
+        start = len(self.flags)
+        self.flags.extend(map(_ALL_BUT_SEEN.__and__, self.base.flags[start:count]))
+        self.modseqs.extend(self.base.modseqs[start:count])
+        for watcher in tuple(self.watchers):
+            watcher.arrived(count)
+
+    def expunged(self, uids: Sequence[int], modseq: int) -> None:
+        if not self._ready:
+            return
+        keep = bytearray(b"\1") * len(self._uids)
+        for uid in uids:
+            at = self.position(uid)
+            if at >= 0:
+                keep[at] = 0
+        self.flags = array("Q", compress(self.flags, keep))
+        self.modseqs = array("Q", compress(self.modseqs, keep))
+        self._uids = self.base.uids
+        for watcher in tuple(self.watchers):
+            watcher.expunged(uids, modseq)
+
+    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
+        if not self._ready:
+            return
+        told = []
+        for uid in uids:
+            at = self.position(uid)
+            if at < 0:
+                continue
+            flags = self.base.flags[at] & _ALL_BUT_SEEN | self.flags[at] & SEEN
+            if flags != self.flags[at]:  # what the owner has read is not the reader's affair
+                self.flags[at] = flags
+                self.modseqs[at] = modseq
+                told.append(uid)
+        if told:
+            for watcher in tuple(self.watchers):
+                watcher.flags_changed(told, modseq, by)
+
+    def keywords_changed(self) -> None:
+        for watcher in tuple(self.watchers):
+            watcher.keywords_changed()
+
+    def vanished(self, text: str) -> None:
+        self.is_dead = True
+        self._left(self)
+        watchers, self.watchers = self.watchers, []
+        for watcher in watchers:
+            watcher.vanished(text)
+
+    # ------------------------------------------------------------ reading
+
+    def claim_recent(self, *, peek: bool = False) -> int:
+        return NEVER_RECENT
+
+    def refresh(self) -> Awaitable[None]:
+        return self.base.refresh()
+
+    def advance(self) -> Awaitable[int]:
+        return self.base.advance()
+
+    def measure(self, uids: Sequence[int]) -> Awaitable[None]:
+        return self.base.measure(uids)
+
+    def rows(
+        self, uids: Sequence[int], columns: Sequence[Column | Fields]
+    ) -> AsyncIterator[Sequence[tuple[int, Sequence[bytes]]]]:
+        self.check("r", "read")
+        return self.base.rows(uids, columns)
+
+    def files(self, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
+        self.check("r", "read")
+        return self.base.files(uids)
+
+    async def search(self, key: keys.SearchKey, among: Sequence[int], recent_from: int) -> Sequence[int]:
+        self.check("r", "search")
+        return await matching(self, key, among)
+
+    async def vanished_since(self, modseq: int) -> tuple[int, ...] | None:
+        return await self.base.vanished_since(modseq)
+
+    # ------------------------------------------------------------ changing
+
+    def mark(
+        self,
+        uids: Sequence[int],
+        action: FlagAction,
+        flags: Iterable[str],
+        unchanged_since: int | None = None,
+        by: Watcher | None = None,
+    ) -> Awaitable[Flagged]:
+        return shielded(self._mark(list(uids), action, list(flags), unchanged_since, by))
+
+    async def _mark(
+        self, uids: list[int], action: FlagAction, flags: list[str], unchanged_since: int | None, by: Watcher | None
+    ) -> Flagged:
+        """Flags without a right are passed over; with no right for any of them all is refused (RFC 4314 §4, STORE)."""
+        rights = self.rights
+        allowed = [_SEEN if flag.lower() == "\\seen" else flag for flag in flags if right_for(flag) in rights]
+        if action is FlagAction.REPLACE:
+            if rights.isdisjoint("swt"):
+                raise no_right("change flags")
+        elif flags and not allowed:
+            raise no_right("change these flags")
+        async with Held(self.lock):
+            self.check("r", "change flags")
+            conflicting: set[int] = set()
+            if unchanged_since is not None:
+                places = [(uid, self.position(uid)) for uid in uids]
+                conflicting.update(uid for uid, at in places if at >= 0 and self.modseqs[at] > unchanged_since)
+            changed: set[int] = set()
+            for how, names in self._steps(action, allowed, rights):
+                left = [uid for uid in uids if uid not in conflicting]
+                # What happened since we compared is a conflict as well.
+                guard = None if unchanged_since is None else self.base.highest_modseq
+                done = await self.base.mark(left, how, names, guard, by)
+                conflicting.update(done.conflicting)
+                changed.update(done.changed)
+            if "s" in rights and (action is FlagAction.REPLACE or _SEEN in allowed):
+                wanted = _SEEN in allowed and action is not FlagAction.REMOVE
+                changed.update(await self._set_seen([uid for uid in uids if uid not in conflicting], wanted, by))
+        return Flagged(tuple(sorted(changed)), tuple(sorted(conflicting)), self.highest_modseq)
+
+    def _steps(
+        self, action: FlagAction, allowed: Sequence[str], rights: frozenset[str]
+    ) -> list[tuple[FlagAction, tuple[str, ...]]]:
+        """What is to be done to the owner's mailbox: never REPLACE, which would take the owner's own \\Seen."""
+        shared = tuple(flag for flag in allowed if flag != _SEEN)
+        if action is not FlagAction.REPLACE:
+            return [(action, shared)] if shared else []
+        named = {flag.lower() for flag in shared}
+        others = [*_WRITE, *self.base.keywords, _DELETED]
+        dropped = tuple(flag for flag in others if right_for(flag) in rights and flag.lower() not in named)
+        steps = [(FlagAction.REMOVE, dropped), (FlagAction.ADD, shared)]
+        return [(how, names) for how, names in steps if names]
+
+    async def set_seen(self, uids: Sequence[int], seen: bool) -> None:
+        """Mark messages that came in by the reader's own hand. Raises StoreError."""
+        async with Held(self.lock):
+            await self._set_seen(uids, seen, None)
+
+    async def _set_seen(self, uids: Sequence[int], seen: bool, by: Watcher | None) -> Sequence[int]:
+        bit = SEEN if seen else 0
+        wanted = [uid for uid in uids if (at := self.position(uid)) >= 0 and self.flags[at] & SEEN != bit]
+        if not wanted:
+            return wanted
+        # Nobody is told of a higher one before the mark has its place: he would miss the mark when he comes back.
+        self._held_at = self.base.highest_modseq
+        try:
+            modseq = await self.base.advance()
+            await self._marks.keep(self.place, wanted, seen, modseq)
+        finally:
+            self._held_at = None
+        told = []
+        for uid in wanted:
+            at = self.position(uid)
+            if at >= 0:
+                self.flags[at] = self.flags[at] & _ALL_BUT_SEEN | bit
+                self.modseqs[at] = max(modseq, self.modseqs[at])
+                told.append(uid)
+        for watcher in tuple(self.watchers) if told else ():
+            watcher.flags_changed(told, modseq, by)
+        return told
+
+    def expunge(self, uids: Sequence[int] | None = None) -> Awaitable[tuple[int, ...]]:
+        self.check("e", "expunge messages")
+        return self.base.expunge(uids)
+
+    def copy(self, uids: Sequence[int], target: str, *, move: bool = False) -> Awaitable[Copied]:
+        return self._copying(as_mailbox(self), uids, target, move)
+
+    @property
+    def owner(self) -> Address:
+        """Whose mailbox it is."""
+        return self._owner
+
+    def has_read(self, uid: int) -> bool:
+        """Is the message \\Seen for this reader?"""
+        at = self.position(uid)
+        return at >= 0 and self.flags[at] & SEEN != 0
+
+
+def right_for(flag: str) -> str:
+    """The right that a flag needs (RFC 4314 §4)."""
+    return {"\\seen": "s", "\\deleted": "t"}.get(flag.lower(), "w")
+
+
+def as_mailbox(shared: SharedMailbox) -> Mailbox:
+    """It is one, but for its plain facts being properties."""
+    return cast(Mailbox, shared)
