@@ -37,8 +37,11 @@ class Slices:
 
     async def breathe(self) -> None:
         """Let the reactor do what waits, if the slice is spent; a new one begins."""
-        if not self.spent():
-            return
+        if self.spent():
+            await self.turn()
+
+    async def turn(self) -> None:
+        """Let the reactor do what waits; a new slice begins."""
         turn: Deferred[None] = Deferred()
         self._clock.callLater(0, turn.callback, None)
         await turn

@@ -10,6 +10,7 @@ from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.campaigns import tell_of_campaigns
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
+from mailbox_appliance.assembly.clients import ClientRecord
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
@@ -186,7 +187,13 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         SmtpStation(parts, certificates),
         imap,
         allowance,
-        (onward.part, junk, Resting(stores, reactor, journal), shares),
+        (
+            onward.part,
+            junk,
+            Resting(stores, reactor, journal),
+            shares,
+            ClientRecord.of(config, imap, workers, journal),
+        ),
     )
 
 

@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from mailbox_appliance.admin.capabilities import capabilities
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.result import Refused, Result, listing
 from mailbox_appliance.admin.verb import Arguments
@@ -122,7 +123,7 @@ class DomainDesk:
 
 
 class AccountDesk:
-    """account add|list|remove|password|quota|undelete|purge. ``welcome`` is asked to greet a new account."""
+    """account add|list|remove|password|quota|capabilities|undelete|purge. ``welcome`` greets a new account."""
 
     def __init__(
         self,
@@ -223,6 +224,11 @@ class AccountDesk:
             await self._accounts.set_quota(address, octets)
         words = "the default" if octets is None else size_words(octets) if octets else "no limit"
         return Result((f"quota of {address}: {words}",), data={"quota": octets})
+
+    async def capabilities(self, arguments: Arguments) -> Result:
+        """What IMAP offers the account's mail programs; with an option, hide or show some of it."""
+        with _refusals():
+            return await capabilities(self._accounts, arguments)
 
     async def undelete(self, arguments: Arguments) -> Result:
         """Bring a removed account back, or what a living one has expunged."""

@@ -120,6 +120,20 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "account",
+        "capabilities",
+        AccountDesk,
+        AccountDesk.capabilities,
+        "Show what the account's mail programs are offered, and hide what one of them cannot live with.",
+        (
+            _ADDRESS,
+            Argument("hide", 'names such as "COMPRESS=DEFLATE QRESYNC", hidden from the next log-in on', "option"),
+            Argument("show", "names to hide no longer; all for all of them", "option"),
+        ),
+        lists=True,
+        changes=True,
+    ),
+    Verb(
+        "account",
         "undelete",
         AccountDesk,
         AccountDesk.undelete,

@@ -393,6 +393,14 @@ KEYS: tuple[Key, ...] = (
         '"syncfs"',
     ),
     Key(
+        "store.word_index",
+        values.flag,
+        "true",
+        "Keep an index of the words in each mailbox, a third of the text's size at most: SEARCH in bodies then answers "
+        "at once. Without it every message is read.",
+        "false",
+    ),
+    Key(
         "store.undelete_days",
         values.count,
         "14",

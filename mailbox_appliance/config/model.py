@@ -170,6 +170,7 @@ class Store:
     """[store]: how mail is kept."""
 
     flush: str = "fsync"  # fsync, syncfs
+    word_index: bool = True
     undelete_days: int = 14
     undelete_size: int = 1 << 30
 

@@ -85,6 +85,8 @@ ROWS: tuple[tuple[str, Moment], ...] = (
     ("QUOTA=RES-STORAGE", _AFTER),
 )
 
+NAMES = tuple(name for name, _ in ROWS)
+
 
 def offered(moment: Moment, settings: ImapSettings, hidden: frozenset[str] = frozenset()) -> list[str]:
     """The names to tell at ``moment``, without what is ``hidden`` from this account or client."""
@@ -96,9 +98,3 @@ def offered(moment: Moment, settings: ImapSettings, hidden: frozenset[str] = fro
             name = f"APPENDLIMIT={settings.message_size}"
         names.append(name)
     return names
-
-
-def hidden_from(client: str, settings: ImapSettings) -> frozenset[str]:
-    """What a client that calls itself ``client`` (ID's name) must not be shown."""
-    name = client.lower()
-    return frozenset().union(*(t.hides for t in settings.troubles if name.startswith(t.client)))

@@ -84,6 +84,13 @@ class Outlet:
         if self.closed:
             raise ConnectionGone
 
+    async def apart(self) -> None:
+        """What was said goes into a packet of its own. Raises ConnectionGone."""
+        self.flush()
+        await self._slices.turn()
+        if self.closed:
+            raise ConnectionGone
+
     def close(self) -> None:
         """The connection is gone: nothing more is written, and who waits for room learns of it."""
         self.closed = True

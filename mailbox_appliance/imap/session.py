@@ -19,6 +19,7 @@ from mailbox_appliance.imap.house import Ended, House
 from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.outlet import ConnectionGone, Outlet
 from mailbox_appliance.imap.table import ANY, Done, State
+from mailbox_appliance.imap.troubles import hidden_and_behaviours
 from mailbox_appliance.journal.events.imap import ImapEnded
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
@@ -47,19 +48,20 @@ class Session:
         "_bad",
         "_began",
         "_compression",
+        "_hidden",
         "_reading_paused",
         "_timer",
         "_transport",
         "_waiting",
         "_written",
         "account",
+        "behaves",
         "cancellable",
         "client_name",
         "closing",
         "commands",
         "enabled",
         "failed_logins",
-        "hidden",
         "house",
         "notifying",
         "outlet",
@@ -92,7 +94,8 @@ class Session:
         self.selected: Notices | None = None
         self.saved: list[int] = []  # SEARCHRES (RFC 5182)
         self.enabled: frozenset[str] = frozenset()
-        self.hidden: frozenset[str] = frozenset()
+        self._hidden: frozenset[str] = frozenset()
+        self.behaves: frozenset[str] = frozenset()
         self.client_name = ""
         self.failed_logins = 0
         self.tag = b""
@@ -260,7 +263,7 @@ class Session:
         self.outlet.flush()
         self.reader.reset()
         self.client_name = ""
-        self.hidden = frozenset()
+        self._hidden = self.behaves = frozenset()
         self.secure = True
         if self._timer is not None and self._timer.active():
             self._timer.reset(self.house.settings.handshake_timeout)
@@ -359,10 +362,18 @@ class Session:
         if self._compression is not None:
             self._compression.rest()
 
-    def client_is(self, name: str) -> None:
-        """The client told its name: hide from it what it cannot live with."""
+    def client_is(self, name: str, version: str) -> None:
+        """The client told its name: hide from it what it cannot live with, and say so when the list changes by it."""
+        before = self.capability_code()
         self.client_name = name
-        self.hidden = capabilities.hidden_from(name, self.house.settings)
+        self._hidden, self.behaves = hidden_and_behaviours(self.house.settings.troubles, name, version)
+        if self.capability_code() != before:  # ID often comes after CAPABILITY
+            self.say(responses.untagged(self.capability_code()))
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """What neither this client nor this account is to be shown."""
+        return self._hidden | self.principal.hidden if self.principal is not None else self._hidden
 
     # ------------------------------------------------------------ the end
 

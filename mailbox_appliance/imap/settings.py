@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mailbox_appliance.imap.troubles import Trouble
 from mailbox_appliance.wire.imap.server import Limits
 
 BEFORE_LOGIN = Limits(line=65_536, literal=8_192, command=65_536)
 AFTER_LOGIN = Limits(line=65_536, literal=262_144, command=1_048_576)
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A client that cannot live with a capability: ``client`` is the beginning of its ID name, lower case."""
-
-    client: str
-    hides: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)

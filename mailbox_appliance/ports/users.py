@@ -66,6 +66,7 @@ class Principal:
     """A logged-in user. ``device`` is the label of the app password used, '' for the main password.
 
     ``proof`` stands for what was proven (which password, and its how-manieth); ``LogIn.still_admits`` knows it.
+    ``hidden`` are the IMAP capabilities that the account's mail programs are not shown.
     """
 
     account: Address
@@ -73,6 +74,7 @@ class Principal:
     may_send: bool = True
     quota: int = 0  # octets; 0 = none
     proof: int = field(default=0, compare=False)
+    hidden: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

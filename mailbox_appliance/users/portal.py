@@ -222,6 +222,7 @@ class Household:
             may_send=account.settings.get("may_send", "yes") != "no",
             quota=default if account.quota is None else account.quota,
             proof=proof,
+            hidden=frozenset(account.settings.get("imap_hidden", "").split()),
         )
         return IPrincipal, principal, lambda: None
 

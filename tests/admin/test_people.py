@@ -20,6 +20,7 @@ from mailbox_appliance.journal.events.admin import OperatorDid
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Parcel, Receipt
+from mailbox_appliance.ports.users import PasswordCredentials
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.password import HashSettings
 from mailbox_appliance.users.station import Users
@@ -257,6 +258,24 @@ class PeopleTests(SynchronousTestCase):
             self.acceptance.reply = reply
             self.successResultOf(Deferred.fromCoroutine(self.welcomes.greet_due()))
             self.assertEqual(len(self.acceptance.parcels), parcels)
+
+    def hidden(self, **arguments: str) -> list[str]:
+        rows = self.do("account capabilities", address="ann@example.org", **arguments).data
+        assert isinstance(rows, list)
+        return [row["capability"] for row in rows if row["hidden"]]
+
+    def test_capabilities(self) -> None:
+        """Names in any case are hidden from the account, and its next log-in knows."""
+        self.household()
+        self.assertEqual(self.hidden(), [])
+        self.assertEqual(self.hidden(hide="compress=deflate, Qresync"), ["QRESYNC", "COMPRESS=DEFLATE"])
+        self.assertEqual(self.hidden(show="QRESYNC", hide="MOVE"), ["MOVE", "COMPRESS=DEFLATE"])
+        said = PasswordCredentials("ann@example.org", "correct horse")
+        principal = self.successResultOf(Deferred.fromCoroutine(self.users.log_in.log_in(said)))
+        self.assertEqual(principal.hidden, {"MOVE", "COMPRESS=DEFLATE"})
+        self.assertEqual(self.hidden(show="all"), [])
+        self.assertIn("MOOVE", self.refused("account capabilities", address="ann@example.org", hide="MOOVE"))
+        self.assertIn("no account", self.refused("account capabilities", address="zoe@example.org"))
 
 
 class ClientSettingsTests(SynchronousTestCase):

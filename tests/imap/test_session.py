@@ -116,13 +116,44 @@ class LogInTests(SynchronousTestCase):
 
     def test_hidden_capabilities(self) -> None:
         """A client that told its name is not shown what it cannot live with; the owner may hide more from all."""
-        world = World(ImapSettings(hidden=frozenset({"QUOTA"}), troubles=(Trouble("bad mail", frozenset({"MOVE"})),)))
+        world = World(
+            ImapSettings(hidden=frozenset({"QUOTA"}), troubles=(Trouble("bad mail*", frozenset({"MOVE"}), before="2"),))
+        )
         stage = world.connect()
         stage.ask('a ID ("name" "Bad Mail" "version" "1")')
         said = stage.ask("b LOGIN ann@example.org secret")
         self.assertNotIn(b" MOVE ", said)
         self.assertNotIn(b" QUOTA ", said)
         self.assertIn(b" MOVE ", world.connect().ask("b LOGIN ann@example.org secret"))
+        stage = world.connect().log_in()
+        self.assertNotIn(b"CAPABILITY", stage.ask('a ID ("name" "Bad Mail" "version" "2.0")'))
+        said = stage.ask('b ID ("name" "Bad Mailer" "version" "1.9")')
+        self.assertRegex(said, rb"^\* CAPABILITY [^\r]*\r\n\* ID ")
+        self.assertNotIn(b" MOVE", said)
+        self.assertIn(b"c BAD", stage.ask("c MOVE 1 Trash"))  # understood: only there is nothing selected
+
+    def test_hidden_from_an_account(self) -> None:
+        """What the owner hides from one account is neither told nor enabled, and others are told of it."""
+        world = World()
+        world.users.hidden["ann@example.org"] = frozenset({"QRESYNC", "UIDONLY"})
+        said = world.connect().ask("a LOGIN ann@example.org secret")
+        self.assertNotIn(b"QRESYNC", said)
+        self.assertIn(b"CONDSTORE", said)
+        self.assertIn(b"QRESYNC", world.connect().ask("a LOGIN ben@example.org geheim"))
+        stage = world.connect().log_in()
+        self.assertIn(b"* ENABLED CONDSTORE\r\n", stage.ask("b ENABLE QRESYNC CONDSTORE UIDONLY"))
+
+    def test_idle_apart(self) -> None:
+        """News at the beginning of IDLE in a packet of its own, for a program that reads one line there."""
+        world = World(ImapSettings(troubles=(Trouble("one line", behaves=frozenset({"idle-apart"})),)))
+        stage = world.connect().log_in("INBOX")
+        stage.ask('a ID ("name" "One Line")')
+        world.box().deliver(b"Subject: x\n\n", (), date=0)
+        world.clock.advance(0)
+        stage.transport.feed(b"b IDLE\r\n")
+        self.assertEqual(stage.taken(), b"+ idling\r\n")
+        world.clock.advance(0)
+        self.assertIn(b"* 1 EXISTS", stage.taken())
 
 
 class LimitsTests(SynchronousTestCase):

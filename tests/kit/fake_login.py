@@ -29,6 +29,7 @@ class FakeLogIn:
         self.busy = False
         self.asked: list[PasswordCredentials | ProvenCredentials] = []
         self.scram = False
+        self.hidden: dict[str, frozenset[str]] = {}
 
     def still_admits(self, principal: Principal) -> bool:
         account = str(principal.account)
@@ -68,7 +69,8 @@ class FakeLogIn:
             if account == name:
                 return Principal(Address.parse(account), label, proof=_proof(credentials.password))
             if credentials.password and self.passwords[name] == credentials.password:
-                return Principal(Address.parse(name), proof=_proof(credentials.password))
+                hidden = self.hidden.get(name, frozenset())
+                return Principal(Address.parse(name), proof=_proof(credentials.password), hidden=hidden)
         raise LogInRefused(token=hashlib.sha256(f"{name}\0{credentials.password}".encode()).digest()[:16])
 
 

@@ -8,7 +8,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.assembly.changing import QueueDesk, WayOut
 from mailbox_appliance.assembly.people import first_owner
-from mailbox_appliance.assembly.settings import relay_settings
+from mailbox_appliance.assembly.settings import relay_settings, store_settings
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import parse
 from mailbox_appliance.journal.journal import Journal
@@ -106,3 +106,12 @@ class OwnerTests(SynchronousTestCase):
                 directory = Directory()
 
             self.assertEqual(now(first_owner(cast(Any, Users()))()), expected)
+
+
+class StoreSettingsTests(SynchronousTestCase):
+    """[store] as the station takes it."""
+
+    def test_word_index(self) -> None:
+        """On, unless the owner says otherwise."""
+        self.assertTrue(store_settings(config()).word_index)
+        self.assertFalse(store_settings(config("[store]\nword_index = false\n")).word_index)

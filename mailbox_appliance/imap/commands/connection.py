@@ -51,13 +51,14 @@ async def identify(session: Session, command: commands.Identify) -> Done:
     fields = dict(command.fields)
     name = _UNSAFE.sub("?", fields.get("name") or "")[:100]
     if name:
-        session.client_is(name)
+        version = _UNSAFE.sub("?", fields.get("version") or "")[:50]
+        session.client_is(name, version)
         session.house.journal.tell(
             ImapClientNamed(
                 peer=str(session.peer),
                 account=str(session.account or ""),
                 client=name,
-                version=_UNSAFE.sub("?", fields.get("version") or "")[:50],
+                version=version,
             )
         )
     session.say(b'* ID ("name" "mailappliance")\r\n')

@@ -60,6 +60,16 @@ class ImapClientNamed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ImapRecordUnreadable(Event):
+    """The owner's record of client troubles cannot be read; only the shipped one counts until it is mended."""
+
+    name: ClassVar[str] = "imap.record_unreadable"
+    level: ClassVar[Level] = Level.WARNING
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ImapEnded(Event):
     """A session ended; the reason says who ended it and why."""
 
