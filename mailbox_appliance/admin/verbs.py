@@ -123,7 +123,7 @@ VERBS: tuple[Verb, ...] = (
         "capabilities",
         AccountDesk,
         AccountDesk.capabilities,
-        "Show what the account's mail programs are offered, and hide what one of them cannot live with.",
+        "Show what IMAP offers an account, and hide some of it.",
         (
             _ADDRESS,
             Argument("hide", 'names such as "COMPRESS=DEFLATE QRESYNC", hidden from the next log-in on', "option"),
