@@ -110,6 +110,12 @@ class _NobodySends:
     def poke(self) -> None:
         pass
 
+    def withdraw(self, traces: Sequence[str]) -> None:
+        pass
+
+    def withdraw_domain(self, domain: str) -> None:
+        pass
+
     async def report_ended(self, traces: Sequence[str]) -> None:
         pass
 

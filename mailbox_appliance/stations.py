@@ -15,6 +15,7 @@ from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
 from mailbox_appliance.assembly.onward import make_onward
+from mailbox_appliance.assembly.own_folders import make_own_folders
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
@@ -106,7 +107,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     )
     depot = MailDepot(stores)
     junk = JunkPart(config, reactor, workers, journal, stores, users)
-    spool = QueueSpool(SpoolSettings(os.path.join(state, "queue")), workers, rounds, reactor, journal)
+    spool = QueueSpool(SpoolSettings(os.path.join(state, "queue"), keep_failed=True), workers, rounds, reactor, journal)
     dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
     onward = make_onward(config, reactor, workers, journal, users, dkim_keys, signing)
@@ -153,7 +154,8 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         allowance=allowance,
         signing=signing,
     )
-    shares = make_shares(config, reactor, workers, journal, stores, users)
+    own_folders = make_own_folders(stores, spool, dispatch, users, workers, reactor, journal)
+    shares = make_shares(config, reactor, workers, journal, own_folders.stores, users)
     imap = ImapHouse(
         settings=imap_settings(config),
         stores=shares.shares,
@@ -192,6 +194,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             junk,
             Resting(stores, reactor, journal),
             shares,
+            own_folders,
             ClientRecord.of(config, imap, workers, journal),
         ),
     )

@@ -94,12 +94,33 @@ class MailQueueDesk:
         return _touched(await self._queue.flush(domain_argument(arguments)), "tried now")
 
     async def hold(self, arguments: Arguments) -> Result:
-        """Keep messages back."""
+        """Keep messages back, or a whole domain's."""
+        domain = self._whole_domain(arguments)
+        if domain:
+            touched = await self._queue.freeze(domain)
+            lines = (
+                f"nothing leaves for {domain} from now on ({_recipients(touched)} held)",
+                f"until: mailappliance queue release --domain {domain}",
+            )
+            return Result(lines, data={"recipients": touched})
         return _touched(await self._queue.hold(await self._wanted(arguments)), "held until released")
 
     async def release(self, arguments: Arguments) -> Result:
-        """Let held messages go."""
+        """Let held messages go, or a whole domain's."""
+        domain = self._whole_domain(arguments)
+        if domain:
+            released = await self._queue.thaw(domain)
+            if released is None:
+                raise Refused(f"mail for {domain} is not held")
+            return _touched(released, "released")
         return _touched(await self._queue.release(await self._wanted(arguments)), "released")
+
+    def _whole_domain(self, arguments: Arguments) -> str:
+        if not arguments.get("domain"):
+            return ""
+        if list_argument(arguments, "ids"):
+            raise Refused("name ids or a domain, not both")
+        return domain_argument(arguments)
 
     async def drop(self, arguments: Arguments) -> Result:
         """Remove messages; with --bounce their senders hear of it."""
@@ -131,8 +152,11 @@ class MailQueueDesk:
 
 
 def _touched(number: int, what: str) -> Result:
-    words = "1 recipient" if number == 1 else f"{number} recipients"
-    return Result((f"{words} {what}",), data={"recipients": number})
+    return Result((f"{_recipients(number)} {what}",), data={"recipients": number})
+
+
+def _recipients(number: int) -> str:
+    return "1 recipient" if number == 1 else f"{number} recipients"
 
 
 def _harmless(line: str) -> str:

@@ -20,6 +20,7 @@ from mailbox_appliance.admin.words import (
     text_argument,
 )
 from mailbox_appliance.config import values
+from mailbox_appliance.delivery.acceptance import LONGEST_REST, REST
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
 
@@ -229,6 +230,19 @@ class AccountDesk:
         """What IMAP offers the account's mail programs; with an option, hide or show some of it."""
         with _refusals():
             return await capabilities(self._accounts, arguments)
+
+    async def undo(self, arguments: Arguments) -> Result:
+        """How long what it sends rests in its Outbox first."""
+        address, seconds = text_argument(arguments, "address"), text_argument(arguments, "seconds")
+        if not (seconds.isascii() and seconds.isdigit() and int(seconds) <= LONGEST_REST):
+            raise Refused(f"seconds: a whole number from 0 to {LONGEST_REST}")
+        with _refusals():
+            await self._accounts.set_setting(address, REST, str(int(seconds)) if int(seconds) else None)
+        if int(seconds):
+            words = f"what {address} sends rests for {int(seconds)} s, and is taken back by deleting it from Outbox"
+        else:
+            words = f"what {address} sends leaves at once"
+        return Result((words,), data={"seconds": int(seconds)})
 
     async def undelete(self, arguments: Arguments) -> Result:
         """Bring a removed account back, or what a living one has expunged."""

@@ -44,6 +44,7 @@ _IDS = Argument("ids", "message ids, as `queue list` shows them", "words")
 _OWNER = Argument("owner", 'the account whose mailbox it is; "shared" for folders of nobody')
 _MAILBOX = Argument("mailbox", 'its name, such as "Holiday" or INBOX')
 _WHO = Argument("who", 'an account\'s address, or "anyone" for all who have an account here')
+_WHOLE_DOMAIN = Argument("domain", "everything for this domain", "option")
 _PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
 
 VERBS: tuple[Verb, ...] = (
@@ -130,6 +131,15 @@ VERBS: tuple[Verb, ...] = (
             Argument("show", "names to hide no longer; all for all of them", "option"),
         ),
         lists=True,
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "undo",
+        AccountDesk,
+        AccountDesk.undo,
+        "Let what an account sends rest first, so that it can be taken back.",
+        (_ADDRESS, Argument("seconds", "how long; 0 sends at once")),
         changes=True,
     ),
     Verb(
@@ -339,9 +349,23 @@ VERBS: tuple[Verb, ...] = (
         changes=True,
     ),
     Verb(
-        "queue", "hold", MailQueueDesk, MailQueueDesk.hold, "Keep messages back until released.", (_IDS,), changes=True
+        "queue",
+        "hold",
+        MailQueueDesk,
+        MailQueueDesk.hold,
+        "Keep messages back, or all that is and will be for one domain.",
+        (Argument("ids", "message ids, as `queue list` shows them", "any"), _WHOLE_DOMAIN),
+        changes=True,
     ),
-    Verb("queue", "release", MailQueueDesk, MailQueueDesk.release, "Let held messages go.", (_IDS,), changes=True),
+    Verb(
+        "queue",
+        "release",
+        MailQueueDesk,
+        MailQueueDesk.release,
+        "Let held messages go.",
+        (Argument("ids", "message ids, as `queue list` shows them", "any"), _WHOLE_DOMAIN),
+        changes=True,
+    ),
     Verb(
         "queue",
         "drop",

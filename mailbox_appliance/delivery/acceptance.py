@@ -8,7 +8,7 @@ its own reply, the reasons are the replies.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mailbox_appliance.delivery.forwarding import Forwarding
@@ -47,6 +47,9 @@ FULL_FOR_GOOD = Reply(552, "5.2.2", "The mailbox is full")
 FULL_NOW = Reply(452, "4.2.2", "The mailbox is full")
 DISK_FULL = Reply(452, "4.3.1", "Not enough room here, try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The mail store cannot be written just now, try again later")
+
+REST = "undo_send"  # the account's setting, in seconds
+LONGEST_REST = 86_400
 
 TOO_BUSY = Reply(451, "4.3.2", "Too much to do just now, try again later")
 
@@ -140,6 +143,7 @@ class Door:
     async def accept(self, parcel: Parcel) -> tuple[Receipt, ...]:
         """Make the message durable for each recipient."""
         recipients = parcel.envelope.recipients
+        parcel = await self._rested(parcel)
         try:
             plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
             if parcel.envelope.hold_until > self._clock.seconds():
@@ -169,6 +173,18 @@ class Door:
         self._tell(parcel, plan, receipts)
         await self._report_success(parcel, plan, receipts)
         return receipts
+
+    async def _rested(self, parcel: Parcel) -> Parcel:
+        """What an account submits may rest for a while, so that it can be taken back (undo send)."""
+        account = parcel.client.account if parcel.client is not None else ""
+        if parcel.origin is not Origin.AUTHENTICATED or not account:
+            return parcel
+        settings = await self._directory.settings(Address.parse(account))
+        rest = rest_of(settings)
+        if not rest:
+            return parcel
+        until = max(parcel.envelope.hold_until, self._clock.seconds() + rest)
+        return replace(parcel, envelope=replace(parcel.envelope, hold_until=until))
 
     async def _take_places(self, parcel: Parcel, plan: _Plan) -> None:
         targets: dict[tuple[Address, bool], Target] = {}
@@ -356,6 +372,12 @@ class Door:
                         reason=reason,
                     )
                 )
+
+
+def rest_of(settings: Mapping[str, str]) -> int:
+    """Seconds that an account's mail rests before it leaves."""
+    text = settings.get(REST, "")
+    return min(int(text), LONGEST_REST) if text.isascii() and text.isdigit() else 0
 
 
 def _for_account(recipient: Recipient, account: Address) -> Recipient:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -17,13 +17,17 @@ from mailbox_appliance.ports.rounds import Commit
 
 @dataclass(frozen=True, slots=True)
 class QueuedRecipient:
-    """A recipient as ``queue list`` shows it. Times are epoch seconds; ``state`` active, waiting, held."""
+    """A recipient as ``queue list`` shows it. Times are epoch seconds; ``state`` active, waiting, held, frozen, failed.
+
+    ``reason`` is what came of the last try, in our own words.
+    """
 
     address: str
     state: str
     next_attempt: float
     tries: int
     last_reply: str = ""
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +91,55 @@ class QueueDesk(Protocol):
 
     def flush(self, domain: str) -> Awaitable[int]:
         """Try now whatever waits for ``domain`` (of the recipients) and is not held."""
+
+    def freeze(self, domain: str) -> Awaitable[int]:
+        """Nothing leaves for ``domain`` until it is thawed, what comes later neither."""
+
+    def thaw(self, domain: str) -> Awaitable[int | None]:
+        """Let go of it; None when it was not frozen."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMessage:
+    """What an account has submitted and what has not left yet. ``uid`` is of its Outbox; ``path`` is LF text on disk.
+
+    ``failed``: it will not be tried again. ``size`` in octets with CRLF.
+    """
+
+    uid: int
+    trace: str
+    arrived: float
+    path: str
+    header_size: int
+    octets: int
+    size: int
+    recipients: tuple[QueuedRecipient, ...]
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMessages:
+    """All of it, by UID."""
+
+    uidvalidity: int
+    uidnext: int
+    messages: tuple[OwnMessage, ...]
+
+
+class OwnQueue(Protocol):
+    """The queue as one account sees it; nobody else's mail ever shows."""
+
+    def of(self, account: Address) -> Awaitable[OwnMessages]:
+        """What waits or has failed."""
+
+    def cancel(self, account: Address, uids: Sequence[int]) -> Awaitable[frozenset[int]]:
+        """Send it to nobody any more; returns the UIDs that are gone so. What is just being sent to somebody stays."""
+
+    def send_now(self, account: Address, uids: Sequence[int]) -> Awaitable[None]:
+        """Rest no longer, wait no longer; what has failed begins anew."""
+
+    def watch(self, account: Address, listener: Callable[[], None]) -> None:
+        """Call ``listener`` soon after something of the account's has come, left or failed."""
+
+    def unwatch(self, account: Address, listener: Callable[[], None]) -> None:
+        """No longer."""

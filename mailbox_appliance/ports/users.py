@@ -203,8 +203,8 @@ class Throwaways(Protocol):
     def make(self, account: Address, label: str, days: float | None = None) -> Awaitable[Throwaway]:
         """A new one that leads to ``account``; ``days`` until it expires. Raises ThrowawayRefused."""
 
-    def end(self, account: Address, label: str, text: str = "") -> Awaitable[Throwaway]:
-        """Revoke the one called ``label``: senders hear 550 with ``text``. Raises ThrowawayRefused."""
+    def end(self, account: Address, address: Address, text: str = "") -> Awaitable[Throwaway]:
+        """Revoke one of the account's own: senders hear 550 with ``text``. Raises ThrowawayRefused."""
 
     def met(self, address: Address, sender: str, *, trusted: bool) -> Awaitable[str]:
         """Mail for ``address`` has come from the domain ``sender``: '' when that is as it should be.

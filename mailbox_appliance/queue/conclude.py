@@ -16,12 +16,13 @@ from twisted.internet.defer import Deferred
 
 from mailbox_appliance.journal.events.queue import GivenUp, QueueTrouble, Waits
 from mailbox_appliance.mail import report as words
+from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.report import MOST_RETURNED, Fate
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.rounds import DiskTrouble
-from mailbox_appliance.queue import schema
+from mailbox_appliance.queue import own, schema
 from mailbox_appliance.queue.bounces import Bounces
 from mailbox_appliance.queue.errand import Errand, Settled, outcome_of
 from mailbox_appliance.queue.schema import MessageRow
@@ -129,11 +130,21 @@ class Conclusions:
         if not await self._bounces.tell(message.trace, envelope_of(message, ()), message.arrived, content, fates):
             return False
 
+        dropped = own.DROPPED.text
+        # What an account has submitted and could not be delivered stays in its Outbox.
+        keeps = self._spool.keeps_failed and message.account and message.origin == Origin.AUTHENTICATED.value
+        failed = [row.id for row in rows if keeps and row.ended == words.FAILED and row.reply != dropped]
+        now = self._clock.seconds()
+
         def let_go(connection: sqlite3.Connection) -> list[str]:
-            schema.remove_recipients(connection, [row.id for row in rows])
+            schema.remove_recipients(connection, [row.id for row in rows if row.id not in failed])
+            if failed:
+                own.keep_failed(connection, message.account, message.id, failed, now)
             return schema.remove_finished(connection, [message.id])
 
         await self._spool.discard(await self._recorded(let_go))
+        if message.account:
+            self._spool.changed(message.account)
         return True
 
     async def tell_all_ended(self) -> bool:

@@ -12,12 +12,10 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.queue import QueuedMessage, QueuedRecipient
-from mailbox_appliance.queue import schema
+from mailbox_appliance.queue import own, schema
 from mailbox_appliance.queue.dispatch import Dispatch
 from mailbox_appliance.queue.schema import MessageRow, RecipientRow
 from mailbox_appliance.queue.spool import ContentGone, QueueSpool
-
-DROPPED = Reply(554, "5.3.0", "the operator has removed the message from the queue")
 
 
 class Desk:
@@ -60,6 +58,24 @@ class Desk:
         self._dispatch.poke()
         return self._told("release", touched)
 
+    async def freeze(self, domain: str) -> int:
+        """Nothing leaves for ``domain`` until it is thawed, what comes later neither."""
+        now, domain = self._clock.seconds(), domain.lower()
+        touched = await self._spool.run(lambda connection: schema.freeze(connection, domain, now))
+        self._dispatch.withdraw_domain(domain)
+        return self._told("freeze", touched)
+
+    async def thaw(self, domain: str) -> int | None:
+        """Let go of it, at once; None when it was not frozen."""
+        now = self._clock.seconds()
+        touched = await self._spool.run(lambda connection: schema.thaw(connection, domain.lower(), now))
+        self._dispatch.poke()
+        return None if touched is None else self._told("thaw", touched)
+
+    async def frozen(self) -> tuple[tuple[str, float, int], ...]:
+        """(domain, since when, how many recipients wait for it)."""
+        return tuple(await self._spool.run(schema.frozen_domains))
+
     async def _set_held(self, traces: tuple[str, ...], held: bool) -> int:
         now = self._clock.seconds()
         return await self._spool.run(lambda connection: schema.set_held(connection, traces, held, now))
@@ -68,7 +84,7 @@ class Desk:
         """Remove; with ``bounce`` the sender is told where that is allowed."""
         self._dispatch.withdraw(traces)
         if bounce:
-            reply = (DROPPED.code, DROPPED.enhanced, DROPPED.text)
+            reply = (own.DROPPED.code, own.DROPPED.enhanced, own.DROPPED.text)
             touched = await self._spool.run(lambda connection: schema.end_all(connection, traces, reply, ""))
             await self._dispatch.report_ended(traces)
             return self._told("drop", touched)
@@ -87,6 +103,7 @@ class Desk:
 
     def _told(self, what: str, touched: int) -> int:
         self._journal.tell(DeskTouched(what=what, recipients=touched))
+        self._spool.changed("")
         return touched
 
 
@@ -102,7 +119,7 @@ def _shown(message: MessageRow, rows: list[RecipientRow], under_way: frozenset[i
     recipients = tuple(
         QueuedRecipient(
             address=str(Address(row.local, row.domain)),
-            state="held" if row.held else "active" if row.id in under_way else "waiting",
+            state=own.state_of(row, under_way),
             next_attempt=row.next_attempt,
             tries=row.tries,
             last_reply=str(Reply(row.code, row.enhanced, row.reply)) if row.code else "",

@@ -9,7 +9,7 @@ of one domain, so that a large mailing to one place lets others in.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -88,6 +88,8 @@ class Dispatch:
         self._conclusions = Conclusions(spool, bounces, clock, journal, self._settings.trouble_pause)
         self._destinations: Destinations[Errand] = Destinations(self._settings.concurrency)
         self._loaded: dict[int, str] = {}  # recipient id: domain
+        self._loaded_of: dict[int, int] = {}  # recipient id: message id
+        self._barred: set[int] = set()  # messages that are being cancelled
         self._domains: dict[str, int] = {}  # how many of each are loaded
         self._left_out = False  # something due was not loaded for want of room
         self._wanted = False
@@ -136,6 +138,23 @@ class Dispatch:
         """These messages are held or dropped: those loaded and not begun yet are let go of."""
         for errand in self._destinations.take_if(lambda errand: errand.message.trace in traces):
             self._unload(errand)
+
+    def withdraw_domain(self, domain: str) -> None:
+        """Nothing is to leave for this domain: what is loaded and not begun yet is let go of."""
+        for errand in self._destinations.take_if(lambda errand: any(row.domain == domain for row in errand.rows)):
+            self._unload(errand)
+
+    def bar(self, messages: Collection[int]) -> frozenset[int]:
+        """Begin nothing more of these messages (ids) until ``unbar``; returns the recipients that are being sent."""
+        self._barred.update(messages)
+        for errand in self._destinations.take_if(lambda errand: errand.message.id in self._barred):
+            self._unload(errand)
+        return frozenset(number for number, message in self._loaded_of.items() if message in self._barred)
+
+    def unbar(self, messages: Collection[int]) -> None:
+        """They may be sent again, if they are still there."""
+        self._barred.difference_update(messages)
+        self.poke()
 
     async def report_ended(self, traces: Sequence[str]) -> None:
         """The desk has ended these messages: tell their senders."""
@@ -209,8 +228,9 @@ class Dispatch:
         for row in rows:
             if self._domains.get(row.domain, 0) >= self._settings.most_of_domain:
                 self._left_out = True
-            elif row.id not in self._loaded:
+            elif row.id not in self._loaded and row.message not in self._barred:
                 self._loaded[row.id] = row.domain
+                self._loaded_of[row.id] = row.message
                 self._domains[row.domain] = self._domains.get(row.domain, 0) + 1
                 keyed.append((self._destination_of(messages[row.message], row), row))
         for errand in group(keyed, messages, self._settings.most_recipients):
@@ -227,6 +247,7 @@ class Dispatch:
         look = False
         for row in errand.rows:
             domain = self._loaded.pop(row.id, None)
+            self._loaded_of.pop(row.id, None)
             if domain is None:
                 continue
             left = self._domains[domain] - 1
@@ -253,6 +274,8 @@ class Dispatch:
 
     async def _try(self, destination: Destination[Errand], errand: Errand) -> None:
         outcomes = tuple(BROKEN for _ in errand.rows)
+        if errand.message.account:
+            self._spool.changed(errand.message.account)
         try:
             outcomes = await self._carry(errand)
         except Exception as error:  # noqa: BLE001 - a fault of ours: this message waits, the others go on
@@ -313,6 +336,8 @@ class Dispatch:
     async def _conclude(self, concluded: Sequence[tuple[Errand, Sequence[Settled]]]) -> None:
         # When this raises, the rows stay loaded: better late until the next start than again and again.
         await self._conclusions.record(concluded)
+        for account in {errand.message.account for errand, _ in concluded if errand.message.account}:
+            self._spool.changed(account)
         for errand, settled in concluded:
             self._unload(errand)
             for one in settled:

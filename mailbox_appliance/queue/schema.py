@@ -2,7 +2,10 @@
 
 message    one row for each content file
 recipient  one row for each recipient that is not done with; ``ended`` is '' while it waits, then the word of
-           RFC 3464 §2.3.3 ("failed", "delivered", "relayed") until its sender has been told
+           RFC 3464 §2.3.3 ("failed", "delivered", "relayed") until its sender has been told, and "kept" for what an
+           account's Outbox shows as failed; ``held`` is 1 by the operator's will, 2 while its domain is frozen
+outbox     one row for each account that has submitted mail: its Outbox's UIDVALIDITY and next UID
+frozen     domains for which nothing leaves
 
 What is under way is known in memory only: after a crash everything that has no final outcome is due again.
 """
@@ -62,6 +65,18 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX recipient_ended ON recipient (message) WHERE ended <> ''
     """,
     outgoing.MIGRATION,
+    """
+    ALTER TABLE message ADD COLUMN uid INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX message_account ON message (account, uid) WHERE uid > 0;
+    CREATE TABLE outbox (account TEXT PRIMARY KEY, uidvalidity INTEGER NOT NULL, uidnext INTEGER NOT NULL)
+        WITHOUT ROWID;
+    UPDATE message SET uid = id WHERE account <> '';
+    INSERT INTO outbox SELECT account, CAST(strftime('%s', 'now') AS INTEGER), max(uid) + 1 FROM message
+        WHERE uid > 0 GROUP BY account;
+    DROP INDEX recipient_ended;
+    CREATE INDEX recipient_ended ON recipient (message) WHERE ended <> '' AND ended <> 'kept';
+    CREATE TABLE frozen (domain TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID
+    """,
 )
 
 
@@ -127,13 +142,16 @@ class ResultRow(NamedTuple):
 
 
 DONE = "done"
+KEPT = "kept"
+HELD, FROZEN = 1, 2
 _MESSAGE = ", ".join(MessageRow._fields)
 _RECIPIENT = ", ".join(RecipientRow._fields)
+_TO_TELL = "ended <> '' AND ended <> 'kept'"  # as the index recipient_ended has it
 
 
 def add_message(
     connection: sqlite3.Connection, message: Sequence[Any], recipients: Iterable[tuple[str, str, str, str, float]]
-) -> None:
+) -> int:
     """``message`` are the columns after ``id``; ``recipients`` are (local, domain, notify, original, next_attempt)."""
     names = MessageRow._fields[1:]
     cursor = connection.execute(
@@ -141,9 +159,12 @@ def add_message(
     )
     number = cursor.lastrowid
     connection.executemany(
-        "INSERT INTO recipient (message, local, domain, notify, original, next_attempt) VALUES (?, ?, ?, ?, ?, ?)",
+        "INSERT INTO recipient (message, local, domain, notify, original, next_attempt, held) VALUES"
+        " (?1, ?2, ?3, ?4, ?5, ?6, 2 * (?3 IN (SELECT domain FROM frozen)))",
         [(number, *recipient) for recipient in recipients],
     )
+    assert number is not None  # a row was inserted
+    return number
 
 
 def due_recipients(
@@ -208,13 +229,13 @@ def remove_finished(connection: sqlite3.Connection, numbers: Iterable[int]) -> l
 
 def ended_recipients(connection: sqlite3.Connection, message: int) -> list[RecipientRow]:
     """Recipients of a message whose sender is still to be told."""
-    rows = connection.execute(f"SELECT {_RECIPIENT} FROM recipient WHERE message = ? AND ended <> ''", (message,))
+    rows = connection.execute(f"SELECT {_RECIPIENT} FROM recipient WHERE message = ? AND {_TO_TELL}", (message,))
     return [RecipientRow._make(row) for row in rows]
 
 
 def messages_to_report(connection: sqlite3.Connection) -> list[int]:
     """Messages with something that their sender is still to be told."""
-    return [row[0] for row in connection.execute("SELECT DISTINCT message FROM recipient WHERE ended <> ''")]
+    return [row[0] for row in connection.execute(f"SELECT DISTINCT message FROM recipient WHERE {_TO_TELL}")]
 
 
 def all_files(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
@@ -279,6 +300,31 @@ def set_held(connection: sqlite3.Connection, traces: Sequence[str], held: bool, 
         " (SELECT id FROM message WHERE trace IN (SELECT value FROM json_each(?3)))",
         (int(held), now, json.dumps(list(traces))),
     ).rowcount
+
+
+def freeze(connection: sqlite3.Connection, domain: str, now: float) -> int:
+    """Nothing leaves for ``domain`` from now on."""
+    connection.execute("INSERT OR IGNORE INTO frozen VALUES (?, ?)", (domain, now))
+    return connection.execute(
+        "UPDATE recipient SET held = 2 WHERE ended = '' AND held = 0 AND domain = ?", (domain,)
+    ).rowcount
+
+
+def thaw(connection: sqlite3.Connection, domain: str, now: float) -> int | None:
+    """Mail for ``domain`` is due at once; None when it was not frozen."""
+    if not connection.execute("DELETE FROM frozen WHERE domain = ?", (domain,)).rowcount:
+        return None
+    return connection.execute(
+        "UPDATE recipient SET held = 0, next_attempt = ? WHERE ended = '' AND held = 2 AND domain = ?", (now, domain)
+    ).rowcount
+
+
+def frozen_domains(connection: sqlite3.Connection) -> list[tuple[str, float, int]]:
+    """(domain, since when, how many recipients wait for it)."""
+    return connection.execute(
+        "SELECT domain, since, (SELECT count(*) FROM recipient WHERE held = 2 AND ended = '' AND"
+        " recipient.domain = frozen.domain) FROM frozen ORDER BY domain"
+    ).fetchall()
 
 
 def end_all(connection: sqlite3.Connection, traces: Sequence[str], reply: tuple[int, str, str], reason: str) -> int:

@@ -27,7 +27,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.rounds import Commit, Rounds, Write
 from mailbox_appliance.ports.workers import Workers
-from mailbox_appliance.queue import outgoing, schema
+from mailbox_appliance.queue import outgoing, own, schema
 from mailbox_appliance.queue.schedule import DAY
 from mailbox_appliance.queue.schema import MessageRow, RecipientRow
 from mailbox_appliance.rounds.share import RowsOf
@@ -44,10 +44,11 @@ class ContentGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    """``folder`` is STATE/queue; ``give_up`` in seconds."""
+    """``folder`` is STATE/queue; ``give_up`` in seconds. ``keep_failed``: accounts see in their Outbox what failed."""
 
     folder: str
     give_up: float = 5 * DAY
+    keep_failed: bool = False
 
 
 class QueueSpool:
@@ -57,6 +58,8 @@ class QueueSpool:
         self, settings: SpoolSettings, workers: Workers, rounds: Rounds, clock: Clock, journal: Journal
     ) -> None:
         self.database = Database(os.path.join(settings.folder, "queue.db"), schema.MIGRATIONS, workers)
+        self.keeps_failed = settings.keep_failed
+        self.give_up = settings.give_up
         self._settings = settings
         self._content = os.path.join(settings.folder, "content")
         self._workers = workers
@@ -65,6 +68,7 @@ class QueueSpool:
         self._journal = journal
         self._numbers = itertools.count()
         self._on_entry: Callable[[], None] = lambda: None
+        self._on_change: list[Callable[[str], None]] = []
 
     # ------------------------------------------------------------ entering
 
@@ -97,8 +101,9 @@ class QueueSpool:
         ]
 
         def enter(connection: sqlite3.Connection) -> None:
-            schema.add_message(connection, message, recipients)
+            number = schema.add_message(connection, message, recipients)
             if origin is Origin.AUTHENTICATED and account:
+                own.show(connection, account, number, now)
                 paths = [recipient.forward_path for recipient in envelope.recipients]
                 outgoing.count(connection, account, outgoing.day_of(now), paths)
 
@@ -108,10 +113,20 @@ class QueueSpool:
     def entered(self, trace: str) -> None:
         """The round with that entry is durable: it may be sent from now on."""
         self._on_entry()
+        self.changed("")
 
     def on_entry(self, listener: Callable[[], None]) -> None:
         """Call ``listener`` whenever something has entered."""
         self._on_entry = listener
+
+    def on_change(self, listener: Callable[[str], None]) -> None:
+        """Call ``listener`` with the account whose mail waits, has left or has failed; '' is anybody's."""
+        self._on_change.append(listener)
+
+    def changed(self, account: str) -> None:
+        """What waits for an account is not what it was."""
+        for listener in self._on_change:
+            listener(account)
 
     # ------------------------------------------------------------ for the rest of the station
 
@@ -135,6 +150,10 @@ class QueueSpool:
         path = os.path.join(self._content, message.file)
         return await self._workers.run("disk", _read, path, message, whole)
 
+    def path_of(self, file: str) -> str:
+        """Where the content of a message is."""
+        return os.path.join(self._content, file)
+
     async def discard(self, files: Iterable[str]) -> None:
         """Remove the files of messages that have no rows any more; what stays is swept at the next start."""
         paths = [os.path.join(self._content, name) for name in files]
@@ -151,6 +170,7 @@ class QueueSpool:
                 self._journal.tell(ContentKeptApart(folder=apart, files=kept))
 
         def rows(connection: sqlite3.Connection) -> list[tuple[int, str, int]]:
+            own.forget_old(connection, self._clock.seconds())
             schema.remove_empty_messages(connection)
             return schema.all_files(connection)
 

@@ -6,7 +6,6 @@ form is read without touching the rest.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import mmap
 import os
@@ -15,6 +14,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
+from mailbox_appliance.crlf import BLOCK, line_map, read_slice
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import scan, scan_lf, to_crlf
 from mailbox_appliance.ports.store import MessageFile
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 LARGE = 256 * 1024  # octets; above this a message is read in slices
 BATCH_OCTETS = 1024 * 1024
 BATCH_MESSAGES = 64
-BLOCK = 64 * 1024
 USUAL = 16 * 1024  # octets, a message of unknown size is taken for
 REMEMBERED = 32  # structures and line maps of large messages, a mailbox
 T = TypeVar("T")
@@ -63,39 +62,6 @@ def open_again(folder: Folder, fresh: bool, file: str) -> int | None:
         return os.open(folder.message(*found), os.O_RDONLY)
     except FileNotFoundError:
         return None
-
-
-def line_map(fd: int) -> array[int]:
-    """CRLF offsets of every 64 KiB block's first octet, and of the end."""
-    offsets: array[int] = array("Q", [0])
-    at = 0
-    last = b""
-    while block := os.read(fd, BLOCK):
-        bare = block.count(b"\n")
-        if b"\r" in block or last == b"\r":
-            bare -= block.count(b"\r\n") + (last == b"\r" and block[:1] == b"\n")
-        at += len(block) + bare
-        last = block[-1:]
-        offsets.append(at)
-        if len(block) < BLOCK:
-            break
-    return offsets
-
-
-def read_slice(fd: int, offsets: array[int], offset: int, length: int) -> bytes:
-    """Octets [offset, offset + length) of the CRLF form. For workers."""
-    stop = min(offset + length, offsets[-1])
-    if offset >= stop:
-        return b""
-    first = bisect.bisect_right(offsets, offset) - 1
-    last = bisect.bisect_left(offsets, stop)
-    raw = os.pread(fd, (last - first) * BLOCK, first * BLOCK)
-    if first and raw[:1] == b"\n" and os.pread(fd, 1, first * BLOCK - 1) == b"\r":
-        text = b"\n" + to_crlf(raw[1:])  # a CRLF lies across the cut
-    else:
-        text = to_crlf(raw)
-    start = offset - offsets[first]
-    return text[start : start + stop - offset]
 
 
 def read_files(

@@ -10,38 +10,27 @@ from __future__ import annotations
 
 import bisect
 import contextlib
-import hashlib
 import mmap
 import os
 import sqlite3
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.mail.charset import decode_words
-from mailbox_appliance.mail.header import group_fields, header_end, unfold
-from mailbox_appliance.mail.mime_scan import Node, find_parts
-from mailbox_appliance.mail.text import casemap, field_texts
-from mailbox_appliance.ports.store import Column, Fields
+from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.store import index, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.wire.imap.keys import keys_of_fields
-from mailbox_appliance.wire.imap.render import filter_header, prerender
-from mailbox_appliance.wire.imap.render_envelope import envelope_of
-from mailbox_appliance.wire.imap.render_structure import Shape, structure_of
+from mailbox_appliance.wire.imap.columns import LARGEST_HEAD, render_one
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
 HEAD = 16 * 1024  # octets read first where only the header matters
-LARGEST_HEAD = 1024 * 1024
 IN_REACTOR = 512 * 1024  # a larger message is rendered in a worker
 WHOLE = frozenset({"envelope", "bodystructure", "body", "preview", "emailid"})  # made together, of the whole message
 NEEDS_BODY = WHOLE - {"envelope"}
-KEYS = frozenset({"sortkeys", "threadkeys"})
-STRUCTURES = frozenset({"bodystructure", "body"})
 ALWAYS = ("envelope", "bodystructure", "text:from", "text:subject", "text:to", "text:cc", "sortkeys", "threadkeys")
 # Asked for one of these for many messages at once, all are made: reading the files is the larger part of it.
 OF_HEADER = tuple(kind for kind in ALWAYS if kind not in NEEDS_BODY)
@@ -51,70 +40,6 @@ LOOKED_AT = 512  # messages whose missing kinds are asked for at once
 MOST_NAMES = 2000  # characters of a kind's name; a longer list of fields is not kept
 
 Values = dict[str, dict[int, bytes]]
-Grouped = Mapping[bytes, list[bytes]]  # mail.header.group_fields
-
-
-def kind_of(column: Column | Fields) -> str | None:
-    """The kind's name, or None when the arrays have the answer."""
-    if isinstance(column, Fields):
-        names = sorted(set(column.names))
-        return ("but:" if column.exclude else "fields:") + ",".join(names)
-    if column in (Column.INTERNALDATE, Column.SIZE, Column.SAVEDATE):
-        return None
-    return str(column.value)
-
-
-def _text_of(fields: Grouped, name: str, header: bytes) -> bytes:
-    """What a search in the field ``name`` looks at, casemapped (mail.text.field_texts)."""
-    values = fields.get(name.encode("latin-1", "replace"), ())
-    if any(b"(" in value for value in values):
-        texts = map(casemap, field_texts(header, name))  # a comment within an address is a matter of its own
-    else:
-        texts = map(casemap, [decode_words(unfold(value)).strip() for value in values])
-    return "\n".join(texts).encode("utf-8", "surrogatepass")
-
-
-def _filtered(kind: str, header: bytes) -> bytes:
-    sort, _, rest = kind.partition(":")
-    return filter_header(header, tuple(rest.split(",")) if rest else (), sort == "but")
-
-
-def _enclosed(message: Shape) -> bytes:
-    return envelope_of(message.fields or {}) if isinstance(message, Node) else b"NIL"
-
-
-def render_one(octets: bytes | mmap.mmap, kinds: Sequence[str]) -> dict[str, bytes]:
-    """The values of ``kinds`` for one message (LF or CRLF line ends). Its fields are split once for all of them."""
-    made: dict[str, bytes] = {}
-    fields: Grouped | None = None
-    if "preview" in kinds:
-        made["preview"] = prerender(octets).preview
-    if not STRUCTURES.isdisjoint(kinds):
-        root = find_parts(octets, crlf=True)
-        fields = root.fields
-        for kind in STRUCTURES.intersection(kinds):
-            made[kind] = structure_of(root, _enclosed, extended=kind == "bodystructure")
-    if "emailid" in kinds:
-        made["emailid"] = b"M" + hashlib.blake2b(octets, digest_size=12).hexdigest().encode()
-    if len(made) == len(kinds):
-        return made
-    header = octets[: min(header_end(octets), LARGEST_HEAD)]
-    if fields is None:
-        fields = {} if all(kind.startswith(("fields:", "but:")) for kind in kinds) else group_fields(header)
-    if not KEYS.isdisjoint(kinds):
-        made["sortkeys"], made["threadkeys"] = keys_of_fields(fields)
-    values: dict[str, bytes] = {}
-    for kind in kinds:
-        value = made.get(kind)
-        if value is None:
-            if kind == "envelope":
-                value = envelope_of(fields)
-            elif kind.startswith("text:"):
-                value = _text_of(fields, kind[5:], header)
-            else:
-                value = _filtered(kind, header)
-        values[kind] = value
-    return values
 
 
 def _render_file(store: index.Index, folder: Folder, number: int, uid: int, kinds: Sequence[str]) -> dict[str, bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import Column, Fields
 from mailbox_appliance.store import index, rendered, rendering
+from mailbox_appliance.wire.imap.columns import kind_of
 from mailbox_appliance.wire.imap.render import render_internaldate
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ async def rows(
     box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column | Fields]
 ) -> AsyncIterator[Sequence[Row]]:
     """ports.store.Mailbox.rows."""
-    kinds = [rendering.kind_of(column) for column in columns]
+    kinds = [kind_of(column) for column in columns]
     wanted = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     tables = await rendering.register(box, wanted)
     slices = box.slices()

@@ -90,7 +90,7 @@ class CommandLineTests(SynchronousTestCase):
             ("account", "fly"),
             ("fly",),
             ("account", "add"),
-            ("queue", "hold"),
+            ("queue", "drop"),
             ("status", "--fly"),
             (),
         ):

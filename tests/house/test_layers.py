@@ -29,6 +29,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sockets": {"mail", "ports"},
     "slices": {"mail", "ports"},
     "channel": set(),
+    "crlf": {"mail", "ports"},
     **{
         station: {
             "mail",
@@ -44,11 +45,14 @@ MAY_IMPORT: dict[str, set[str]] = {
             "sockets",
             "slices",
             "channel",
+            "crlf",
         }
         for station in STATIONS
     },
 }
-GROUND = set("mail ports wire sieve mailauth config journal workers database rounds sockets slices channel".split())
+GROUND = set(
+    "mail ports wire sieve mailauth config journal workers database rounds sockets slices channel crlf".split()
+)
 MAY_IMPORT["admin"] = GROUND | set(STATIONS)
 MAY_IMPORT["web"] = GROUND | {"admin"}
 MAY_IMPORT["desk"] = GROUND | set(STATIONS) | {"admin"}  # the databases without the service, for the command line

@@ -169,7 +169,9 @@ class ApplianceTests(SynchronousTestCase):
         """Five lines; on a machine that can do all it should, nothing is to be done."""
         said = self.appliance.cli("status", status=None)
         heads = re.findall(r"(?m)^([a-z ]+):", said)
-        self.assertEqual(heads, ["mail in", "mail out", "certificate", "disk", "name servers", "junk filter"])
+        self.assertEqual(
+            heads, ["mail in", "mail out", "certificate", "disk", "name servers", "junk filter", "held domains"]
+        )
         self.assertIn("ok: 2 domain(s)", said)
 
     # ------------------------------------------------------------ reload

@@ -153,3 +153,12 @@ class QueueTrouble(Event):
     name: ClassVar[str] = "queue.trouble"
     level: ClassVar[Level] = Level.ERROR
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancelled(Event):
+    """An account has taken back what it had sent, before it left (a message removed from its Outbox)."""
+
+    name: ClassVar[str] = "queue.cancelled"
+    account: str
+    messages: int

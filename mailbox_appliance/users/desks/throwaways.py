@@ -102,22 +102,24 @@ class Throwaways:
 
     async def make(self, account: Address, label: str, days: float | None = None) -> Throwaway:
         """A new one that leads to ``account``. Raises ThrowawayRefused."""
-        taken = any(one.label == _label(label) for one in self._in_use(self._directory.snapshot, account))
+        taken = False
         try:
+            plain = _plain(_label(label))
+            taken = any(_plain(one.label) == plain for one in self._in_use(self._directory.snapshot, account))
             return _shown(await self._new(account, label, days))
         except UsersError as error:
             raise ThrowawayRefused(str(error), exists=taken) from None
 
-    async def end(self, account: Address, label: str, text: str = "") -> Throwaway:
-        """Revoke the one called ``label``. Raises ThrowawayRefused."""
+    async def end(self, account: Address, address: Address, text: str = "") -> Throwaway:
+        """Revoke one of the account's own. Raises ThrowawayRefused."""
         for record in self._in_use(self._directory.snapshot, account):
-            if record.label == label:
+            if record.address == address:
                 try:
                     await self._revoke(record, text)
                 except UsersError as error:
                     raise ThrowawayRefused(str(error)) from None
                 return _shown(record)
-        raise ThrowawayRefused(f"there is no address called {label}")
+        raise ThrowawayRefused(f"there is no address {address} of yours")
 
     async def met(self, address: Address, sender: str, *, trusted: bool) -> str:
         """Pin the first trusted sender; count another. Returns whom it was given to when this is another."""
@@ -154,6 +156,7 @@ class Throwaways:
 
     async def _new(self, account: Address, label: str, days: float | None) -> ThrowawayRecord:
         label = _label(label)
+        plain = _plain(label)
         if days is not None and not 0 < days <= LONGEST:
             raise UsersError("an address expires after some days: a number above 0, or none at all")
         now = self._clock.seconds()
@@ -163,14 +166,14 @@ class Throwaways:
             owner = living(snapshot, str(account))
             in_use = list(self._in_use(snapshot, owner.address))
             for one in in_use:
-                if one.label == label:
+                if _plain(one.label) == plain:
                     raise UsersError(
                         f"{owner.address} has {one.address} for {label} already: "
                         f"`mailappliance throwaway revoke {one.address}`, or choose another label"
                     )
             if len(in_use) >= MOST_IN_USE:
                 raise UsersError(f"{owner.address} has {MOST_IN_USE} throw-away addresses in use: revoke some first")
-            address = _free(snapshot, label, owner.address.domain)
+            address = _free(snapshot, plain, owner.address.domain)
 
             def work(connection: sqlite3.Connection) -> Address:
                 connection.execute(
@@ -270,12 +273,21 @@ def _shown(one: ThrowawayRecord) -> Throwaway:
 
 
 def _label(text: str) -> str:
-    """What people type, as it stands in an address: "Müller & Söhne" becomes "muller-sohne"."""
-    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
-    label = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:LABEL_LENGTH].strip("-")
-    if text.strip() and not label:
-        raise UsersError(f"{text!r}: a label has letters a-z or digits in it")
-    return label or LABEL
+    """What people call it. Raises UsersError."""
+    label = " ".join(text.split()) or LABEL
+    if len(label) > LABEL_LENGTH or not label.isprintable():
+        raise UsersError(f"a label is one line of at most {LABEL_LENGTH} characters, such as the name of a shop")
+    _plain(label)
+    return label
+
+
+def _plain(label: str) -> str:
+    """As it stands in an address: "Müller & Söhne" becomes "muller-sohne". Raises UsersError."""
+    plain = unicodedata.normalize("NFKD", label).encode("ascii", "ignore").decode().lower()
+    plain = re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:50].strip("-")
+    if not plain:
+        raise UsersError(f"{label!r}: a label has letters a-z or digits in it")
+    return plain
 
 
 def _free(snapshot: Snapshot, label: str, domain: str) -> Address:
