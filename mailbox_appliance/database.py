@@ -86,6 +86,11 @@ class Database:
             with self._transaction(connection):
                 return work(connection)
 
+    def read_now(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for work that only reads and does not mind what others write between its statements."""
+        with self._lock:
+            return work(self._open())
+
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("BEGIN IMMEDIATE")

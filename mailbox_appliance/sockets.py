@@ -11,9 +11,12 @@ import errno
 import os
 import socket
 import stat
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
 
 BACKLOG = 511
 
@@ -116,22 +119,40 @@ def say(transport: Any, octets: bytes) -> None:
     """Write at once when nothing waits to be written before: one system call instead of three and a reactor turn.
 
     ``transport.write`` asks the poller to tell when the socket takes octets, sends, and takes the wish back; nearly
-    always it takes them right away. Whatever is not sent here, and every transport but a plain TCP connection, goes
-    the usual way.
+    always it takes them right away. Whatever is not sent here, and every transport but a TCP connection, goes the
+    usual way. Under TLS see ``hasten``.
     """
+    if getattr(transport, "TLS", True):
+        transport.write(octets)
+    else:
+        _send(transport, transport.write, octets)
+
+
+def hasten(transport: Any) -> None:
+    """Call after ``startTLS`` where writes are large or single: each is encrypted and sent at once, as by ``say``.
+
+    Twisted gathers small writes for a turn of the reactor, and then asks the poller.
+    """
+    tls = getattr(transport, "protocol", None)
+    if isinstance(tls, BufferingTLSTransport) and hasattr(transport, "_tempDataBuffer"):
+        tls.write = partial(TLSMemoryBIOProtocol.write, tls)  # type: ignore[method-assign]
+        below: Any = tls.transport
+        below.write = partial(_send, transport, below.write)
+
+
+def _send(transport: Any, later: Callable[[bytes], object], octets: bytes) -> None:
     if (
-        getattr(transport, "TLS", True)
-        or not getattr(transport, "connected", False)
+        not getattr(transport, "connected", False)
         or transport.disconnecting
         or transport._writeDisconnected
         or transport.dataBuffer
         or transport._tempDataBuffer
     ):
-        transport.write(octets)
+        later(octets)
         return
     try:
         sent = transport.socket.send(octets)
     except OSError:  # full, or broken: the usual way finds out which
         sent = 0
     if sent < len(octets):
-        transport.write(octets[sent:])
+        later(octets[sent:])

@@ -38,8 +38,8 @@ _Job = tuple[Callable[[], Any], "Deferred[Any]", str]
 class ThreadedWorkers:
     """Threads that start when they are needed first and end with :meth:`stop`.
 
-    Twisted's own pool would do, but a trip through it and back costs 60 microseconds more, and nearly every command
-    takes one.
+    Twisted's own pool would do, but a trip through it and back costs a third more processor time, and nearly every
+    command takes one.
     """
 
     def __init__(self, reactor: IReactorFromThreads) -> None:

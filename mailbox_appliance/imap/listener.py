@@ -35,6 +35,7 @@ from mailbox_appliance.ports.sharing import Sharing
 from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.sockets import hasten
 from mailbox_appliance.wire.imap import responses
 
 
@@ -74,6 +75,7 @@ class ImapHouse:
     def start_tls(self, transport: Any) -> None:
         """Begin the handshake, as server; the certificate is asked for anew each time."""
         transport.startTLS(self._certificates.for_server())
+        hasten(transport)
 
     # ------------------------------------------------------------ counting
 

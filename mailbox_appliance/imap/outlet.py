@@ -15,6 +15,7 @@ from zope.interface import implementer
 
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.slices import Slices
+from mailbox_appliance.sockets import say
 
 WRITE = 65_536
 
@@ -68,7 +69,7 @@ class Outlet:
             self._size = 0
             self.written += len(octets)
             if not self.closed:
-                self._transport.write(octets if self.squeeze is None else self.squeeze(octets))
+                say(self._transport, octets if self.squeeze is None else self.squeeze(octets))
 
     async def room(self) -> None:
         """Come back when there is room to say more and the others had their turn. Raises ConnectionGone."""

@@ -33,6 +33,21 @@ class Tracker:
         place = bisect_left(self.uids, uid, 0, self.count)
         return place if place < self.count and self.uids[place] == uid else -1
 
+    def places(self, uids: Sequence[int]) -> list[int]:
+        """The places of rising ``uids``, all of them in the view."""
+        view, count = self.uids, self.count
+        if not uids:
+            return []
+        low, high = self.place(uids[0]), self.place(uids[-1])
+        if low >= 0 and high - low == uids[-1] - uids[0]:  # no UID is missing between them
+            shift = low - uids[0]
+            return [uid + shift for uid in uids]
+        found = []
+        for uid in uids:
+            low = bisect_left(view, uid, max(low, 0), count)
+            found.append(low)
+        return found
+
     @property
     def last_uid(self) -> int:
         """The highest UID the client knows, 0 if it knows none."""

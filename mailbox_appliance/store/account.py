@@ -104,6 +104,11 @@ class Account:
         with self.pulse:
             return await self.quietly.run(work)
 
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """As ``run`` for work that only reads, without a transaction. Raises StoreError."""
+        with self.pulse:
+            return await self.quietly.run(work, reading=True)
+
     async def disk(self, job: Callable[..., T], *args: object) -> T:
         """Files only, without the index. Raises StoreError, MailboxGone."""
         with self.pulse:
@@ -150,11 +155,11 @@ class Quietly:
     def __init__(self, account: Account) -> None:
         self._account = account
 
-    async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """As Account.run."""
+    async def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> T:
+        """As Account.run, or Account.read."""
         account = self._account
         try:
-            return await account.index.run(work)
+            return await account.index.run(work, reading=reading)
         except Exception as error:
             await account.mend(error)
             raise account.refusal(error) from error

@@ -77,7 +77,7 @@ def read_files(
 
     ``crlf``: with CRLF line ends. Every system call gives the interpreter away and must win it back, so they are few.
     """
-    rows = store.now(lambda connection: index.files_of(connection, number, uids))
+    rows = store.read(lambda connection: index.files_of(connection, number, uids))
     found: list[Read] = []
     missing = len(rows) < len(uids)
     for uid, file, fresh, _, size in rows:

@@ -129,15 +129,23 @@ class Index:
 
     def now(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """One transaction in the calling (worker) thread."""
+        self._settle()
+        return self._database.run_now(work)
+
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """The same for work that only reads: no transaction, which would cost more than the row of one message."""
+        self._settle()
+        return self._database.read_now(work)
+
+    def _settle(self) -> None:
         if self._was_cut_off:
             # Deliveries that fell between our own changes may have been waiting for their UIDs: look at everything.
             self._database.run_now(_doubt_all)
             self._was_cut_off = False
-        return self._database.run_now(work)
 
-    def run(self, work: Callable[[sqlite3.Connection], T], door: str = "disk") -> Awaitable[T]:
-        """One transaction in a worker thread; ``work`` may also touch files."""
-        return self._workers.run(door, self.now, work)
+    def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> Awaitable[T]:
+        """One transaction in a worker thread (none if ``reading``); ``work`` may also touch files."""
+        return self._workers.run("disk", self.read if reading else self.now, work)
 
     def close(self) -> None:
         self._database.close()

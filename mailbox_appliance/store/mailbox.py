@@ -389,13 +389,13 @@ class OpenMailbox:
 
     def set_flags(self, changes: Sequence[tuple[int, int]], modseq: int, by: Watcher | None) -> None:
         """(uid, flags) as they are on disk now."""
+        wanted = dict(sorted(changes))
         told = []
-        for uid, bits in sorted(changes):
-            at = self.position(uid)
-            if at >= 0:
-                self.flags[at] = bits
-                self.modseqs[at] = modseq
-                told.append(uid)
+        for at in self.positions(list(wanted)):
+            uid = self.uids[at]
+            self.flags[at] = wanted[uid]
+            self.modseqs[at] = modseq
+            told.append(uid)
         self._status = None
         if told:
             self.tell(lambda watcher: watcher.flags_changed(told, modseq, by))
@@ -484,7 +484,7 @@ class OpenMailbox:
         if modseq < self.row.forgotten_to:
             return None
         number = self.number
-        return await self.account.run(lambda connection: index.vanished_since(connection, number, modseq))
+        return await self.account.read(lambda connection: index.vanished_since(connection, number, modseq))
 
     def slices(self) -> Slices:
         """For loops in the reactor."""

@@ -44,7 +44,7 @@ Values = dict[str, dict[int, bytes]]
 
 def _render_file(store: index.Index, folder: Folder, number: int, uid: int, kinds: Sequence[str]) -> dict[str, bytes]:
     """A large message, in a worker, without holding it in memory."""
-    rows = store.now(lambda connection: index.files_of(connection, number, [uid]))
+    rows = store.read(lambda connection: index.files_of(connection, number, [uid]))
     fd = open_again(folder, bool(rows[0][2]), rows[0][1]) if rows else None
     if fd is None:
         return {}

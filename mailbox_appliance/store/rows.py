@@ -68,14 +68,14 @@ async def _load(box: OpenMailbox, uids: Sequence[int], tables: Sequence[int]) ->
     def work(connection: sqlite3.Connection) -> _Found:
         return [rendered.load_rendered(connection, number, table, uids) for table in tables]
 
-    return await box.account.run(work)
+    return await box.account.read(work)
 
 
 async def _saved(box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column | Fields]) -> dict[int, int]:
     if Column.SAVEDATE not in columns:
         return {}
     number = box.number
-    return dict(await box.account.run(lambda connection: index.saved_of(connection, number, uids)))
+    return dict(await box.account.read(lambda connection: index.saved_of(connection, number, uids)))
 
 
 def _assemble(

@@ -8,6 +8,7 @@ search often lie casemapped in the index, where one query finds the needle; ever
 from __future__ import annotations
 
 import bisect
+import re
 import sqlite3
 import sys
 from array import array
@@ -33,6 +34,7 @@ BATCH = 2048
 INDEXED = 16384  # rows of the index asked in one statement
 LACKING = 512  # messages rendered before they are looked at and let go
 LOW_OCTET = 0 if sys.byteorder == "little" else 7
+_ONE = re.compile(b"\1")
 
 Uids = Sequence[int]
 
@@ -52,6 +54,13 @@ def _octets_of(flags: array[int], bit: int, *, has: bool) -> bytes:
     """An octet for each message: 1 where ``bit`` is set (or is not)."""
     table = bytes((number & bit != 0) == has for number in range(256))
     return flags.tobytes()[LOW_OCTET::8].translate(table)
+
+
+def _picked(uids: Uids, chosen: bytes) -> list[int]:
+    """Those whose octet is 1."""
+    if chosen.count(1) * 8 > len(chosen):
+        return list(compress(uids, chosen))
+    return [uids[at.start()] for at in _ONE.finditer(chosen)]
 
 
 def cost(key: keys.SearchKey) -> int:
@@ -175,9 +184,9 @@ class _Question:
             return None
         match key:
             case keys.HasFlag(bit) if bit < RECENT:
-                return list(compress(uids, _octets_of(box.flags, bit, has=True)))
+                return _picked(uids, _octets_of(box.flags, bit, has=True))
             case keys.Not(keys.HasFlag(bit)) if bit < RECENT:
-                return list(compress(uids, _octets_of(box.flags, bit, has=False)))
+                return _picked(uids, _octets_of(box.flags, bit, has=False))
             case keys.InternalDate(order, day) if order in ("before", "since") and not any(box.zones):
                 start = day * DAY
                 dates = box.dates
@@ -221,7 +230,7 @@ class _Question:
                 ) -> tuple[list[int], list[int]]:
                     return rendered.find_rendered(connection, number, table, batch, wanted)
 
-                matching, lacking = await box.account.run(work)
+                matching, lacking = await box.account.read(work)
                 found.update(matching)
             for at in range(0, len(lacking), LACKING):
                 made = await rendering.make(box, lacking[at : at + LACKING], [kind])

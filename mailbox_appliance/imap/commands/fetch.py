@@ -74,14 +74,7 @@ async def _changed(session: Session, selection: Selection, since: int) -> Select
     for low, high in selection:
         for start in range(low, high, 5000):
             stop = min(start + 5000, high)
-            tracker, mailbox = box.tracker, box.mailbox
-            if mailbox.uids is tracker.uids:
-                modseqs = mailbox.modseqs[start:stop]
-                found = [place for place, modseq in enumerate(modseqs, start) if modseq > since]
-            else:
-                uids = {u for u, m in zip(mailbox.uids, mailbox.modseqs, strict=False) if m > since}
-                found = [place for place in range(start, stop) if tracker.uids[place] in uids]
-            chosen += [(place, place + 1) for place in found]
+            chosen += [(place, place + 1) for place in box.changed_since(since, start, stop)]
             await session.room()
     return sets.merged(chosen)
 

@@ -10,7 +10,8 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from operator import eq
+from itertools import islice
+from operator import eq, gt
 
 from mailbox_appliance.imap.commands.chosen import chosen_uids
 from mailbox_appliance.imap.commands.esearch import highest_of, say_esearch
@@ -135,8 +136,10 @@ async def numbers_of(session: Session, found: Sequence[int]) -> Sequence[int]:
         if all(map(eq, found, uids)):
             return range(1, tracker.count + 1)
     numbers: list[int] = []
+    rising = not any(map(gt, found, islice(found, 1, None)))
     for start in range(0, len(found), _CHUNK):
-        numbers += [tracker.place(uid) + 1 for uid in found[start : start + _CHUNK]]
+        chunk = found[start : start + _CHUNK]
+        numbers += [place + 1 for place in (tracker.places(chunk) if rising else map(tracker.place, chunk))]
         await session.room()
     return numbers
 

@@ -64,8 +64,7 @@ async def _resync(session: Session, box: Notices, resync: commands.QuickResync) 
     tracker, mailbox = box.tracker, box.mailbox
     known_uids = resync.known_uids.ranges if resync.known_uids is not None else None
     await vanished_earlier(session, box, resync.modseq, known_uids, _surely_known(box, resync))
-    view = zip(tracker.uids[: tracker.count], mailbox.modseqs[: tracker.count], strict=False)
-    changed = [uid for uid, modseq in view if modseq > resync.modseq]
+    changed = [tracker.uids[place] for place in box.changed_since(resync.modseq, 0, tracker.count)]
     if known_uids is not None:
         known = sets.select_uids(_bounded(known_uids, mailbox.uidnext), changed, len(changed))
         changed = list(sets.pick(known, changed))
