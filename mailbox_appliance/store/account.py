@@ -7,7 +7,7 @@ import os
 import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError
 
@@ -55,6 +55,16 @@ class StoreSettings:
     most_kinds: int = 24  # tables of rendered octets an account may have
 
 
+class Lookout(Protocol):
+    """Sees what other programs do to mailboxes (``store.eyes``)."""
+
+    def watch(self, box: Any) -> None:
+        """Somebody has it selected."""
+
+    def forget(self, box: Any) -> None:
+        """Nobody has it selected any more."""
+
+
 class JournalAndFailures(Journal, HasFailed, Protocol):
     """What the store needs of the journal."""
 
@@ -77,6 +87,7 @@ class Account:
         is_nearby: bool = False,
         vocabularies: Vocabularies | None = None,
         habits: Habits | None = None,
+        lookout: Lookout | None = None,
     ) -> None:
         self.address = address
         self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
@@ -96,6 +107,7 @@ class Account:
         self.kinds: dict[str, int] = {}  # tables of rendered octets
         self.vocabularies = vocabularies or Vocabularies()
         self.habits: Habits = habits or Listeners()
+        self.lookout = lookout
         self.room = Room(self, limit_of)
         self.damaged: Callable[[], None] = lambda: None
 

@@ -116,6 +116,11 @@ class OpenMailbox:
         self._status = None
 
     @property
+    def in_doubt(self) -> bool:
+        """Was a directory so young when it was looked at that it may have changed again in the same tick?"""
+        return self.row.known.doubt >= 2
+
+    @property
     def wants_rendering(self) -> bool:
         """Are there messages of which nobody knows whether they lack anything that is made beforehand?"""
         if self.is_dead:
@@ -167,13 +172,20 @@ class OpenMailbox:
     def watch(self, watcher: Watcher) -> None:
         if watcher not in self.watchers:
             self.watchers.append(watcher)
+            if self.account.lookout is not None:
+                self.account.lookout.watch(self)
             self._arrivals.hurry()
 
     def release(self, watcher: Watcher) -> None:
         if watcher in self.watchers:
             self.watchers.remove(watcher)
             if not self.watchers:
+                self._unseen()
                 self.released(self)
+
+    def _unseen(self) -> None:
+        if self.account.lookout is not None:
+            self.account.lookout.forget(self)
 
     def tell(self, say: Callable[[Watcher], None]) -> None:
         """Tell every watcher; one that fails does not keep the others from hearing it."""
@@ -218,6 +230,7 @@ class OpenMailbox:
 
     def stop(self) -> None:
         """No timer of this mailbox runs any longer."""
+        self._unseen()
         self._arrivals.stop()
         if self._look_again is not None and self._look_again.active():
             self._look_again.cancel()

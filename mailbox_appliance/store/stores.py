@@ -1,7 +1,8 @@
 """The store's door: one AccountStore per account, shared by everybody, and what must happen now and then.
 
-Watched mailboxes are looked at every second for changes by other programs (a few stats in one worker job); mailboxes
-that nobody watches rest in memory for a while; the index of an account that nobody uses is closed.
+Changes that other programs make to watched mailboxes are told by the kernel (``eyes``), or found by looking every
+second (a few stats in one worker job); mailboxes that nobody watches rest in memory for a while; the index of an
+account that nobody uses is closed.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.interfaces import IReactorFDSet
 
+from mailbox_appliance.journal.events.store import WatchesShort
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.habits import Listeners
@@ -18,6 +21,7 @@ from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.store import resting, scan
 from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
+from mailbox_appliance.store.eyes import Eyes
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
@@ -28,6 +32,8 @@ from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.shielded import Held, shielded
 from mailbox_appliance.store.store import AccountStore
 from mailbox_appliance.store.words import Vocabularies
+
+ROUND = 10  # polls after which even what the kernel watches for us is looked at
 
 
 class MailStores:
@@ -58,6 +64,9 @@ class MailStores:
         self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
         self._timer: Timer | None = None
         self._polling = False
+        self._turns = 0
+        self._look_soon: set[OpenMailbox] = set()
+        self._eyes = Eyes(clock, clock if IReactorFDSet.providedBy(clock) else None, self._touched, self._short)
 
     # ------------------------------------------------------------ the port
 
@@ -90,6 +99,7 @@ class MailStores:
                 is_nearby=self._is_nearby,
                 vocabularies=self._vocabularies,
                 habits=self.habits,
+                lookout=self._eyes,
             )
             store = AccountStore(account, self._rests)
             await store.prepare()
@@ -101,6 +111,8 @@ class MailStores:
 
     def start(self) -> None:
         """Begin to look at watched mailboxes."""
+        if self._is_nearby:
+            self._eyes.open()
         if self._timer is None:
             self._timer = self._clock.callLater(self._settings.poll, self._turn)
 
@@ -111,6 +123,7 @@ class MailStores:
         self._timer = None
         for store in self._stores.values():
             store.stop()
+        self._eyes.close()
         self._stores.clear()
         self._resting.clear()
 
@@ -141,30 +154,50 @@ class MailStores:
 
     def _turn(self) -> None:
         self._timer = self._clock.callLater(self._settings.poll, self._turn)
+        self._look_soon = {box for box in self._look_soon if box.watchers}
         self._unload_rested()
         if not self._polling:
             self._polling = True
             shielded(self._poll()).addErrback(self._failed)
 
     async def _poll(self) -> None:
+        self._turns += 1
+        everything = self._turns % ROUND == 0
         try:
             watched = [
                 box
                 for store in self._stores.values()
                 for box in store.boxes.values()
-                if box.watchers and not box.has_waiting
+                if box.watchers and not box.has_waiting and self._is_due(box, everything)
             ]
-            if not watched:
-                return
-            places = [(box.row, box.folder) for box in watched]
-            changed = await self._workers.run("disk", _changed, places)
-            now = self._clock.seconds()
-            for box, is_changed in zip(watched, changed, strict=True):
-                box.looked_at = now
-                if is_changed and not box.is_dead:
-                    box.refresh().addErrback(self._failed)
+            self._look_soon.difference_update(watched)
+            await self._look_at(watched)
         finally:
             self._polling = False
+
+    def _is_due(self, box: OpenMailbox, everything: bool) -> bool:
+        return everything or box in self._look_soon or box.in_doubt or not self._eyes.sees(box)
+
+    def _short(self) -> None:
+        self._journal.tell(WatchesShort())
+
+    def _touched(self, box: OpenMailbox) -> None:
+        """Somebody has changed its directories, perhaps we."""
+        if box.has_waiting:
+            self._look_soon.add(box)  # most likely ours; the next poll sees what else there may be
+            return
+        shielded(self._look_at([box])).addErrback(self._failed)
+
+    async def _look_at(self, boxes: list[OpenMailbox]) -> None:
+        if not boxes:
+            return
+        places = [(box.row, box.folder) for box in boxes]
+        changed = await self._workers.run("disk", _changed, places)
+        now = self._clock.seconds()
+        for box, is_changed in zip(boxes, changed, strict=True):
+            box.looked_at = now
+            if is_changed and not box.is_dead:
+                box.refresh().addErrback(self._failed)
 
     def _rests(self, store: AccountStore, box: OpenMailbox) -> None:
         self._resting.pop(box, None)

@@ -89,3 +89,11 @@ class LeftoversRemoved(Event):
     name: ClassVar[str] = "store.leftovers"
     account: str
     files: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchesShort(Event):
+    """The kernel watches no more directories for us (fs.inotify.max_user_watches); some mailboxes are polled."""
+
+    name: ClassVar[str] = "store.watches_short"
+    level: ClassVar[Level] = Level.NOTICE
