@@ -24,6 +24,7 @@ from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.admin.status import Finding, StatusDesk, disk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
@@ -32,6 +33,8 @@ from mailbox_appliance.admin.undeleting import RestingMail
 from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
+from mailbox_appliance.checks.senders import MIGRATIONS as SENDER_MIGRATIONS
+from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database, DatabaseTrouble
@@ -174,6 +177,8 @@ class OpenDesk:
             undelete_octets=config.store.undelete_size or 1 << 62,
         )
         self._stores = MailStores(mail, clock, workers, journal, rounds, users.directory.quota)
+        senders = Database(os.path.join(config.state, "senders.db"), SENDER_MIGRATIONS, workers)
+        self._senders = Senders(senders, clock)
         keys = DkimKeys(os.path.join(config.state, "dkim"), workers, clock, journal)
         resting = RestingMail(self._stores, workers, clock)
         desks = [
@@ -187,6 +192,7 @@ class OpenDesk:
             MailQueueDesk(queue, clock),
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),
+            SenderDesk(self._senders, users.directory),
             TraceDesk(journal),
             StatusDesk([_not_running, disk(config.state)]),
         ]
@@ -215,6 +221,7 @@ class OpenDesk:
             for part in (self._guard, self._users, self._journal):
                 _now(part.stop())
             self._spool.database.close()
+            self._senders.close()
         finally:
             self._lock.give_back()
             os.umask(self._umask)

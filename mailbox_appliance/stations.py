@@ -106,14 +106,20 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         limit_of(users),
     )
     depot = MailDepot(stores)
-    junk = JunkPart(config, reactor, workers, journal, stores, users)
     spool = QueueSpool(SpoolSettings(os.path.join(state, "queue"), keep_failed=True), workers, rounds, reactor, journal)
+    junk = JunkPart(config, reactor, workers, journal, stores, users, spool)
     dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
     onward = make_onward(config, reactor, workers, journal, users, dkim_keys, signing)
     addresses = onward.addresses
     acceptance = Door(
-        Routing(addresses, stores, RoutingSettings(config.hostname, capture=config.local), users.throwaways),
+        Routing(
+            addresses,
+            stores,
+            RoutingSettings(config.hostname, capture=config.local),
+            users.throwaways,
+            junk.persons,
+        ),
         depot,
         spool,
         rounds,

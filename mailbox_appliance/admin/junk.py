@@ -4,17 +4,24 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
-from mailbox_appliance.admin.words import address_argument
+from mailbox_appliance.admin.words import address_argument, text_argument
 from mailbox_appliance.database import DatabaseTrouble
+from mailbox_appliance.journal.lines import parse_facts
+from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.authfields import seen_words
+from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.mbox import messages_of
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.search import InHeader
 from mailbox_appliance.ports.junk import JunkFilter
+from mailbox_appliance.ports.store import Bystander, Mailstore, StoreError, Stores
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 
@@ -53,6 +60,128 @@ class TrainDesk:
         words = "junk" if junk else "wanted mail"
         data = {"account": str(account), "learnt": learnt, "junk": junk}
         return Result((f"learnt {learnt} message(s) as {words} for {account}",), data=data)
+
+
+class Trails(Protocol):
+    """Filled by the journal."""
+
+    def search(self, text: str) -> Awaitable[tuple[Any, ...]]:
+        """The steps that ``text`` names, oldest first."""
+
+
+_NOTHING = (
+    "nothing has judged {text}: it is unknown, it came from our own people, or checks are off and nobody has taught"
+)
+_JUDGED, _JUDGED_FOR, _KEPT = "checks.judged", "checks.judged_for", ("delivery.kept", "delivery.rested")
+_ELSEWHERE = ("INBOX", "Junk")
+_PIECE = re.compile(r"(\S+) (.*?)(?: ([+-][0-9.]+))?(?:: (.*))?", re.DOTALL)
+_LOOKED_AT = 5_000  # the newest messages of a mailbox
+_READ = 1 << 17
+
+
+class WhyDesk:
+    """Figures from the journal, words from the message itself: the journal holds none of those."""
+
+    def __init__(self, trails: Trails, stores: Stores, junk: JunkFilter, hostname: Callable[[], str]) -> None:
+        self._trails = trails
+        self._stores = stores
+        self._filter = junk
+        self._hostname = hostname
+
+    async def why(self, arguments: Arguments) -> Result:
+        """Tell what is known of one message."""
+        text = text_argument(arguments, "id")
+        steps = [step for step in await self._trails.search(text) if step.trace == text]
+        lines: list[str] = []
+        data: list[dict[str, Any]] = []
+        for step in steps:
+            if step.name in (_JUDGED, _JUDGED_FOR):
+                found = _finding(step)
+                data.append(found)
+                lines += [*([""] if lines else []), *_told(found)]
+        if not data:
+            raise Refused(_NOTHING.format(text=text))
+        for step in steps:
+            if step.name in _KEPT:
+                facts = parse_facts(step.facts)
+                tokens = await self._tokens(text, facts.get("account", ""), facts.get("mailbox", ""))
+                if tokens is not None:
+                    lines += ["", *tokens[0]]
+                    data.append(tokens[1])
+        return Result(tuple(lines), data=data)
+
+    async def _tokens(self, trace: str, account: str, mailbox: str) -> tuple[list[str], dict[str, Any]] | None:
+        """The strongest tokens of the copy that ``account`` has; None where it is not found."""
+        try:
+            person = Address.parse(account)
+            store = await self._stores.of(person)
+        except (AddressError, StoreError):
+            return None
+        for name in dict.fromkeys((mailbox, *_ELSEWHERE)):
+            octets = await self._octets(store, name, trace)
+            if octets is None:
+                continue
+            end = header_end(octets)
+            content = Content(octets[:end], octets[end:], octets.count(b"\n"))
+            judged = await self._filter.judge(person, content, seen_words(octets, self._hostname()), explain=True)
+            kind = "junk" if judged.is_junk else "wanted mail"
+            lines = [f"{person}'s junk filter now takes the copy in {name} for {kind} ({judged.probability:.2f}):"]
+            lines += [f"  {token.weight:+6.2f}  {token.text}" for token in judged.tokens]
+            rows = [{"token": token.text, "weight": token.weight} for token in judged.tokens]
+            return lines, {
+                "account": account, "mailbox": name, "probability": judged.probability, "score": judged.score,
+                "lessons": judged.lessons, "tokens": rows,
+            }  # fmt: skip
+        return None
+
+    async def _octets(self, store: Mailstore, name: str, trace: str) -> bytes | None:
+        watcher = Bystander()
+        try:
+            box = await store.open(name, watcher, read_only=True)
+        except StoreError:
+            return None
+        try:
+            uids = list(box.uids)[-_LOOKED_AT:]
+            found = await box.search(InHeader("received", trace), uids, 0)
+            async for batch in box.files(list(found)[:1]):
+                for file in batch:
+                    try:
+                        return (await file.read(0, min(file.size, _READ))).replace(b"\r\n", b"\n")
+                    finally:
+                        file.close()
+        except StoreError:
+            return None
+        finally:
+            box.release(watcher)
+        return None
+
+
+def _finding(step: Any) -> dict[str, Any]:
+    facts = parse_facts(step.facts)
+    rows = []
+    for piece in facts.get("evidence", "").split(","):
+        match = _PIECE.fullmatch(piece)
+        if match is not None:
+            figure = float(match[3] or 0.0)
+            rows.append({"check": match[1], "result": match[2], "figure": figure, "reason": match[4] or ""})
+    return {
+        "whose": facts.get("account", "the message"),
+        "verdict": facts.get("action", ""),
+        "score": float(facts.get("score", "0") or 0),
+        "reason": facts.get("reason", ""),
+        "checks": rows,
+        "otherwise": [one for one in facts.get("otherwise", "").split(",") if one],
+    }
+
+
+def _told(found: Mapping[str, Any]) -> list[str]:
+    head = f"{found['whose']}: {found['verdict']}, {found['score']:g} point(s)"
+    lines = [f"{head}: {found['reason']}" if found["reason"] else head]
+    for row in found["checks"]:
+        figure = f"{row['figure']:+.1f}" if row["figure"] else ""
+        lines.append(f"  {figure:>6}  {row['check']} {row['result']}" + (f": {row['reason']}" if row["reason"] else ""))
+    lines += [f"          {one}" for one in found["otherwise"]]
+    return ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
 
 
 def files_of(given: object) -> Sequence[tuple[str, bytes]]:

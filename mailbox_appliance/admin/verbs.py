@@ -9,11 +9,12 @@ from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
-from mailbox_appliance.admin.junk import TrainDesk
+from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
+from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
@@ -34,12 +35,14 @@ NOUNS: dict[str, str] = {
     "dns": "The records of our domains.",
     "cert": "Certificates.",
     "spam": "What is junk, and why.",
+    "sender": "Senders that somebody always wants, or never.",
     "guard": "Who is shut out for failing too often, and who tries.",
     "config": "The owner's file.",
 }
 
 _ADDRESS = Argument("address", "the account's address")
 _DOMAIN = Argument("domain", "one of our domains")
+_SENDERS = Argument("senders", "addresses, or domains as @example.net", "words")
 _IDS = Argument("ids", "message ids, as `queue list` shows them", "words")
 _OWNER = Argument("owner", 'the account whose mailbox it is; "shared" for folders of nobody')
 _MAILBOX = Argument("mailbox", 'its name, such as "Holiday" or INBOX')
@@ -433,6 +436,15 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "spam",
+        "why",
+        WhyDesk,
+        WhyDesk.why,
+        "Show what every check found, and what would have changed the verdict.",
+        (Argument("id", "a message's id, as its Received field and `trace` show it"),),
+        lists=True,
+    ),
+    Verb(
+        "spam",
         "train",
         TrainDesk,
         TrainDesk.train,
@@ -451,6 +463,42 @@ VERBS: tuple[Verb, ...] = (
         FirewallDesk,
         FirewallDesk.firewall,
         "Print nftables rules that open what must be reachable.",
+        lists=True,
+    ),
+    Verb(
+        "sender",
+        "allow",
+        SenderDesk,
+        SenderDesk.allow,
+        "Let an account's mail from these senders always into INBOX.",
+        (_ADDRESS, _SENDERS),
+        changes=True,
+    ),
+    Verb(
+        "sender",
+        "block",
+        SenderDesk,
+        SenderDesk.block,
+        "Refuse an account's mail from these senders.",
+        (_ADDRESS, _SENDERS),
+        changes=True,
+    ),
+    Verb(
+        "sender",
+        "remove",
+        SenderDesk,
+        SenderDesk.remove,
+        "Have senders judged like any other again.",
+        (_ADDRESS, _SENDERS),
+        changes=True,
+    ),
+    Verb(
+        "sender",
+        "list",
+        SenderDesk,
+        SenderDesk.list,
+        "Show the senders that are allowed or blocked.",
+        (Argument("address", "only those of this account", required=False),),
         lists=True,
     ),
     Verb("guard", "list", GuardingDesk, GuardingDesk.list, "Show who is shut out, and until when.", lists=True),

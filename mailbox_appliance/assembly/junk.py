@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailbox_appliance.admin.junk import TrainDesk
+from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.status import Check, junk_filter
 from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.settings import checks_settings
+from mailbox_appliance.checks.greylist import LANE, Greylist
+from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
+from mailbox_appliance.checks.senders import MIGRATIONS, Senders
 from mailbox_appliance.config.model import Config
+from mailbox_appliance.database import Database
+from mailbox_appliance.delivery.rests import clear_rests
+from mailbox_appliance.delivery.routing import REJECTS
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.junk.filter import StatisticalFilter
 from mailbox_appliance.junk.learning import Learner
 from mailbox_appliance.junk.settings import JunkSettings
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
+from mailbox_appliance.queue import outgoing
+from mailbox_appliance.queue.spool import QueueSpool
 from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.workers import ThreadedWorkers
@@ -37,32 +48,63 @@ class JunkPart(Part):
         journal: Journal,
         stores: MailStores,
         users: Users,
+        spool: QueueSpool,
     ) -> None:
         self._config = config
         self._reactor = reactor
+        self._journal = journal
+        self._stores = stores
+        self._users = users
+        self.senders = Senders(
+            Database(os.path.join(config.state, "senders.db"), MIGRATIONS, workers, synchronous="NORMAL"), reactor
+        )
+        self._greylist = Greylist(reactor)
         mail, family = os.path.join(config.state, "mail"), os.path.join(config.state, "junk")
         self.filter = StatisticalFilter(JunkSettings(mail, family), workers, journal, reactor)
         self.learner = Learner(self.filter, stores, reactor, journal, config.hostname)
-        stores.habits.everybody.append(self.learner)
+        stores.habits.everybody += [self.learner, _Lanes(self._greylist)]
+        acquaintance = Acquaintance(self.senders, self._greylist, has_written_to(spool), self._waits)
+        self.persons = PersonalVerdicts(checks_settings(config), self.filter, acquaintance, journal)
         self._train = TrainDesk(self.filter, users.directory, lambda: self._config.hostname, self._breathe)
+        self._why = WhyDesk(journal, stores, self.filter, lambda: self._config.hostname)
         self._tested = float("-inf")
         self._alive = True
 
     async def stop(self) -> None:
         await self.learner.stop()
         await self.filter.stop()
+        self.senders.close()
 
     async def each_day(self) -> None:
         await self._test()
+        for account in await self._users.directory.accounts():
+            await clear_rests(self._stores, account, self._reactor, self._journal)
 
     def take_over(self, config: Config) -> None:
         self._config = config
+        self.persons.settings = checks_settings(config)
 
     def forget(self, account: Address) -> None:
         self.filter.forget_account(account)
+        Deferred.fromCoroutine(self._forget(account))
+
+    async def _forget(self, account: Address) -> None:
+        try:
+            await self.senders.forget(account)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the account has gone
+            self._journal.broken("junk", error)
+
+    def _waits(self, account: Address) -> bool:
+        """Has this person just made a throw-away address? Then a letter to it is on its way."""
+        snapshot = self._users.directory.snapshot
+        now = self._reactor.seconds()
+        return any(
+            0 <= now - one.made < LANE and snapshot.by_number[one.account].address == account
+            for one in snapshot.throwaways.values()
+        )
 
     def desks(self) -> Sequence[object]:
-        return (self._train,)
+        return (self._train, self._why, SenderDesk(self.senders, self._users.directory))
 
     def checks(self) -> Sequence[Check]:
         return (junk_filter(self._is_alive),)
@@ -80,3 +122,29 @@ class JunkPart(Part):
         turn: Deferred[None] = Deferred()
         self._reactor.callLater(0, turn.callback, None)
         await turn
+
+
+class _Lanes:
+    """Fits ports.habits.Habits: who opens Rejects looks for a letter, so nothing is put off for him."""
+
+    def __init__(self, greylist: Greylist) -> None:
+        self._greylist = greylist
+
+    def filed(self, what: Filed) -> None:
+        pass
+
+    def keyworded(self, what: Keyworded) -> None:
+        pass
+
+    def opened(self, what: Opened) -> None:
+        if what.mailbox == REJECTS:
+            self._greylist.open_lane(what.account)
+
+
+def has_written_to(spool: QueueSpool) -> Callable[[Address, Address], Awaitable[bool]]:
+    """Asked of the queue, which remembers whom an account has written to."""
+
+    async def ask(account: Address, author: Address) -> bool:
+        return await spool.run(lambda connection: outgoing.has_written(connection, str(account), author))
+
+    return ask

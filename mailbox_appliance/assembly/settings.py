@@ -86,7 +86,15 @@ def relay_settings(config: Config) -> RelaySettings:
 
 
 def checks_settings(config: Config) -> ChecksSettings:
-    return ChecksSettings(authserv_id=config.hostname, lists=dns_lists(config.checks.dnsbl))
+    checks = config.checks
+    return ChecksSettings(
+        authserv_id=config.hostname,
+        lists=dns_lists(checks.dnsbl),
+        switched_off=frozenset(checks.switched_off),
+        weights=checks.weights,
+        enabled=checks.enabled and not config.local,
+        greylist=checks.greylist and checks.enabled,
+    )
 
 
 def next_host(stated: NextHost) -> Host | None:

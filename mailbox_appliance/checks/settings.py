@@ -24,7 +24,7 @@ class ChecksSettings:
     """``authserv_id`` is who speaks in Authentication-Results: the host name.
 
     ``weights`` and ``actions`` replace rows of checks/verdict.py, by "check result" such as "spf fail";
-    ``switched_off`` names checks that are not made at all: fcrdns, helo, dnsbl, spf, dkim, arc, dmarc, own.
+    ``switched_off`` names checks that are not made at all (ports.checks.CHECK_NAMES).
     """
 
     authserv_id: str
@@ -34,6 +34,12 @@ class ChecksSettings:
     actions: Mapping[str, Action] = field(default_factory=dict)
     junk_at: float = 5.0
     reject_at: float = 10.0
+    enabled: bool = (
+        True  # False: strangers' mail is judged by what each recipient has said and taught, and nothing else
+    )
+    greylist: bool = False
+    suspicious_at: float = 2.0  # points from which a first-time sender is asked to come again, with ``greylist``
+    least_lessons: int = 5  # of a person, before his filter is heard where checks are off
     look_up_seconds: float = 20.0  # all look-ups of one message together
     # Whom the owner believes although DMARC fails: hosts that forward to us, sealers (ARC), domains of mailing lists.
     forwarders: tuple[Network, ...] = ()

@@ -23,7 +23,7 @@ from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.bodies import digests
 from mailbox_appliance.checks.lookups import Inquiry, together
 from mailbox_appliance.checks.settings import ChecksSettings
-from mailbox_appliance.checks.verdict import decide
+from mailbox_appliance.checks.verdict import decide, turning_points
 from mailbox_appliance.journal.events.checks import Judged, ListFault
 from mailbox_appliance.mail.address import show_reverse_path
 from mailbox_appliance.mail.client import Client
@@ -98,7 +98,8 @@ class StrangerChecks:
                 action=verdict.action.value,
                 score=verdict.score,
                 reason=verdict.reason[:500],
-                evidence=tuple(str(one)[:250] for one in verdict.evidence),
+                evidence=tuple(one.shown for one in verdict.evidence),
+                otherwise=turning_points(verdict, self._settings),
                 seconds=round(self._clock.seconds() - began, 3),
             )
         )
@@ -169,7 +170,15 @@ class Examination:
             arc=proofs.arc,
             iprev=self._iprev,
         )
-        return replace(verdict, fields=results.field(value)), str(author) if author else ""
+        proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
+        verdict = replace(
+            verdict,
+            fields=results.field(value),
+            is_final=verdict.action is Action.DEFER or (verdict.action is Action.REJECT and not verdict.rests),
+            author=author,
+            is_proven=proven,
+        )
+        return verdict, str(author) if author else ""
 
     async def _connection(self, client: Client) -> list[Evidence]:
         reverse, helo, listed = await together(self._reverse(client), self._helo(client), self._lists(client))

@@ -19,16 +19,21 @@ NO_AUTHOR = Reply(550, "5.7.1", "From must name exactly one address that everybo
 NAMES_TROUBLE = Reply(451, "4.4.3", "A name could not be looked up, try again later")
 SPAM = Reply(550, "5.7.1", "This message looks like spam and was not accepted")
 LATER = Reply(451, "4.7.1", "Not now, try again later")
+NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sender")
+GREYLISTED = Reply(451, "4.7.1", "Please try again in a few minutes")
 
 # "check result": what is done about it, whatever else is known. In this order.
 DECISIVE: Mapping[str, tuple[Action, Reply | None]] = {
     "author unclear": (Action.REJECT, NO_AUTHOR),
     "own forged": (Action.REJECT, NOT_OURS),
     "own temperror": (Action.DEFER, NAMES_TROUBLE),
+    "sender blocked": (Action.REJECT, NOT_WANTED),
+    "sender allowed": (Action.ACCEPT, None),
     "own changed": (Action.JUNK, None),
     "dmarc fail p=reject": (Action.REJECT, NOT_AUTHENTIC),
     "dmarc temperror": (Action.DEFER, NAMES_TROUBLE),
     "dmarc fail p=quarantine": (Action.JUNK, None),
+    "greylist wait": (Action.DEFER, GREYLISTED),
 }
 
 # "check result": its figure; what is not here is 0. DNS lists bring their own.
@@ -56,7 +61,13 @@ WEIGHTS: Mapping[str, float] = {
     "dmarc none": 0.5,
     "dmarc stranger": 1.5,  # no policy, and nothing that passed has to do with the author's domain
     "arc fail": 0.5,
+    "sender allowed unproven": -3.0,
+    "known correspondent": -4.0,
+    "known correspondent unproven": -1.0,
+    "known sender": -1.0,
+    "known first-time": 0.5,
 }
+# The filter's own rows have no figure here: it brings one, 5 and more for junk, below 0 for wanted mail.
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +118,17 @@ def decide(evidence: Iterable[Evidence], settings: ChecksSettings) -> Verdict:
         heavy = sorted((one for one in weighed if one.weight > 0), key=lambda one: -one.weight)[:4]
         told = "; ".join(f"{one.check} {one.result} {one.weight:+.1f} ({one.reason})" for one in heavy)
         reason = f"{score:g} points of {settings.junk_at:g}: {told}"
-    return Verdict(outcome.action, reason, outcome.reply, weighed, score)
+    return Verdict(outcome.action, reason, outcome.reply, weighed, score, rests=_rests(outcome, weighed, settings))
+
+
+def _rests(outcome: _Outcome, evidence: tuple[Evidence, ...], settings: ChecksSettings) -> bool:
+    """Refused, but perhaps wrongly: by points that are not overwhelming, or for a signature that broke on the way."""
+    if outcome.action is not Action.REJECT:
+        return False
+    if not outcome.key:
+        return sum(one.weight for one in evidence) < 2 * settings.reject_at
+    broken = any(one.check == "dkim" and one.result == "fail" for one in evidence)
+    return outcome.key == "dmarc fail p=reject" and broken
 
 
 def turning_points(verdict: Verdict, settings: ChecksSettings) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mailbox_appliance.config import values
+from mailbox_appliance.ports.checks import CHECK_NAMES
 
 EXAMPLE_DOMAIN = "example.org"
 
@@ -430,6 +431,29 @@ KEYS: tuple[Key, ...] = (
         'Lists of bad addresses in the DNS to ask about strangers, each as "zone" (6 points) or "zone=points"; with '
         "points below 0 a list of good ones.",
         '["bl.example.net", "wl.example.net=-2"]',
+    ),
+    Key(
+        "checks.weights",
+        values.weights,
+        "{}",
+        'Other figures for what checks find, by "check result" as docs/checks.md lists them.',
+        '{ "spf fail" = 1.5, "fcrdns none" = 0 }',
+    ),
+    Key(
+        "checks.switched_off",
+        values.several(values.choice(*CHECK_NAMES)),
+        "[]",
+        "Checks that are not made at all, by the first word of the lines in docs/checks.md.",
+        '["dnsbl"]',
+    ),
+    Key(
+        "checks.greylist",
+        values.flag,
+        "false",
+        "Ask a suspicious sender whom the recipient has never met to come again in a few minutes. It stops some junk "
+        "and delays some letters; nobody is kept waiting within 15 minutes after he opened Rejects or made a "
+        "throw-away address.",
+        "true",
     ),
     Key(
         "guard.exempt",

@@ -181,6 +181,9 @@ class Checks:
 
     enabled: bool = False
     dnsbl: tuple[str, ...] = ()
+    weights: Mapping[str, float] = field(default_factory=dict)
+    switched_off: tuple[str, ...] = ()
+    greylist: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TypeVar
 
 from mailbox_appliance.config.model import Endpoint, HostPort, Network
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
+from mailbox_appliance.ports.checks import CHECK_NAMES, FURTHER_NAMES
 
 T = TypeVar("T")
 
@@ -113,6 +114,21 @@ def dns_list(value: object) -> str:
     if not (math.isfinite(weight) and 0 < abs(weight) <= 100):
         raise Wrong(f"{_shown(figure)} is not a weight between -100 and 100 that counts", remedy)
     return f"{name}={weight:g}"
+
+
+def weights(value: object) -> dict[str, float]:
+    """Figures by "check result"."""
+    if not isinstance(value, dict):
+        raise Wrong(f"{_shown(value)} is not a table", 'write { "spf fail" = 1.5 }')
+    for key, figure in value.items():
+        check, _, result = str(key).partition(" ")
+        if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
+            known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
+            raise Wrong(f"{_shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
+        good = isinstance(figure, int | float) and not isinstance(figure, bool) and math.isfinite(figure)
+        if not good or abs(figure) > 100:
+            raise Wrong(f"the weight of {key}, {_shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
+    return {str(key): float(figure) for key, figure in value.items()}
 
 
 def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:

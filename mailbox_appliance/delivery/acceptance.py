@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
-from mailbox_appliance.delivery.routing import NOT_FORWARDED, Routed, Routing, Target
+from mailbox_appliance.delivery.rests import Resting
+from mailbox_appliance.delivery.routing import NOT_FORWARDED, REJECTS, Routed, Routing, Target
 from mailbox_appliance.delivery.space import Space
 from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.events.delivery import (
@@ -24,6 +25,7 @@ from mailbox_appliance.journal.events.delivery import (
     MailboxFull,
     Queued,
     Refused,
+    Rested,
 )
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Origin
@@ -32,6 +34,7 @@ from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.report import DELIVERED, EXPANDED, Fate
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Outgoing, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
@@ -51,6 +54,7 @@ DISK_TROUBLE = Reply(451, "4.3.0", "The mail store cannot be written just now, t
 REST = "undo_send"  # the account's setting, in seconds
 LONGEST_REST = 86_400
 
+REFUSED = Reply(550, "5.7.1", "Message refused")
 TOO_BUSY = Reply(451, "4.3.2", "Too much to do just now, try again later")
 
 
@@ -86,6 +90,8 @@ class _Plan:
         """Does anything enter the queue for somebody outside?"""
         return bool(self.outside or self.forwarded or self.returned)
 
+    resting: list[Copy] = field(default_factory=list)  # refused, but kept for a while where the recipient can look
+
 
 class Door:
     """Fills ``ports.delivery.Acceptance``. ``reports`` is set once the queue stands, which needs this door itself."""
@@ -117,6 +123,7 @@ class Door:
         self._settings = settings or AcceptanceSettings()
         self._forwarding = forwarding
         self._vacation = vacation
+        self._resting = Resting(clock)
         self._disk_told = float("-inf")
         self._clock = clock
 
@@ -146,6 +153,7 @@ class Door:
         parcel = await self._rested(parcel)
         try:
             plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
+            plan.routed = _answered(parcel, plan.routed)
             if parcel.envelope.hold_until > self._clock.seconds():
                 plan.routed = [_held(routed) for routed in plan.routed]
             self._take_outside(plan)
@@ -162,12 +170,12 @@ class Door:
             try:
                 await self._rounds.commit(commit)
             except DiskTrouble as trouble:
-                self._local.abandon(plan.copies)
+                self._local.abandon(plan.copies + plan.resting)
                 return self._disk_trouble(parcel, trouble)
             except BaseException:
-                self._local.abandon(plan.copies)
+                self._local.abandon(plan.copies + plan.resting)
                 raise
-            self._local.arrived(plan.copies)
+            self._local.arrived(plan.copies + plan.resting)
             if plan.queued or plan.outgoing:
                 self._spool.entered(parcel.trace)
         self._tell(parcel, plan, receipts)
@@ -190,6 +198,8 @@ class Door:
         targets: dict[tuple[Address, bool], Target] = {}
         addressed: list[Address] = []
         for routed in plan.routed:
+            if routed.refusal is not None:
+                continue
             for target in routed.targets:
                 known = targets.setdefault(target.key, target)
                 if not target.flags <= known.flags:
@@ -199,6 +209,17 @@ class Door:
         wanted = list(targets.values())
         plan.copies, refused = await self._local.place(parcel.content, parcel.envelope.reverse_path, wanted, addressed)
         plan.refused = {one.target.key: one for one in refused}
+        rests = self._rests(parcel, plan)
+        if rests:
+            plan.resting, _ = await self._local.place(parcel.content, parcel.envelope.reverse_path, rests, ())
+
+    def _rests(self, parcel: Parcel, plan: _Plan) -> list[Target]:
+        """Copies in Rejects for those who refuse; none yet when the whole message will be tried again."""
+        refusing = [(one, one.unwanted.verdict) for one in plan.routed if one.unwanted and one.refusal is not None]
+        if not parcel.each_answered and any(verdict.action is Action.DEFER for _, verdict in refusing):
+            return []
+        accounts = dict.fromkeys(target.account for one, verdict in refusing if verdict.rests for target in one.targets)
+        return [Target(account, REJECTS, why="refused") for account in accounts if self._resting.may_rest(account)]
 
     def _take_outside(self, plan: _Plan) -> None:
         """Two aliases may lead to one address outside: it hears of it once, and directly where it is named itself."""
@@ -252,8 +273,8 @@ class Door:
         for routed in plan.routed:
             if routed.refusal is not None:
                 reply = routed.refusal
-                # Junk that is not forwarded is told to nobody: its sender may be forged.
-                later = [] if reply is NOT_FORWARDED else [routed.recipient]
+                # What is refused as junk is told to nobody but the peer: its sender may be forged.
+                later = [] if reply is NOT_FORWARDED or routed.unwanted is not None else [routed.recipient]
             else:
                 reply, later = self._reply(routed, plan)
             if not reply.is_positive and not alone:
@@ -275,7 +296,7 @@ class Door:
         return (self._full if troubles[0].full else DISK_TROUBLE), later
 
     def _commit(self, parcel: Parcel, plan: _Plan) -> Commit:
-        local = writes(plan.copies)
+        local = writes(plan.copies + plan.resting)
         account = parcel.client.account if parcel.client is not None else ""
         entries = []
         if plan.queued:
@@ -321,6 +342,8 @@ class Door:
     def _tell(self, parcel: Parcel, plan: _Plan, receipts: Sequence[Receipt]) -> None:
         tell, trace = self._journal.tell, parcel.trace
         by_key = {copy.target.key: copy for copy in plan.copies}
+        for rest in plan.resting:
+            tell(Rested(trace=trace, account=str(rest.target.account), mailbox=rest.target.mailbox))
         for routed in plan.routed:
             if routed.leak is not None:
                 domain, given_to = routed.leak
@@ -378,6 +401,17 @@ def rest_of(settings: Mapping[str, str]) -> int:
     """Seconds that an account's mail rests before it leaves."""
     text = settings.get(REST, "")
     return min(int(text), LONGEST_REST) if text.isascii() and text.isdigit() else 0
+
+
+def _answered(parcel: Parcel, routed: list[Routed]) -> list[Routed]:
+    """Who does not want it refuses it where nobody hears but him and the peer; else it goes where he sees it least."""
+    alone = parcel.each_answered or all(one.unwanted is not None or one.refusal is not None for one in routed)
+    if not alone:
+        return routed
+    return [
+        replace(one, refusal=one.unwanted.verdict.reply or REFUSED) if one.unwanted is not None else one
+        for one in routed
+    ]
 
 
 def _for_account(recipient: Recipient, account: Address) -> Recipient:

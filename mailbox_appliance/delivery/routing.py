@@ -25,12 +25,14 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.mailbox import INBOX
 from mailbox_appliance.mail.reply import Reply
-from mailbox_appliance.mail.verdict import Action
+from mailbox_appliance.mail.verdict import Action, Personal
+from mailbox_appliance.ports.checks import PersonalChecks
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.store import StoreError, Stores
 from mailbox_appliance.ports.users import BackTo, Directory, Elsewhere, LocalMailbox, NotOurs, Throwaways, Unknown
 
 JUNK, JUNK_KEYWORD = "Junk", "$Junk"
+REJECTS = "Rejects"
 LEAK_KEYWORD = "$Leak"
 CAPTURED = "Captured"
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
@@ -66,6 +68,7 @@ class Routed:
     returns: bool = False  # a bounce for what we had forwarded
     expanded: bool = False  # to many, some outside: the sender's wish for success is answered here
     refusal: Reply | None = None
+    unwanted: Personal | None = None  # refused; ``targets`` is for when he cannot be answered alone
     leak: tuple[str, str] | None = None  # the domain that wrote to a throw-away address, and the one it was given to
 
 
@@ -83,8 +86,14 @@ class Routing:
     """Asks the directory, and for subaddresses the store."""
 
     def __init__(
-        self, directory: Directory, stores: Stores, settings: RoutingSettings, throwaways: Throwaways | None = None
+        self,
+        directory: Directory,
+        stores: Stores,
+        settings: RoutingSettings,
+        throwaways: Throwaways | None = None,
+        persons: PersonalChecks | None = None,
     ) -> None:
+        self._persons = persons
         self._directory = directory
         self._throwaways = throwaways
         self._stores = stores
@@ -104,9 +113,15 @@ class Routing:
         targets: list[Target] = []
         elsewhere: list[Recipient] = []
         expanded = len(resolution.destinations) > 1 and "SUCCESS" in recipient.notify
+        unwanted: list[Personal] = []
         for destination in resolution.destinations:
             if isinstance(destination, LocalMailbox):
-                targets.append(await self._target(parcel, destination))
+                personal = await self._judge(parcel, destination.account)
+                if personal.verdict.action in (Action.REJECT, Action.DEFER):
+                    unwanted.append(personal)
+                    targets.append(await self._target(personal.otherwise, destination))
+                else:
+                    targets.append(await self._target(personal.verdict.action, destination))
             elif isinstance(destination, Elsewhere):
                 elsewhere.append(_forwarded(recipient, destination.address, expanded))
             elif isinstance(destination, BackTo):
@@ -120,17 +135,28 @@ class Routing:
             return Routed(recipient, tuple(targets), outside.outside, forwards, expanded=expanded and forwards)
         if not targets:
             return Routed(recipient, refusal=NOBODY_BEHIND_IT)
+        if len(unwanted) == len(targets):
+            # With several behind one address the mildest answer is given: later beats never.
+            mildest = min(unwanted, key=lambda one: one.verdict.action is Action.REJECT)
+            return Routed(recipient, tuple(targets), unwanted=mildest)
         if resolution.via == "throwaway" and self._throwaways is not None:
             sender = sender_domain(parcel)
-            is_junk = parcel.verdict.action is Action.JUNK
+            is_junk = any(target.why == "junk" for target in targets)
             given_to = await self._throwaways.met(recipient.forward_path, sender, trusted=not is_junk)
             if given_to:
                 tagged = tuple(replace(target, flags=target.flags | {LEAK_KEYWORD}) for target in targets)
                 return Routed(recipient, tagged, leak=(sender, given_to))
         return Routed(recipient, tuple(targets))
 
-    async def _target(self, parcel: Parcel, destination: LocalMailbox) -> Target:
-        if parcel.verdict.action is Action.JUNK:
+    async def _judge(self, parcel: Parcel, account: Address | None) -> Personal:
+        """What ``account`` makes of the verdict, where it is not final."""
+        verdict = parcel.verdict
+        if self._persons is None or verdict.is_final:
+            return Personal(verdict)
+        return await self._persons.examine_for(parcel, account)
+
+    async def _target(self, action: Action, destination: LocalMailbox) -> Target:
+        if action is Action.JUNK:
             return Target(destination.account, JUNK, frozenset({JUNK_KEYWORD}), "junk")
         if destination.detail:
             folder = await self._folder(destination)
@@ -155,7 +181,8 @@ class Routing:
         self, parcel: Parcel, recipient: Recipient, outside: tuple[Recipient, ...], *, forwards: bool
     ) -> Routed:
         if forwards:
-            if parcel.verdict.action is Action.JUNK:
+            personal = await self._judge(parcel, None)
+            if personal.verdict.action is not Action.ACCEPT:
                 return Routed(recipient, refusal=NOT_FORWARDED)
             if self._loops(parcel) or is_marked(parcel.content.header, recipient.forward_path):
                 return Routed(recipient, refusal=LOOP)

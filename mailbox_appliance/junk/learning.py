@@ -34,7 +34,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.junk import JunkFilter
-from mailbox_appliance.ports.store import Mailstore, StoreError, Stores
+from mailbox_appliance.ports.store import Bystander, Mailstore, StoreError, Stores
 from mailbox_appliance.ports.workers import Busy
 
 REJECTS = "Rejects"
@@ -79,25 +79,6 @@ def lesson_of(source: str, target: str) -> bool | None:
     if source in ("Junk", REJECTS):
         return False if target not in ("Trash", REJECTS) else None
     return False if source == INBOX and target == "own" else None
-
-
-class _Looking:
-    """ports.store.Watcher that takes no note: the mailbox is opened to be read."""
-
-    def arrived(self, count: int) -> None:
-        pass
-
-    def expunged(self, uids: Sequence[int], modseq: int) -> None:
-        pass
-
-    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
-        pass
-
-    def keywords_changed(self) -> None:
-        pass
-
-    def vanished(self, text: str) -> None:
-        pass
 
 
 class Learner:
@@ -197,7 +178,7 @@ class Learner:
             return
         if lesson.only_contrary and await self._kind(store, lesson.mailbox) in ("Junk", REJECTS):
             lesson = Lesson(lesson.account, lesson.mailbox, lesson.uids, junk=False)
-        watcher = _Looking()
+        watcher = Bystander()
         box = await store.open(lesson.mailbox, watcher, read_only=True)
         try:
             uids = sorted(lesson.uids)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass
 
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
 
 
@@ -38,12 +39,23 @@ class Evidence:
             else f"{self.check} {self.result}{figure}"
         )
 
+    @property
+    def shown(self) -> str:
+        """The same in few words and without a comma, for the journal."""
+        return str(self)[:LONGEST_SHOWN].replace(",", ";")
+
+
+LONGEST_SHOWN = 130
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What one message deserves. ``reply`` is what the peer hears for DEFER and REJECT; ``reason`` is the owner's.
 
     ``fields`` are header fields to put on top of the message (whole lines, LF line ends), Authentication-Results first.
+    ``is_final`` False: each recipient's own evidence (his filter, his lists) may still change it. ``rests``: refused,
+    but the case is not clear, so a copy waits where its recipient can look. ``author`` is the one address in From, and
+    ``is_proven`` says that somebody stands behind it.
     """
 
     action: Action = Action.ACCEPT
@@ -52,3 +64,16 @@ class Verdict:
     evidence: tuple[Evidence, ...] = ()
     score: float = 0.0
     fields: bytes = b""
+    is_final: bool = True
+    rests: bool = False
+    author: Address | None = None
+    is_proven: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Personal:
+    """The verdict of one recipient. ``otherwise`` is what becomes of his copy where he cannot be answered alone, since
+    others take the message: accept or junk."""
+
+    verdict: Verdict
+    otherwise: Action = Action.JUNK

@@ -9,9 +9,17 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from typing import Protocol
 
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
-from mailbox_appliance.mail.verdict import Verdict
+from mailbox_appliance.mail.verdict import Personal, Verdict
 from mailbox_appliance.ports.delivery import Parcel
+
+# Every check there is, as [checks] weights and switched_off name them.
+CHECK_NAMES = (
+    "fcrdns", "helo", "dnsbl", "spf", "dkim", "arc", "dmarc", "own", "sender", "known", "content", "greylist",
+)  # fmt: skip
+# Those that only give figures to others: a weight can be set, but there is nothing to switch off.
+FURTHER_NAMES = ("helo-spf", "dnswl", "author", "dmarc-record")
 
 
 class Checks(Protocol):
@@ -19,6 +27,16 @@ class Checks(Protocol):
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
         """Judge a message from outside as it arrived, before our own fields are put on top. Never raises."""
+
+
+class PersonalChecks(Protocol):
+    """What a recipient's own filter and lists say."""
+
+    def examine_for(self, parcel: Parcel, account: Address | None) -> Awaitable[Personal]:
+        """The verdict for ``account`` out of the message's evidence and his own; None: for nobody in particular.
+
+        ``parcel`` is the message as it would be kept, with what was found about it on top. Never raises.
+        """
 
 
 class Signing(Protocol):

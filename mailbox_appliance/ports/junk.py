@@ -39,14 +39,16 @@ class Judgement:
         return self.score > 0.0
 
     def as_evidence(self) -> Evidence:
-        """For the verdict: weight is the score; the reason names the strongest tokens."""
-        strongest = ", ".join(f"{token.text} {token.weight:+.1f}" for token in self.tokens[:4])
+        """For the verdict, in its points: junk is at least 5, wanted mail at most 0. Tells no word of the message."""
+        if self.is_junk:
+            weight = 5.5 + min(self.score, 8.0) * 0.4
+        else:
+            weight = max(self.score, -10.0) * 0.2
         reason = f"looks like {'junk' if self.is_junk else 'wanted mail'} ({self.probability:.2f})"
-        if strongest:
-            reason = f"{reason}: {strongest}"
+        reason += f", by {self.lessons} lesson(s)" if self.lessons else ", nobody has taught yet"
         if self.trouble:
             reason = f"{reason}; asked without memory: {self.trouble}"
-        return Evidence("content", "junk" if self.is_junk else "ham", self.score, reason)
+        return Evidence("content", "junk" if self.is_junk else "ham", round(weight, 2), reason)
 
 
 class JunkFilter(Protocol):

@@ -152,6 +152,25 @@ class Watcher(Protocol):
         """The mailbox was deleted or its UIDVALIDITY changed under the session: say BYE."""
 
 
+class Bystander:
+    """Fits Watcher and takes no note: for parts that open a mailbox to read or tidy it."""
+
+    def arrived(self, count: int) -> None:
+        pass
+
+    def expunged(self, uids: Sequence[int], modseq: int) -> None:
+        pass
+
+    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
+        pass
+
+    def keywords_changed(self) -> None:
+        pass
+
+    def vanished(self, text: str) -> None:
+        pass
+
+
 class Column(enum.Enum):
     """What is prerendered once per message; all values are octets ready for the wire unless said otherwise."""
 

@@ -60,5 +60,11 @@ def spent(connection: sqlite3.Connection, account: str, day: int, more: Sequence
     return (row[0] if row is not None else 0) + len(more), new + len(words) - known
 
 
+def has_written(connection: sqlite3.Connection, account: str, address: Address) -> bool:
+    """Has ``account`` ever written to that address?"""
+    row = (account, _word(address))
+    return bool(connection.execute("SELECT 1 FROM correspondent WHERE account = ? AND address = ?", row).fetchone())
+
+
 def _word(address: Address) -> str:
     return str(address).lower()[:320]

@@ -166,7 +166,7 @@ class Border:
             parcel = replace(parcel, content=content)
         elif not deal.is_ours:
             verdict = await self._judge(deal, parcel, author)
-            if verdict.action is Fate.REJECT or verdict.action is Fate.DEFER:
+            if verdict.is_final and verdict.action in (Fate.REJECT, Fate.DEFER):
                 standard = REJECTED if verdict.action is Fate.REJECT else DEFERRED
                 return Ending(verdict.reply or standard, size, message_id, verdict.reason)
             parcel = replace(parcel, verdict=verdict, content=content.with_prefix(verdict.fields))
@@ -206,7 +206,7 @@ class Border:
             return await self._checks.examine(parcel)
         if author.domain in self._directory.domains() and deal.sender is not Sender.RETURNED:
             return Verdict(Fate.JUNK, reason=f"From is {author}, our own domain, but it came from outside")
-        return ACCEPTED
+        return Verdict(is_final=False, author=author)
 
     async def _sign(self, content: Content, author: Address) -> Content:
         """Our own name under our own mail."""

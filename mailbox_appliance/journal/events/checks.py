@@ -21,7 +21,22 @@ class Judged(Event):
     score: float
     reason: str = ""
     evidence: tuple[str, ...] = ()
+    otherwise: tuple[str, ...] = ()  # what would have changed the verdict
     seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedFor(Event):
+    """What one recipient's own filter and lists made of the verdict."""
+
+    name: ClassVar[str] = "checks.judged_for"
+    counted_by: ClassVar[tuple[str, ...]] = ("action",)
+    account: str
+    action: str
+    score: float
+    reason: str = ""
+    evidence: tuple[str, ...] = ()  # the recipient's own
+    otherwise: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -83,6 +83,24 @@ class Refused(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rested(Event):
+    """The message was refused, and a copy rests in Rejects for two weeks, should it have been wanted after all."""
+
+    name: ClassVar[str] = "delivery.rested"
+    account: str
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestsRemoved(Event):
+    """What had rested in Rejects for two weeks, or was too much, has been removed."""
+
+    name: ClassVar[str] = "delivery.rests_removed"
+    account: str
+    messages: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MailboxFull(Event):
     """The account has used up its quota: remove mail, or raise it; the message waits or was refused."""
 

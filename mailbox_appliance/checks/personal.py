@@ -1,0 +1,206 @@
+"""What one recipient's own evidence makes of a verdict (fills ports/checks.PersonalChecks).
+
+::
+
+    sender     his list of allowed and blocked senders
+    known      has he written to the author, has he had mail from him
+    content    his junk filter
+    greylist   a suspicious first-time sender shall come again (off by default)
+
+A source of evidence is a coroutine that gives pieces of it; ``SOURCES`` is their order. Where checks are off only what
+the person himself has said and taught is heard, and nothing is refused but for his own list.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from sqlite3 import Error as SqliteError
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
+
+from mailbox_appliance.checks.author import author_of
+from mailbox_appliance.checks.greylist import Greylist
+from mailbox_appliance.checks.senders import Senders, Standing
+from mailbox_appliance.checks.settings import ChecksSettings
+from mailbox_appliance.checks.verdict import decide, turning_points
+from mailbox_appliance.database import DatabaseTrouble
+from mailbox_appliance.journal.events.checks import JudgedFor
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.authfields import seen_words
+from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
+from mailbox_appliance.mailauth.canonical import HeaderBlock
+from mailbox_appliance.ports.delivery import Parcel
+from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.junk import JunkFilter
+from mailbox_appliance.ports.workers import Busy
+
+_REMEMBERED = 64  # verdicts: several recipients may lead to one account
+_TROUBLE = (OSError, DatabaseTrouble, SqliteError, Busy)
+
+
+class FullJournal(Journal, HasFailed, Protocol):
+    """The journal with both its faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquaintance:
+    """Whom to ask about a person: ``has_written_to`` (account, author); ``waits`` (account): just made an address."""
+
+    senders: Senders
+    greylist: Greylist
+    has_written_to: Callable[[Address, Address], Awaitable[bool]]
+    waits: Callable[[Address], bool] = lambda account: False
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One message for one person. ``account`` None: for nobody in particular."""
+
+    parcel: Parcel
+    account: Address | None
+    author: Address | None
+    proven: bool
+    before: Verdict  # what was decided without the source that is asked
+
+
+Source = Callable[[Case], Awaitable[Sequence[Evidence]]]
+
+
+class PersonalVerdicts:
+    """Fits ports.checks.PersonalChecks. ``settings`` is replaced on reload."""
+
+    def __init__(
+        self, settings: ChecksSettings, junk: JunkFilter, acquaintance: Acquaintance, journal: FullJournal
+    ) -> None:
+        self.settings = settings
+        self._filter = junk
+        self._acquaintance = acquaintance
+        self._journal = journal
+        self._made: OrderedDict[tuple[str, Address | None], Personal] = OrderedDict()
+        self.sources: list[tuple[str, Source]] = [
+            ("sender", self._listed),
+            ("known", self._known),
+            ("content", self._content),
+        ]
+
+    def examine_for(self, parcel: Parcel, account: Address | None) -> Awaitable[Personal]:
+        return Deferred.fromCoroutine(self._examine(parcel, account))
+
+    async def _examine(self, parcel: Parcel, account: Address | None) -> Personal:
+        key = (parcel.trace, account)
+        found = self._made.get(key)
+        if found is None:
+            found = self._made[key] = await self._judged(parcel, account)
+            while len(self._made) > _REMEMBERED:
+                self._made.popitem(last=False)
+        return found
+
+    async def _judged(self, parcel: Parcel, account: Address | None) -> Personal:
+        settings, verdict = self.settings, parcel.verdict
+        author = verdict.author or author_of(HeaderBlock(parcel.content.header))
+        proven = verdict.is_proven or not settings.enabled  # where nothing is checked there is no proof to ask for
+        case = Case(parcel, account, author, proven, verdict)
+        own: list[Evidence] = []
+        for check, source in self.sources:
+            if check not in settings.switched_off:
+                own += await self._ask(check, source, case)
+        decided = self._decide(verdict, own)
+        otherwise = Action.JUNK if decided.action is Action.REJECT else decided.action
+        if settings.greylist and decided.action in (Action.ACCEPT, Action.JUNK):
+            own += await self._ask("greylist", self._greylisted, replace(case, before=decided))
+            decided = self._decide(verdict, own)
+        if account is not None and author is not None and decided.action is Action.ACCEPT:
+            await self._meet(account, author)
+        self._tell(parcel, account, decided, own)
+        return Personal(decided, otherwise)
+
+    def _decide(self, verdict: Verdict, own: Sequence[Evidence]) -> Verdict:
+        decided = decide((*verdict.evidence, *own), self.settings)
+        if not self.settings.enabled and decided.action is Action.REJECT and "blocked" not in decided.reason:
+            decided = replace(decided, action=Action.JUNK, reply=None, rests=False)
+        return replace(decided, fields=verdict.fields, author=verdict.author, is_proven=verdict.is_proven)
+
+    async def _ask(self, check: str, source: Source, case: Case) -> Sequence[Evidence]:
+        try:
+            return await source(case)
+        except _TROUBLE as error:
+            return (Evidence(check, "temperror", reason=str(error)[:200] or type(error).__name__),)
+        except Exception as error:  # noqa: BLE001 - one source's trouble must not keep the message from anybody
+            self._journal.broken("checks", error, case.parcel.trace)
+            return (Evidence(check, "temperror", reason=type(error).__name__),)
+
+    def _tell(self, parcel: Parcel, account: Address | None, verdict: Verdict, own: Sequence[Evidence]) -> None:
+        if account is None or not own:
+            return
+        checks = {one.check for one in own}
+        weighed = [one for one in verdict.evidence if one.check in checks]
+        self._journal.tell(
+            JudgedFor(
+                trace=parcel.trace,
+                account=str(account),
+                action=verdict.action.value,
+                score=verdict.score,
+                reason=verdict.reason[:500],
+                evidence=tuple(one.shown for one in weighed),
+                otherwise=turning_points(verdict, self.settings),
+            )
+        )
+
+    # ------------------------------------------------------------ sources
+
+    async def _listed(self, case: Case) -> Sequence[Evidence]:
+        if case.account is None or case.author is None:
+            return ()
+        standing, _ = await self._acquaintance.senders.standing(case.account, case.author)
+        if standing is Standing.BLOCKED:
+            remedy = f"`mailappliance sender remove {case.account} {case.author}`"
+            return (Evidence("sender", "blocked", reason=f"{case.account} has blocked {case.author}", remedy=remedy),)
+        if standing is Standing.ALLOWED and case.proven:
+            return (Evidence("sender", "allowed", reason=f"{case.account} allows {case.author}"),)
+        if standing is Standing.ALLOWED:
+            reason = f"{case.account} allows {case.author}, but nothing proves that it is he"
+            return (Evidence("sender", "allowed unproven", reason=reason),)
+        return ()
+
+    async def _known(self, case: Case) -> Sequence[Evidence]:
+        if case.account is None or case.author is None or not self.settings.enabled:
+            return ()
+        proof = "" if case.proven else " unproven"
+        if await self._acquaintance.has_written_to(case.account, case.author):
+            reason = f"{case.account} has written to {case.author}"
+            return (Evidence("known", f"correspondent{proof}", reason=reason),)
+        _, letters = await self._acquaintance.senders.standing(case.account, case.author)
+        if letters and case.proven:
+            return (Evidence("known", "sender", reason=f"{letters} earlier letter(s) from {case.author}"),)
+        return (Evidence("known", "first-time", reason=f"{case.account} has had no letter from {case.author} before"),)
+
+    async def _content(self, case: Case) -> Sequence[Evidence]:
+        parcel = case.parcel
+        seen = seen_words(parcel.verdict.fields + b"\n", self.settings.authserv_id)
+        path = parcel.envelope.reverse_path
+        kept = parcel.content.with_prefix(f"Return-Path: <{path or ''}>\n".encode("utf-8", "replace"))
+        judgement = await self._filter.judge(case.account, kept, seen)
+        if not self.settings.enabled and judgement.lessons < self.settings.least_lessons:
+            return ()
+        return (judgement.as_evidence(),)
+
+    async def _greylisted(self, case: Case) -> Sequence[Evidence]:
+        acquaintance, client = self._acquaintance, case.parcel.client
+        is_new = any(one.check == "known" and one.result == "first-time" for one in case.before.evidence)
+        if case.account is None or client is None or not is_new or case.before.score < self.settings.suspicious_at:
+            return ()
+        if acquaintance.greylist.has_lane(case.account) or acquaintance.waits(case.account):
+            return (Evidence("greylist", "lane", reason=f"{case.account} waits for a letter"),)
+        sender = str(case.author or case.parcel.envelope.reverse_path or "")
+        if acquaintance.greylist.must_wait(client.address, sender, case.account):
+            return (Evidence("greylist", "wait", reason="a suspicious first-time sender shall come again"),)
+        return (Evidence("greylist", "pass", reason="the sender has come again"),)
+
+    async def _meet(self, account: Address, author: Address) -> None:
+        try:
+            await self._acquaintance.senders.meet(account, author)
+        except _TROUBLE as error:
+            self._journal.broken("checks", error)

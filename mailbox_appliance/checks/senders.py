@@ -1,0 +1,165 @@
+"""What one person thinks of a sender, and whether they have met: STATE/senders.db.
+
+sender   allowed and blocked addresses and domains ("@example.net"), by the person's own word
+met      whom the person has had mail from that was neither junk nor refused; addresses as keyed digests only
+"""
+
+from __future__ import annotations
+
+import enum
+import sqlite3
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from hashlib import blake2b
+
+from mailbox_appliance.database import Database
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.clock import Clock
+
+MIGRATIONS = (
+    """
+    CREATE TABLE sender (account TEXT NOT NULL, pattern TEXT NOT NULL, allowed INTEGER NOT NULL, since REAL NOT NULL,
+        PRIMARY KEY (account, pattern)) WITHOUT ROWID;
+    CREATE TABLE met (account TEXT NOT NULL, digest BLOB NOT NULL, day INTEGER NOT NULL, letters INTEGER NOT NULL,
+        PRIMARY KEY (account, digest)) WITHOUT ROWID;
+    CREATE INDEX met_day ON met (account, day)
+""",
+)
+MOST_PATTERNS = 2_000  # of one account
+MOST_MET = 20_000
+_DAY = 86_400
+
+
+class Standing(enum.Enum):
+    """By the person's own word."""
+
+    ALLOWED = "allowed"
+    BLOCKED = "blocked"
+    NONE = ""
+
+
+class TooMany(ValueError):
+    """The account's list is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One line of the list."""
+
+    account: str
+    pattern: str
+    allowed: bool
+    since: float
+
+
+def pattern_of(text: str) -> str:
+    """An address, or "@domain" for all of a domain, as it is kept. Raises AddressError."""
+    text = text.strip()
+    if text.startswith("@") or "@" not in text:
+        return "@" + Address.of("x", text.removeprefix("@")).folded().domain
+    return str(Address.parse(text).folded()).lower()
+
+
+class Senders:
+    """All accounts in one file."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+
+    def standing(self, account: Address, author: Address) -> Awaitable[tuple[Standing, int]]:
+        """The list's word on an author (the address before its domain), and how many letters came from him."""
+        person = str(account)
+        patterns = (pattern_of(str(author)), *_domains(author))
+        digest = _digest(account, author)
+
+        def look_up(connection: sqlite3.Connection) -> tuple[Standing, int]:
+            standing = Standing.NONE
+            for pattern in patterns:
+                row = connection.execute(
+                    "SELECT allowed FROM sender WHERE account=? AND pattern=?", (person, pattern)
+                ).fetchone()
+                if row is not None:
+                    standing = Standing.ALLOWED if row[0] else Standing.BLOCKED
+                    break
+            met = connection.execute(
+                "SELECT letters FROM met WHERE account=? AND digest=?", (person, digest)
+            ).fetchone()
+            return standing, met[0] if met is not None else 0
+
+        return self._database.run(look_up)
+
+    def meet(self, account: Address, author: Address) -> Awaitable[None]:
+        """A letter of his has been taken."""
+        day = int(self._clock.seconds() // _DAY)
+        row = (str(account), _digest(account, author), day)
+
+        def note(connection: sqlite3.Connection) -> None:
+            connection.execute(
+                "INSERT INTO met VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET letters=letters+1, day=excluded.day", row
+            )
+            (count,) = connection.execute("SELECT count(*) FROM met WHERE account=?", row[:1]).fetchone()
+            if count > MOST_MET:
+                connection.execute(
+                    "DELETE FROM met WHERE account=?1 AND digest IN "
+                    "(SELECT digest FROM met WHERE account=?1 ORDER BY day LIMIT ?2)",
+                    (row[0], count - MOST_MET),
+                )
+
+        return self._database.run(note)
+
+    def put(self, account: Address, pattern: str, *, allowed: bool) -> Awaitable[None]:
+        """Set a line of the list, over the contrary one. Raises TooMany."""
+        row = (str(account), pattern, int(allowed), self._clock.seconds())
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO sender VALUES (?, ?, ?, ?)", row)
+            (count,) = connection.execute("SELECT count(*) FROM sender WHERE account=?", row[:1]).fetchone()
+            if count > MOST_PATTERNS:
+                raise TooMany(f"{row[0]} has {MOST_PATTERNS} senders in the list already; remove some first")
+
+        return self._database.run(write)
+
+    def remove(self, account: Address, pattern: str) -> Awaitable[bool]:
+        """Take a line out; False when there was none."""
+
+        def delete(connection: sqlite3.Connection) -> bool:
+            done = connection.execute("DELETE FROM sender WHERE account=? AND pattern=?", (str(account), pattern))
+            return done.rowcount > 0
+
+        return self._database.run(delete)
+
+    def listing(self, account: Address | None) -> Awaitable[tuple[Listed, ...]]:
+        """One account's list, or everybody's."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Listed, ...]:
+            where, given = ("WHERE account=?", (str(account),)) if account is not None else ("", ())
+            rows = connection.execute(
+                f"SELECT account, pattern, allowed, since FROM sender {where} ORDER BY account, pattern", given
+            )
+            return tuple(Listed(person, pattern, bool(allowed), since) for person, pattern, allowed, since in rows)
+
+        return self._database.run(read)
+
+    def forget(self, account: Address) -> Awaitable[None]:
+        """The account has gone for good."""
+
+        def delete(connection: sqlite3.Connection) -> None:
+            for table in ("sender", "met"):
+                connection.execute(f"DELETE FROM {table} WHERE account=?", (str(account),))
+
+        return self._database.run(delete)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+
+def _domains(author: Address) -> list[str]:
+    """The author's domain and those above it, down to two labels."""
+    labels = author.folded().domain.split(".")
+    return ["@" + ".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
+
+
+def _digest(account: Address, author: Address) -> bytes:
+    return blake2b(str(author).lower().encode(), digest_size=8, key=str(account).encode()[:64]).digest()

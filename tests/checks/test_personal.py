@@ -1,0 +1,292 @@
+"""One recipient's own evidence: his lists, whom he knows, his filter, and whether a stranger must come again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.checks import greylist, senders
+from mailbox_appliance.checks.greylist import Greylist
+from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
+from mailbox_appliance.checks.senders import MIGRATIONS, Senders, Standing, TooMany, pattern_of
+from mailbox_appliance.checks.settings import ChecksSettings
+from mailbox_appliance.database import Database
+from mailbox_appliance.journal.events.checks import JudgedFor
+from mailbox_appliance.mail.address import Address, AddressError
+from mailbox_appliance.mail.client import Client, Origin, peer_address
+from mailbox_appliance.mail.envelope import Envelope, Recipient
+from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
+from mailbox_appliance.ports.delivery import Parcel
+from tests.junk.letters import advertisement, content_of, note
+from tests.kit.fake_junk import FakeJunkFilter
+from tests.kit.journal import RememberedJournal
+from tests.kit.workers import InlineWorkers
+
+ANN, BOB = Address("ann", "example.org"), Address("bob", "example.org")
+EVE = Address("eve", "example.net")
+
+
+class PersonalCase(SynchronousTestCase):
+    """Ann, her lists and her filter."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.advance(1_800_000_000)
+        self.journal = RememberedJournal()
+        self.workers = InlineWorkers()
+        os.mkdir(folder := self.mktemp())
+        self.senders = Senders(Database(os.path.join(folder, "s.db"), MIGRATIONS, self.workers), self.clock)
+        self.addCleanup(self.senders.close)
+        self.filter = FakeJunkFilter()
+        self.greylist = Greylist(self.clock)
+        self.written: set[Address] = set()
+        self.waiting: set[Address] = set()
+        self.number = 0
+
+    def do(self, awaitable: Any) -> Any:
+        async def wait() -> Any:
+            return await awaitable
+
+        return self.successResultOf(Deferred.fromCoroutine(wait()))
+
+    def judge(
+        self,
+        octets: bytes = b"",
+        *evidence: Evidence,
+        account: Address | None = ANN,
+        proven: bool = True,
+        trace: str = "",
+        **settings: Any,
+    ) -> Personal:
+        async def has_written_to(account: Address, author: Address) -> bool:
+            return author in self.written
+
+        acquaintance = Acquaintance(self.senders, self.greylist, has_written_to, lambda one: one in self.waiting)
+        given = ChecksSettings("mx.example.org", **settings)
+        self.persons = PersonalVerdicts(given, self.filter, acquaintance, self.journal)
+        self.number += 1
+        verdict = Verdict(evidence=evidence, is_final=False, is_proven=proven, author=EVE)
+        parcel = Parcel(
+            trace or f"trace{self.number}",
+            Origin.WAN,
+            Envelope(EVE, (Recipient(ANN),)),
+            self.content(octets or note()),
+            verdict,
+            Client(peer_address("192.0.2.9"), 4000, "smtp"),
+        )
+        result: Personal = self.do(self.persons.examine_for(parcel, account))
+        return result
+
+    def content(self, octets: bytes) -> Content:
+        return content_of(octets)
+
+    def teach(self, octets: bytes, times: int = 1) -> None:
+        kept = b"Return-Path: <eve@example.net>\n" + octets
+        self.filter.taught[ANN, kept] = True
+        for number in range(times - 1):
+            self.filter.taught[ANN, b"%d" % number] = True
+
+    def found(self, personal: Personal) -> list[str]:
+        return [f"{one.check} {one.result}" for one in personal.verdict.evidence]
+
+
+class SourceTests(PersonalCase):
+    """Each source of evidence."""
+
+    def test_a_new_friend(self) -> None:
+        """A first letter is taken; the second is from somebody known, if his name is proven."""
+        first = self.judge()
+        self.assertEqual(
+            (first.verdict.action, self.found(first)), (Action.ACCEPT, ["known first-time", "content ham"])
+        )
+        self.assertEqual(self.found(self.judge())[0], "known sender")
+        self.assertEqual(self.found(self.judge(proven=False))[0], "known first-time")
+        self.assertEqual(self.found(self.judge(account=BOB))[0], "known first-time")
+
+    def test_content(self) -> None:
+        """What Ann's filter calls junk goes to her Junk, not to Bob's; other evidence makes it a refusal that rests."""
+        self.teach(advertisement())
+        self.assertEqual(self.judge(advertisement()).verdict.action, Action.JUNK)
+        self.assertEqual(self.judge(advertisement(), account=BOB).verdict.action, Action.ACCEPT)
+        more = Evidence("spf", "fail", reason="not his")
+        refused = self.judge(advertisement(), more)
+        self.assertEqual((refused.verdict.action, refused.verdict.rests), (Action.REJECT, True))
+        self.assertEqual(refused.otherwise, Action.JUNK)
+        judged = self.journal.of(JudgedFor)[-1]
+        self.assertEqual((judged.account, judged.action), (str(ANN), "reject"))
+        self.assertIn("without content junk it would be accept", judged.otherwise)
+
+    def test_the_journal_tells_no_words(self) -> None:
+        """What the filter found in the text stays out of the journal."""
+        self.teach(advertisement())
+        self.judge(advertisement())
+        self.assertNotIn("known junk", repr(self.journal.of(JudgedFor)))
+
+    def test_correspondents(self) -> None:
+        """Whom Ann has written to is forgiven what looks like junk, if it is he."""
+        self.teach(advertisement())
+        self.written.add(EVE)
+        self.assertEqual(self.judge(advertisement()).verdict.action, Action.ACCEPT)
+        self.assertEqual(self.judge(advertisement(), proven=False).verdict.action, Action.JUNK)
+
+    def test_lists(self) -> None:
+        """Blocked is refused and does not rest; allowed is taken whatever it looks like, if it is proven."""
+        self.do(self.senders.put(ANN, "@example.net", allowed=False))
+        blocked = self.judge()
+        self.assertEqual((blocked.verdict.action, blocked.verdict.rests), (Action.REJECT, False))
+        self.assertEqual(blocked.verdict.reply and blocked.verdict.reply.code, 550)
+        self.do(self.senders.put(ANN, "eve@example.net", allowed=True))  # the address goes before its domain
+        self.teach(advertisement())
+        bad = Evidence("dnsbl", "listed", 20.0)
+        self.assertEqual(self.judge(advertisement(), bad).verdict.action, Action.ACCEPT)
+        self.assertEqual(self.judge(advertisement(), bad, proven=False).verdict.action, Action.REJECT)
+        forged = Evidence("own", "forged")
+        self.assertEqual(self.judge(advertisement(), forged).verdict.action, Action.REJECT)
+
+    def test_several_recipients_one_account(self) -> None:
+        """A message is judged once for an account."""
+        self.judge(trace="same")
+        asked = len(self.filter.seen)
+        parcel = Parcel("same", Origin.WAN, Envelope(EVE, ()), self.content(note()), Verdict(is_final=False))
+        self.do(self.persons.examine_for(parcel, ANN))
+        self.assertEqual(len(self.filter.seen), asked)
+
+    def test_switched_off_and_weights(self) -> None:
+        """[checks] switched_off and weights."""
+        self.teach(advertisement())
+        personal = self.judge(advertisement(), switched_off=frozenset({"content", "known"}))
+        self.assertEqual(self.found(personal), [])
+        self.assertEqual(self.judge(advertisement(), weights={"content junk": 1.0}).verdict.action, Action.ACCEPT)
+
+    def test_checks_off(self) -> None:
+        """Without checks the filter is heard of who has taught it, sends to Junk, and never refuses; the list counts."""
+        self.teach(advertisement(), times=4)
+        self.assertEqual(self.judge(advertisement(), enabled=False).verdict.action, Action.ACCEPT)
+        self.teach(advertisement(), times=5)
+        self.assertEqual(self.judge(advertisement(), enabled=False, proven=False).verdict.action, Action.JUNK)
+        personal = self.judge(advertisement(), Evidence("x", "y", 9.0), enabled=False)
+        self.assertEqual(personal.verdict.action, Action.JUNK)
+        self.do(self.senders.put(ANN, "eve@example.net", allowed=False))
+        self.assertEqual(self.judge(enabled=False).verdict.action, Action.REJECT)
+        self.do(self.senders.put(ANN, "eve@example.net", allowed=True))
+        self.assertEqual(self.judge(advertisement(), enabled=False, proven=False).verdict.action, Action.ACCEPT)
+
+    def test_trouble(self) -> None:
+        """A source that breaks down gives a temperror and no figure; the others are heard."""
+
+        async def broken(*args: Any, **more: Any) -> Any:
+            raise RuntimeError("x")
+
+        self.patch(self.filter, "judge", broken)
+        personal = self.judge()
+        self.assertIn("content temperror", self.found(personal))
+        self.assertEqual(personal.verdict.action, Action.ACCEPT)
+        self.assertEqual(len(self.journal.failures), 1)
+        self.journal.failures.clear()
+
+
+class GreylistTests(PersonalCase):
+    """451 once, for few."""
+
+    BAD = Evidence("dnsbl", "listed", 4.0, "x")
+
+    def action(self, *evidence: Evidence, **more: Any) -> Action:
+        return self.judge(b"", *evidence, **{"greylist": True, **more}).verdict.action
+
+    def test_off_by_default(self) -> None:
+        """Nobody is put off unless the owner wants it."""
+        self.assertEqual(self.judge(b"", self.BAD).verdict.action, Action.ACCEPT)
+
+    def test_come_again(self) -> None:
+        """Too early is put off again, after some minutes it is taken; another account has its own count."""
+        personal = self.judge(b"", self.BAD, greylist=True)
+        self.assertEqual((personal.verdict.action, personal.otherwise), (Action.DEFER, Action.ACCEPT))
+        self.clock.advance(60)
+        self.assertEqual(self.action(self.BAD), Action.DEFER)
+        self.clock.advance(greylist.WAIT)
+        self.assertEqual(self.action(self.BAD), Action.ACCEPT)
+        self.assertEqual(self.action(self.BAD, account=BOB), Action.DEFER)
+
+    def test_who_is_not_suspicious(self) -> None:
+        """Without points, or known, nobody waits."""
+        self.assertEqual(self.action(), Action.ACCEPT)
+        self.written.add(EVE)
+        self.assertEqual(self.action(self.BAD), Action.ACCEPT)
+
+    def test_lanes(self) -> None:
+        """Who looks into Rejects or has just made an address waits for a letter: it comes through at once."""
+        self.greylist.open_lane(ANN)
+        self.assertEqual(self.action(self.BAD), Action.ACCEPT)
+        self.do(self.senders.forget(ANN))
+        self.clock.advance(greylist.LANE)
+        self.assertEqual(self.action(self.BAD), Action.DEFER)
+        self.waiting.add(ANN)
+        self.assertEqual(self.action(self.BAD), Action.ACCEPT)
+
+    def test_bounds(self) -> None:
+        """The memory of tries has a bound; a try of long ago is a first one again; a network counts as one."""
+        self.patch(greylist, "MOST", 3)
+        home, far = peer_address("2001:db8::1"), peer_address("2001:db8::2")
+        self.assertTrue(self.greylist.must_wait(home, "eve", ANN))
+        self.clock.advance(greylist.WAIT)
+        self.assertFalse(self.greylist.must_wait(far, "EVE", ANN))
+        self.clock.advance(greylist.PATIENCE)
+        self.assertTrue(self.greylist.must_wait(far, "eve", ANN))
+        for name in "abc":
+            self.greylist.must_wait(home, name, ANN)
+        self.assertEqual(len(self.greylist._tried), 3)
+
+
+class SendersTests(PersonalCase):
+    """The file."""
+
+    def test_patterns(self) -> None:
+        """Addresses, domains with and without the sign; nonsense is refused."""
+        for text, wanted in (("Eve@Example.NET", "eve@example.net"), ("@Example.net", "@example.net"), ("a.b", "@a.b")):
+            self.assertEqual(pattern_of(text), wanted)
+        for text in ("", "@", "x@"):
+            self.assertRaises(AddressError, pattern_of, text)
+
+    def test_domains_above(self) -> None:
+        """A domain stands for those below it, the nearer one first."""
+        self.do(self.senders.put(ANN, "@example.net", allowed=False))
+        deep = Address("x", "mail.example.net")
+        self.assertEqual(self.do(self.senders.standing(ANN, deep))[0], Standing.BLOCKED)
+        self.do(self.senders.put(ANN, "@mail.example.net", allowed=True))
+        self.assertEqual(self.do(self.senders.standing(ANN, deep))[0], Standing.ALLOWED)
+        self.assertEqual(self.do(self.senders.standing(BOB, deep))[0], Standing.NONE)
+
+    def test_list(self) -> None:
+        """Put, list, remove, forget."""
+        self.do(self.senders.put(ANN, "@example.net", allowed=False))
+        self.do(self.senders.put(BOB, "eve@example.net", allowed=True))
+        self.assertEqual(
+            [one.pattern for one in self.do(self.senders.listing(None))], ["@example.net", "eve@example.net"]
+        )
+        self.assertEqual(len(self.do(self.senders.listing(ANN))), 1)
+        self.assertTrue(self.do(self.senders.remove(ANN, "@example.net")))
+        self.assertFalse(self.do(self.senders.remove(ANN, "@example.net")))
+        self.do(self.senders.forget(BOB))
+        self.assertEqual(self.do(self.senders.listing(None)), ())
+
+    def test_bounds(self) -> None:
+        """A list has an end, and so has what is remembered of senders: the oldest go."""
+        self.patch(senders, "MOST_PATTERNS", 2)
+        self.patch(senders, "MOST_MET", 2)
+        for name in "ab":
+            self.do(self.senders.put(ANN, f"{name}@example.net", allowed=True))
+        self.failureResultOf(Deferred.fromCoroutine(self._put("c@example.net")), TooMany)
+        self.assertEqual(len(self.do(self.senders.listing(ANN))), 2)
+        for name in "abc":
+            self.do(self.senders.meet(ANN, Address(name, "example.net")))
+            self.clock.advance(86_400)
+        met = [self.do(self.senders.standing(ANN, Address(name, "example.net")))[1] for name in "abc"]
+        self.assertEqual(met, [0, 1, 1])
+
+    async def _put(self, pattern: str) -> None:
+        await self.senders.put(ANN, pattern, allowed=True)
