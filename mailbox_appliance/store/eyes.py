@@ -1,9 +1,9 @@
 """inotify(7): the kernel says which watched mailbox another program has touched, within milliseconds.
 
 Each directory's watch is for one event (IN_ONESHOT) and is set anew before the next look: a program that copies ten
-thousand files into a mailbox costs us one event a look, and looks that follow one another come ever later, up to
-``SLOWEST``. The watches of one process are bounded by the kernel and by ``MOST``; where there are no more, on network
-file systems and on other systems, the poll of ``stores`` finds the changes, as it does whatever is missed here.
+thousand files into a mailbox costs us one event a look, and looks that follow one another without a pause come ever
+later, up to ``SLOWEST``. The watches of one process are bounded by the kernel and by ``MOST``; where there are no more,
+on network file systems and on other systems, the poll of ``stores`` finds the changes, as it does whatever is missed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
 from twisted.python.failure import Failure
 from zope.interface import implementer
@@ -23,7 +24,8 @@ from mailbox_appliance.store.mailbox import OpenMailbox
 
 FIRST = 0.005  # seconds from an event to the look: what one delivery does to a mailbox is seen at once
 SLOWEST = 1.0  # between two looks at a mailbox that does not come to rest
-CALM = 2.0  # seconds without an event, and the next look is quick again
+CALM = 0.1  # seconds without an event, and the next look is quick again; and
+SHARE = 20  # times as many as the last look took: looking is to cost a twentieth of one processor at most
 MOST = 2000  # directories; two a mailbox
 _HEAD = struct.Struct("iIII")
 _MOVED_FROM, _MOVED_TO, _CREATE, _DELETE = 0x40, 0x80, 0x100, 0x200
@@ -45,11 +47,12 @@ class Descriptors(Protocol):
 class _Sight:
     """One mailbox that is watched."""
 
-    __slots__ = ("armed", "delay", "last", "timer")
+    __slots__ = ("armed", "cost", "delay", "last", "timer")
 
     def __init__(self) -> None:
         self.armed: dict[str, int] = {}  # folder: watch
         self.delay = FIRST
+        self.cost = 0.0  # seconds that the last look took
         self.last = float("-inf")
         self.timer: Timer | None = None
 
@@ -65,7 +68,7 @@ class Eyes:
         self,
         clock: Clock,
         descriptors: Descriptors | None,
-        look: Callable[[OpenMailbox], None],
+        look: Callable[[OpenMailbox], Deferred[None]],
         short: Callable[[], None] = lambda: None,
         most: int = MOST,
     ) -> None:
@@ -183,11 +186,15 @@ class Eyes:
         sight.armed.pop(path, None)
         if sight.timer is None:
             now = self._clock.seconds()
-            sight.delay = FIRST if not 0 <= now - sight.last < CALM else min(2 * sight.delay, SLOWEST)
+            calm = max(CALM, SHARE * sight.cost)
+            sight.delay = FIRST if not 0 <= now - sight.last < calm else min(2 * sight.delay, SLOWEST)
             sight.timer = self._clock.callLater(sight.delay, self._due, box, sight)
 
     def _due(self, box: OpenMailbox, sight: _Sight) -> None:
         sight.timer = None
         sight.last = self._clock.seconds()
         self._arm(box, sight)  # before the look: what happens during it is an event again
-        self._look(box)
+        self._look(box).addBoth(self._looked, sight)
+
+    def _looked(self, result: None, sight: _Sight) -> None:
+        sight.cost = self._clock.seconds() - sight.last

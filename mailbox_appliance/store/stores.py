@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorFDSet
 
 from mailbox_appliance.journal.events.store import WatchesShort
@@ -181,23 +181,30 @@ class MailStores:
     def _short(self) -> None:
         self._journal.tell(WatchesShort())
 
-    def _touched(self, box: OpenMailbox) -> None:
+    def _touched(self, box: OpenMailbox) -> Deferred[None]:
         """Somebody has changed its directories, perhaps we."""
         if box.has_waiting:
             self._look_soon.add(box)  # most likely ours; the next poll sees what else there may be
-            return
-        shielded(self._look_at([box])).addErrback(self._failed)
+            return succeed(None)
+        return shielded(self._look_at_one(box)).addErrback(self._failed)
 
-    async def _look_at(self, boxes: list[OpenMailbox]) -> None:
+    async def _look_at_one(self, box: OpenMailbox) -> None:
+        for refreshing in await self._look_at([box]):
+            await refreshing
+
+    async def _look_at(self, boxes: list[OpenMailbox]) -> list[Deferred[None]]:
+        """The refreshes that were begun: one mailbox does not wait for another."""
         if not boxes:
-            return
+            return []
         places = [(box.row, box.folder) for box in boxes]
         changed = await self._workers.run("disk", _changed, places)
         now = self._clock.seconds()
+        refreshed = []
         for box, is_changed in zip(boxes, changed, strict=True):
             box.looked_at = now
             if is_changed and not box.is_dead:
-                box.refresh().addErrback(self._failed)
+                refreshed.append(box.refresh().addErrback(self._failed))
+        return refreshed
 
     def _rests(self, store: AccountStore, box: OpenMailbox) -> None:
         self._resting.pop(box, None)

@@ -9,6 +9,7 @@ import select
 import shutil
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFDSet
 from twisted.internet.task import Clock
 from zope.interface import implementer
@@ -93,9 +94,9 @@ class EyesCase(StoreCase):
         looked: list[OpenMailbox] = []
         real = self.eyes._look
 
-        def look(box: OpenMailbox) -> None:
+        def look(box: OpenMailbox) -> Deferred[None]:
             looked.append(box)
-            real(box)
+            return real(box)
 
         self.patch(self.eyes, "_look", look)
         return looked
