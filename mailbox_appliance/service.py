@@ -38,6 +38,7 @@ from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
+from mailbox_appliance.admin.pairing import PairDesk
 from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
@@ -89,6 +90,8 @@ from mailbox_appliance.workers import ThreadedWorkers
 FOLDERS = ("mail", "queue", "journal", "spool", "certificates", "dkim")
 DRAIN_SECONDS = 30.0
 DAY = 86_400.0
+PEOPLE = (DomainDesk, AccountDesk, AliasDesk, AppPasswordDesk, ThrowawayDesk, NamesDesk)
+AT_THE_STORE = "this is the edge, where nobody lives: say it on the store"
 START_TROUBLES = (PortTaken, StillRoot, StateInUse, DatabaseTrouble, CertificateTrouble, sqlite3.Error, OSError)
 
 
@@ -188,6 +191,8 @@ class ApplianceService(MultiService):
 
     def _factory(self, protocol: str) -> Any:
         built = self._stations
+        if built.edge is not None and (spliced := built.edge.factory(protocol)) is not None:
+            return spliced
         if protocol in ("smtp", "submission", "submissions", "lmtp"):
             return built.smtp.factory(protocol)
         if protocol in ("imap", "imaps"):
@@ -350,7 +355,9 @@ class ApplianceService(MultiService):
         built, config, clock = self._stations, self._config, self._reactor
         users = built.users
         checks: Sequence[status.Check] = (
-            status.mail_in(lambda: self._doors, users.directory),
+            status.mail_in(lambda: self._doors, users.directory)
+            if built.edge is None
+            else built.edge.mail_in(lambda: self._doors),
             status.mail_out(built.queue_desk, config, clock),
             status.certificate(built.certificates, clock),
             status.disk(config.state),
@@ -375,7 +382,7 @@ class ApplianceService(MultiService):
             RouteDesk(None if config.local else built.relay),
             NamesDesk(
                 lambda: self._config,
-                users.directory,
+                built.addresses,
                 built.dkim_keys,
                 built.certificates,
                 built.names,
@@ -392,7 +399,13 @@ class ApplianceService(MultiService):
             StatusDesk(checks),
             *(desk for part in built.parts for desk in part.desks()),
         ]
-        return Desk(desks, self._journal)
+        if built.edge is None and built.store is None:
+            desks.append(PairDesk(None))
+        if built.edge is not None:
+            # Nobody lives at an edge: people, their passwords and keys are the store's.
+            desks = [desk for desk in desks if not isinstance(desk, PEOPLE)]
+        missing = AT_THE_STORE if built.edge is not None else ""
+        return Desk(desks, self._journal, missing=missing)
 
     # ------------------------------------------------------------ reload
 

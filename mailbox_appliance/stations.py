@@ -11,6 +11,8 @@ from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.campaigns import tell_of_campaigns
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.clients import ClientRecord
+from mailbox_appliance.assembly.edge import EdgePart
+from mailbox_appliance.assembly.halves import join_halves
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_checks, make_resolver
@@ -28,6 +30,7 @@ from mailbox_appliance.assembly.settings import (
     store_settings,
 )
 from mailbox_appliance.assembly.sharing import limit_of, make_shares
+from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.assembly.ways_out import make_way_out
 from mailbox_appliance.checks.signing import DkimKeys, Signer
 from mailbox_appliance.config.model import Config
@@ -40,6 +43,8 @@ from mailbox_appliance.guard.file import GuardFile
 from mailbox_appliance.guard.guard import RememberingGuard
 from mailbox_appliance.imap.listener import ImapHouse
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.ports.delivery import Acceptance
+from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.queue.allowance import Allowance
 from mailbox_appliance.queue.bounces import Bounces
 from mailbox_appliance.queue.dispatch import Dispatch, DispatchSettings
@@ -71,7 +76,8 @@ class Stations:
     rounds: CommitRounds
     stores: MailStores
     spool: QueueSpool
-    acceptance: Door
+    addresses: Directory
+    acceptance: Acceptance
     dispatch: Dispatch
     queue_desk: QueueDesk
     relay: WayOut
@@ -80,6 +86,8 @@ class Stations:
     imap: ImapHouse
     allowance: Allowance
     parts: tuple[Part, ...] = ()
+    edge: EdgePart | None = None  # role = "edge"
+    store: StorePart | None = None  # role = "store"
 
 
 def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal) -> Stations:
@@ -93,6 +101,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     )
     resolver = Names(make_resolver(config, reactor, journal))
     tokens = ChallengeTokens()
+    edge = EdgePart(config, reactor, workers, journal) if config.role == "edge" else None
     pages = WebPages(config, reactor, tokens, users.directory.domains, lambda: (config.hostname,))
     certificates = make_keeper(config, reactor, workers, journal, resolver, tokens, pages.names)
     pages.certificates = certificates
@@ -106,13 +115,16 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         limit_of(users),
     )
     depot = MailDepot(stores)
-    spool = QueueSpool(SpoolSettings(os.path.join(state, "queue"), keep_failed=True), workers, rounds, reactor, journal)
+    queue = os.path.join(state, "queue")
+    settings = SpoolSettings(queue, keep_failed=True) if edge is None else edge.spool_settings(queue)
+    spool = QueueSpool(settings, workers, rounds, reactor, journal)
     junk = JunkPart(config, reactor, workers, journal, stores, users, spool)
     dkim_keys = DkimKeys(os.path.join(state, "dkim"), workers, reactor, journal)
     signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
     onward = make_onward(config, reactor, workers, journal, users, dkim_keys, signing)
-    addresses = onward.addresses
-    acceptance = Door(
+    addresses: Directory = onward.addresses if edge is None else edge.directory
+    space = Space(workers, reactor, state, make_room=stores.make_room)
+    door = Door(
         Routing(
             addresses,
             stores,
@@ -124,23 +136,31 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         spool,
         rounds,
         addresses,
-        Space(workers, reactor, state, make_room=stores.make_room),
+        space,
         reactor,
         journal,
         forwarding=onward.forwarding,
         vacation=onward.vacation,
     )
+    store = None
+    acceptance: Acceptance = door
+    if config.role == "store":
+        store = StorePart(config, reactor, workers, journal, users, addresses, depot)
+        acceptance = store.door(door, spool, rounds)
+        pages.mail_hosts = store.mail_hosts
+    elif edge is not None:
+        acceptance = edge.door(spool, rounds, space)
     notices = Notices(acceptance, addresses, reactor, config.hostname, signing)
     allowance = Allowance(spool, reactor, journal, tell_whom_it_concerns(notices, users), allowance_settings(config))
     bounces = Bounces(acceptance, addresses, reactor, journal, config.hostname, signing)
-    acceptance.reports = bounces
-    relay = make_way_out(config, reactor, workers, journal, resolver, users, acceptance)
+    door.reports = bounces
+    relay = make_way_out(config, reactor, workers, journal, resolver, addresses, acceptance, store)
     dispatch = Dispatch(
         spool,
         relay,
-        Redelivery(acceptance),
+        Redelivery(door) if edge is None else edge.hand_over,
         bounces,
-        is_ours(users),
+        is_ours(addresses),
         reactor,
         journal,
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
@@ -156,9 +176,9 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         guard,
         acceptance,
         Budget(smtp_limits.limits.memory_budget),
-        make_checks(config, reactor, workers, journal, resolver, users),
+        make_checks(config, reactor, workers, journal, resolver, addresses),
         allowance=allowance,
-        signing=signing,
+        signing=signing if edge is None else None,
     )
     own_folders = make_own_folders(stores, spool, dispatch, users, workers, reactor, journal)
     shares = make_shares(config, reactor, workers, journal, own_folders.stores, users)
@@ -175,6 +195,9 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     )
     users.directory.watch(imap.look_at_log_ins)
     guard.on_campaign = tell_of_campaigns(users, notices, journal)
+    queue_desk = QueueDesk(spool, dispatch, reactor, journal, relay)
+    smtp = SmtpStation(parts, certificates)
+    halves = join_halves(edge, store, smtp, imap, pages, tokens, guard, queue_desk)
     return Stations(
         workers,
         journal,
@@ -187,12 +210,13 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         rounds,
         stores,
         spool,
+        addresses,
         acceptance,
         dispatch,
-        QueueDesk(spool, dispatch, reactor, journal, relay),
+        queue_desk,
         relay,
         dkim_keys,
-        SmtpStation(parts, certificates),
+        smtp,
         imap,
         allowance,
         (
@@ -202,7 +226,10 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             shares,
             own_folders,
             ClientRecord.of(config, imap, workers, journal),
+            *halves,
         ),
+        edge,
+        store,
     )
 
 
@@ -210,7 +237,7 @@ def take_over(stations: Stations, config: Config, reactor: Any) -> None:
     """Give every station its new settings; what is open goes on with those it began with. For ``reload``."""
     stations.users.directory.settings_now = UsersSettings(default_quota=config.limits.quota)
     stations.guard.settings = guard_settings(config)
-    checks = make_checks(config, reactor, stations.workers, stations.journal, stations.names, stations.users)
+    checks = make_checks(config, reactor, stations.workers, stations.journal, stations.names, stations.addresses)
     stations.smtp.parts = replace(stations.smtp.parts, settings=smtp_settings(config), checks=checks)
     stations.allowance.settings = allowance_settings(config)
     stations.dkim_keys.forget()

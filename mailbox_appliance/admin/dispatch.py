@@ -17,7 +17,11 @@ from mailbox_appliance.ports.journal import Journal
 class Desk:
     """``desks`` are instances of the classes named in VERBS; a verb whose desk is not among them is refused."""
 
-    def __init__(self, desks: Iterable[object], journal: Journal, verbs: Iterable[Verb] = VERBS) -> None:
+    def __init__(
+        self, desks: Iterable[object], journal: Journal, verbs: Iterable[Verb] = VERBS, *, missing: str = ""
+    ) -> None:
+        """``missing``: what to say of a verb whose desk is not here."""
+        self._missing = missing
         self._desks: dict[type, Any] = {type(desk): desk for desk in desks}
         self._verbs = {(verb.noun, verb.verb): verb for verb in verbs}
         self._journal = journal
@@ -39,7 +43,7 @@ class Desk:
             raise Refused(f"this version has no `{noun} {verb}`")
         desk = self._desks.get(row.desk)
         if desk is None:
-            raise Refused(f"`mailappliance {row.name}` needs the running service: start it first")
+            raise Refused(self._missing or f"`mailappliance {row.name}` needs the running service: start it first")
         if not row.changes:
             return await row.run(desk, arguments)
         about = _about(row, arguments)

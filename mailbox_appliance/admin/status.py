@@ -95,8 +95,12 @@ def mail_out(queue: QueueDesk, config: Config, clock: Clock) -> Check:
     async def check() -> Finding:
         if config.local:
             return Finding("mail out", "local mode, nothing leaves this machine")
-        route = config.relay.route
-        ways = {"smarthost": f"by {config.relay.smarthost}", "direct": "direct to each domain's mail host"}
+        route = "edge" if config.sends_by_edge else config.relay.route
+        ways = {
+            "edge": "by the edge",
+            "smarthost": f"by {config.relay.smarthost}",
+            "direct": "direct to each domain's mail host",
+        }
         if route == "none":
             remedy = "set relay.smarthost, or relay.direct = true, in the config"
             return Finding("mail out", "no way out is configured", remedy)

@@ -12,6 +12,7 @@ from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
+from mailbox_appliance.admin.pairing import PairDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.senders import SenderDesk
@@ -530,6 +531,14 @@ VERBS: tuple[Verb, ...] = (
         here=True,
     ),
     Verb("config", "sample", ConfigDesk, ConfigDesk.sample, "Print a commented file to begin with.", here=True),
+    Verb(
+        "pair",
+        "",
+        PairDesk,
+        PairDesk.pair,
+        "Make edge and store a pair; the edge prints a code to say at the store.",
+        (Argument("code", "what `pair` printed at the edge", required=False),),
+    ),
     Verb("reload", "", ReloadDesk, ReloadDesk.reload, "Read the file anew; a wrong one changes nothing.", changes=True),
     Verb("status", "", StatusDesk, StatusDesk.status, "Say whether all is well, or what to do.", lists=True),
 )

@@ -48,7 +48,8 @@ def make_keeper(
             workers=workers,
             journal=journal,
             resolver=names,
-            own_addresses=public_addresses,
+            # The names of a store lead to its edge.
+            own_addresses=frozenset if config.role == "store" else public_addresses,
             more_names=tuple if config.acme.names else more_names,
         )
     run: RunCommand | None = None

@@ -11,7 +11,7 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.dns.resolver import DnsResolver
 from mailbox_appliance.dns.settings import DnsSettings
 from mailbox_appliance.journal.journal import Journal
-from mailbox_appliance.users.station import Users
+from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.workers import ThreadedWorkers
 
 
@@ -21,9 +21,9 @@ def make_resolver(config: Config, reactor: Any, journal: Journal) -> DnsResolver
 
 
 def make_checks(
-    config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Names, users: Users
+    config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Names, directory: Directory
 ) -> StrangerChecks | None:
     """[checks]; None when they are off, and in local mode, where nobody is asked for names."""
     if not config.checks.enabled or config.local:
         return None
-    return StrangerChecks(checks_settings(config), reactor, workers, journal, names, users.directory)
+    return StrangerChecks(checks_settings(config), reactor, workers, journal, names, directory)

@@ -35,7 +35,7 @@ class WebPages:
         self._config = config
         self._reactor = reactor
         self._domains = domains
-        self._mail_hosts = mail_hosts
+        self.mail_hosts = mail_hosts
         self._tokens: Pages = token_pages(tokens.answer)
 
     def take_over(self, config: Config) -> None:
@@ -44,7 +44,7 @@ class WebPages:
 
     def policy(self) -> Policy:
         """Our MTA-STS policy of the hour."""
-        return own_policy(self._config.tls.mta_sts, self._mail_hosts())
+        return own_policy(self._config.tls.mta_sts, self.mail_hosts())
 
     @property
     def policy_id(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from mailbox_appliance.delivery.notices import Notices
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.ports.users import LocalMailbox
+from mailbox_appliance.ports.users import Directory, LocalMailbox
 from mailbox_appliance.users.station import Users
 
 
@@ -21,11 +21,11 @@ def tell_whom_it_concerns(notices: Notices, users: Users) -> Callable[[Address, 
     return tell
 
 
-def first_owner(users: Users) -> Callable[[], Awaitable[Address | None]]:
+def first_owner(directory: Directory) -> Callable[[], Awaitable[Address | None]]:
     """Who answers for this machine: the owner of its first domain, whom the bare postmaster leads to."""
 
     async def owner() -> Address | None:
-        resolution = await users.directory.resolve(Address("postmaster", ""))
+        resolution = await directory.resolve(Address("postmaster", ""))
         for destination in getattr(resolution, "destinations", ()):
             if isinstance(destination, LocalMailbox):
                 return destination.account
@@ -34,10 +34,10 @@ def first_owner(users: Users) -> Callable[[], Awaitable[Address | None]]:
     return owner
 
 
-def is_ours(users: Users) -> Callable[[Address], bool]:
+def is_ours(directory: Directory) -> Callable[[Address], bool]:
     """Is a forward path one of ours? Domain '' is the bare postmaster's."""
 
     def ours(address: Address) -> bool:
-        return not address.domain or address.domain in users.directory.domains()
+        return not address.domain or address.domain in directory.domains()
 
     return ours

@@ -9,16 +9,17 @@ from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.assembly.changing import Names, WayOut
 from mailbox_appliance.assembly.people import first_owner
 from mailbox_appliance.assembly.settings import relay_settings
+from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
-from mailbox_appliance.delivery.acceptance import Door
 from mailbox_appliance.delivery.notices import Notices
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.ports.delivery import Acceptance
+from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.relay.carry import MailRelay
 from mailbox_appliance.relay.memory import MIGRATIONS as RELAY_MIGRATIONS
 from mailbox_appliance.relay.memory import RelayMemory
 from mailbox_appliance.relay.tlsreport import TlsReports
-from mailbox_appliance.users.station import Users
 from mailbox_appliance.workers import ThreadedWorkers
 
 if TYPE_CHECKING:
@@ -31,14 +32,15 @@ def make_way_out(
     workers: ThreadedWorkers,
     journal: Journal,
     names: Names,
-    users: Users,
-    acceptance: Door,
+    directory: Directory,
+    acceptance: Acceptance,
+    store: StorePart | None = None,
 ) -> WayOut:
     """The relay with what it remembers in STATE/relay.db; local mode, where nothing leaves, remembers nothing."""
     path = os.path.join(config.state, "relay.db")
     database = None if config.local else Database(path, RELAY_MIGRATIONS, workers, synchronous="NORMAL")
     memory = RelayMemory(database, journal)
-    notices = Notices(acceptance, users.directory, reactor, config.hostname)
+    notices = Notices(acceptance, directory, reactor, config.hostname)
 
     def make(config: Config) -> MailRelay:
         return MailRelay(
@@ -49,11 +51,11 @@ def make_way_out(
             relay_settings(config),
             memory=memory,
             own_addresses=public_addresses,
-            probe_sender=first_owner(users),
+            probe_sender=first_owner(directory),
             notice=notices.tell_owners,
         )
 
-    return WayOut(make, memory, config)
+    return WayOut(make, memory, config) if store is None or not config.sends_by_edge else store.way_up(memory)
 
 
 async def send_tls_reports(stations: Stations, config: Config, reactor: Any) -> int:
@@ -68,7 +70,7 @@ async def send_tls_reports(stations: Stations, config: Config, reactor: Any) -> 
         reactor,
         stations.journal,
         config.hostname,
-        sender=first_owner(stations.users),
+        sender=first_owner(stations.addresses),
         sign=signing.sign if signing is not None else None,
     )
     return await reports.send_due()

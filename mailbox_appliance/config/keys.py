@@ -105,7 +105,8 @@ KEYS: tuple[Key, ...] = (
         "role",
         values.choice("all", "edge", "store"),
         '"all"',
-        "What this machine does: all of it, or one half of a pair.",
+        "What this machine does: all of it, or one half of a pair: the edge, which has the public address, or the "
+        "store, which has the people and their mail.",
         '"all"',
     ),
     Key(
@@ -170,6 +171,13 @@ KEYS: tuple[Key, ...] = (
         "[]",
         "Editing mail rules (RFC 5804); not in this version.",
         "[]",
+    ),
+    Key(
+        "listen.link",
+        _endpoints,
+        "[]",
+        "Where an edge waits for its store (port 4025 on all addresses when nothing is said).",
+        '["tcp:4025", "tcp6:4025"]',
     ),
     Key(
         "listen.submission_from",
@@ -468,6 +476,5 @@ BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}
 
 # Keys whose part is not built yet: (path, what the value must not be, what to say). A row goes when its part comes.
 NOT_YET: tuple[tuple[str, Callable[[object], bool], str], ...] = (
-    ("role", lambda role: role != "all", 'write role = "all" or leave the key out'),
     ("listen.managesieve", bool, "write managesieve = [] or leave the key out"),
 )

@@ -65,6 +65,7 @@ class Listen:
     https: tuple[Endpoint, ...] = ()
     lmtp: tuple[Endpoint, ...] = ()
     managesieve: tuple[Endpoint, ...] = ()
+    link: tuple[Endpoint, ...] = ()  # an edge's: everywhere(LINK_PORT) when nothing is said
     submission_from: tuple[Network, ...] = ()  # () = from everywhere
 
     def endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
@@ -72,7 +73,8 @@ class Listen:
         return {name: getattr(self, name) for name in PROTOCOLS}
 
 
-PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "http", "https", "lmtp", "managesieve")
+LINK_PORT = 4025  # where an edge waits for its store
+PROTOCOLS = ("smtp", "submission", "submissions", "imap", "imaps", "http", "https", "lmtp", "managesieve", "link")
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,6 +215,12 @@ class Config:
     path: str = ""
     local: bool = False  # local mode: loopback only, nothing leaves, mail to outside is captured
     stated: frozenset[str] = frozenset()
+
+    @property
+    def sends_by_edge(self) -> bool:
+        """A store sends through its edge, unless the owner names another way."""
+        stated = {"relay.smarthost", "relay.direct"} & self.stated
+        return self.role == "store" and not stated
 
     @property
     def certificate_names(self) -> tuple[str, ...]:

@@ -15,7 +15,17 @@ from typing import Any
 
 from mailbox_appliance.config import keys, values, world
 from mailbox_appliance.config.complaint import Complaint
-from mailbox_appliance.config.model import PROTOCOLS, SECTIONS, Config, Endpoint, Listen, NextHost, Relay
+from mailbox_appliance.config.model import (
+    LINK_PORT,
+    PROTOCOLS,
+    SECTIONS,
+    Config,
+    Endpoint,
+    Listen,
+    NextHost,
+    Relay,
+    everywhere,
+)
 
 DEFAULT_PATH = "/etc/mailappliance/mailappliance.toml"
 ENVIRONMENT = "MAILAPPLIANCE_CONFIG"
@@ -189,8 +199,16 @@ def _build(stated: Mapping[str, Any], path: str, *, acme_wanted: bool) -> Config
             inner["wanted"] = acme_wanted
         if section == "relay":
             inner = _with_hosts(inner)
+        if section == "listen":
+            inner = {**_LISTENING.get(str(top.get("role", "all")), {}), **inner}
         top[section] = kind(**inner)
     return dataclasses.replace(Config(**top), path=path, stated=frozenset(stated))
+
+
+# What each role listens on where the file does not say. At an edge the people's ports lead on to the store.
+_LISTENING: dict[str, dict[str, Any]] = {
+    "edge": {"imap": (), "https": everywhere(443), "link": everywhere(LINK_PORT)},
+}
 
 
 def _with_hosts(inner: Mapping[str, Any]) -> dict[str, Any]:
@@ -232,6 +250,10 @@ def _together(config: Config) -> list[Complaint]:
             found.append(Complaint(f"relay.{name}", "has no smarthost to be said to", "name relay.smarthost"))
             break
     found += _crossed_endpoints(config.listen)
+    if config.listen.link and config.role != "edge":
+        found.append(Complaint("listen.link", "is for an edge", 'write role = "edge", or leave the key out'))
+    if config.role == "edge" and config.listen.lmtp:
+        found.append(Complaint("listen.lmtp", "has nobody to deliver to at an edge", "leave the key out"))
     return found
 
 

@@ -306,7 +306,7 @@ class Door:
             origin = parcel.origin if one.envelope.reverse_path == parcel.envelope.reverse_path else Origin.LOCAL
             entries.append(self._spool.prepare(one.trace, origin, account, one.envelope, one.content))
         local += tuple(write for entry in entries for write in entry.writes)
-        return Commit(local, tuple(row for entry in entries for row in entry.rows) + tuple(plan.rows))
+        return Commit(local, tuple(row for entry in entries for row in entry.rows) + tuple(plan.rows) + parcel.rows)
 
     # ------------------------------------------------------------ telling
 

@@ -13,6 +13,7 @@ from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Verdict
 from mailbox_appliance.ports.relay import Shipment
+from mailbox_appliance.ports.rounds import Rows
 
 ACCEPTED = Verdict()
 
@@ -29,6 +30,7 @@ class Parcel:
     client: Client | None = None
     message_id: str = ""
     each_answered: bool = False  # LMTP, PRDR: every recipient hears its own reply, so nothing is queued in its stead
+    rows: tuple[Rows, ...] = ()  # to be committed in the same round as the message, when somebody takes it
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,12 @@ from collections.abc import Sequence
 
 from mailbox_appliance.mail.address import Address
 
+# The third version's, of queue/taken.
+CAME_OVER = """
+    CREATE TABLE came_over (id TEXT NOT NULL, path TEXT NOT NULL, moment REAL NOT NULL,
+        PRIMARY KEY (id, path)) WITHOUT ROWID;
+    CREATE INDEX came_over_moment ON came_over (moment)
+"""
 MIGRATION = """
     CREATE TABLE outgoing (account TEXT NOT NULL, day INTEGER NOT NULL, recipients INTEGER NOT NULL,
         PRIMARY KEY (account, day)) WITHOUT ROWID;

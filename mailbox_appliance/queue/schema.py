@@ -77,6 +77,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX recipient_ended ON recipient (message) WHERE ended <> '' AND ended <> 'kept';
     CREATE TABLE frozen (domain TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID
     """,
+    outgoing.CAME_OVER,
 )
 
 

@@ -13,8 +13,8 @@ import contextlib
 import itertools
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from mailbox_appliance.database import Database
@@ -44,11 +44,15 @@ class ContentGone(Exception):
 
 @dataclass(frozen=True, slots=True)
 class SpoolSettings:
-    """``folder`` is STATE/queue; ``give_up`` in seconds. ``keep_failed``: accounts see in their Outbox what failed."""
+    """``folder`` is STATE/queue; ``give_up`` in seconds; ``patience`` the same for mail of certain origins.
+
+    ``keep_failed``: accounts see in their Outbox what failed.
+    """
 
     folder: str
     give_up: float = 5 * DAY
     keep_failed: bool = False
+    patience: Mapping[Origin, float] = field(default_factory=dict)
 
 
 class QueueSpool:
@@ -85,7 +89,7 @@ class QueueSpool:
             account,
             "" if envelope.reverse_path is None else _stored(envelope.reverse_path),
             now,
-            begins + self._settings.give_up,
+            begins + self._settings.patience.get(origin, self._settings.give_up),
             len(content.header),
             content.body_size,
             content.lines,

@@ -110,7 +110,7 @@ class Door(protocol.Protocol):
         self.address = peer_address(getattr(peer, "host", "127.0.0.1"))
         self._port = getattr(peer, "port", 0)
         self._began = self._heard = self._parts.clock.seconds()
-        if is_in(self.address, self._parts.settings.proxies) and self._service.name != "lmtp":
+        if is_in(self.address, self._parts.settings.proxies) and self._service.name not in ("lmtp", "link"):
             self._proxied = b""
             self._timer = self._parts.clock.callLater(self._limits.handshake, self._abort)
             return
@@ -149,7 +149,9 @@ class Door(protocol.Protocol):
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
         transport.registerProducer(_Valve(self), True)
-        client = Client(self.address, self._port, self._service.name)
+        # The link is TLS 1.3 with both certificates pinned, beneath us.
+        tls = "TLSv1.3" if self._service.name == "link" else ""
+        client = Client(self.address, self._port, self._service.name, tls=tls)
         self._tell_connected(client)
         certificates = self._station.certificates
         self._session = Session(self, self._parts, client, tls_available=certificates is not None)

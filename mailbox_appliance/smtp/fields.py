@@ -17,7 +17,7 @@ from email.utils import formatdate
 from mailbox_appliance.mail.client import Client, IPAddress
 from mailbox_appliance.mail.header import group_fields, remove_fields, unfold
 
-STRIPPED = frozenset({"return-path", "delivered-to"})
+STRIPPED = frozenset({"return-path", "delivered-to", "x-mailappliance-link", "x-mailappliance-again"})
 STRIPPED_PREFIX = "x-spam-"
 STRIPPED_WHEN_OURS = frozenset({"authentication-results", "received-spf"})
 STRIPPED_ON_SUBMISSION = frozenset({"bcc", "resent-bcc"})
@@ -108,7 +108,7 @@ def received_field(
     ``hide_client``: of what our own people submit, neither address nor name of their machine is told to the world.
     """
     if hide_client:
-        source = "submission" if client.account else "lan"
+        source = "submission" if client.account else client.helo if client.service == "link" else "lan"
     else:
         source = f"{client.helo or 'unknown'} ({address_literal(client.address)})"
     tls = f" ({client.tls} {client.cipher})".replace(" )", ")") if client.tls else ""

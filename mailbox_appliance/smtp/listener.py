@@ -24,6 +24,8 @@ TOO_MANY = Reply(421, "4.7.0", "Too many connections, try again later")
 TOO_MANY_OF_YOU = Reply(421, "4.7.0", "Too many connections from your address, try again later")
 NOT_FOR_YOU = Reply(554, "5.7.1", "This service is not open to your address")
 
+NEIGHBOURS = frozenset({"lmtp", "link"})  # no strangers: neither guard nor limits for an address are for them
+
 
 class DoorFactory(Factory):
     """Makes Doors of one service."""
@@ -67,13 +69,13 @@ class SmtpStation:
             return STOPPING, "stopping"
         if submission and settings.submission_from and not is_in(door.address, settings.submission_from):
             return NOT_FOR_YOU, "not in submission_from"
-        if service != "lmtp" and self.parts.guard.refuses(door.address, service, "" if submission else None):
+        if service not in NEIGHBOURS and self.parts.guard.refuses(door.address, service, "" if submission else None):
             return BANNED, "banned"
         if limits.connections and len(self._doors) >= limits.connections - (0 if submission else limits.reserve):
             return TOO_MANY, "too many connections"
         network = network_of(door.address)
         if (
-            service != "lmtp"
+            service not in NEIGHBOURS
             and limits.connections_per_address
             and self._by_network[network] >= limits.connections_per_address
         ):

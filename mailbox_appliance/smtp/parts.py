@@ -52,4 +52,6 @@ def origin_of(settings: SmtpSettings, client: Client) -> Origin:
     """LAN is what the owner configured and nothing else, not even loopback; LMTP is a server on this machine."""
     if client.service == "lmtp":
         return Origin.LOCAL
+    if client.service == "link":
+        return Origin.PAIRED
     return Origin.LAN if is_in(client.address, settings.lan) else Origin.WAN

@@ -71,6 +71,7 @@ TABLE: tuple[Row, ...] = (
     Row(Origin.AUTHENTICATED, _from(Sender.OWNED, Sender.NULL), _ANYWHERE, Action.SUBMIT, "a user of ours"),
     Row(Origin.AUTHENTICATED, _ANYBODY, _ANYWHERE, Action.REFUSE, "the account does not own the sender", NOT_OWNED),
     Row(Origin.LOCAL, _ANYBODY, _TO_US, Action.DELIVER, "a mail server on this machine, by LMTP"),
+    Row(Origin.PAIRED, _ANYBODY, _ANYWHERE, Action.DELIVER, "the other half of our pair"),
     Row(Origin.LAN, _from(Sender.OURS), _ANYWHERE, Action.RELAY, "a device in our networks"),
     Row(Origin.LAN, _ANYBODY, _TO_US, Action.CHECK, "from our networks, as if from outside"),
     Row(

@@ -162,7 +162,7 @@ class Border:
             message_id,
             each_answered=deal.each_answered,
         )
-        if deal.origin is Origin.LOCAL:
+        if deal.origin in (Origin.LOCAL, Origin.PAIRED):
             parcel = replace(parcel, content=content)
         elif not deal.is_ours:
             verdict = await self._judge(deal, parcel, author)
@@ -178,7 +178,7 @@ class Border:
     def _mend(self, deal: Transaction, content: Content, facts: fields.HeaderFacts, now: float) -> tuple[Content, str]:
         """Take out what only we may say, put our trace fields on top; mend what users submit (RFC 6409 §8)."""
         settings, ours = self._settings, deal.is_ours
-        if facts.suspicious:
+        if facts.suspicious and deal.origin is not Origin.PAIRED:
             header = fields.strip_border_fields(content.header, settings.our_authserv_id, submission=ours)
             lines = content.lines - (content.header.count(b"\n") - header.count(b"\n"))
             content = Content(header, content.body, lines)
@@ -190,7 +190,7 @@ class Border:
             now,
             recipient=show_path(only)[1:-1] if only is not None else "",
             smtputf8=deal.arguments.smtputf8,
-            hide_client=ours,
+            hide_client=ours or deal.origin is Origin.PAIRED,
         )
         message_id = facts.message_id
         if ours and not facts.has_date:

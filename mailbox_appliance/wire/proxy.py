@@ -81,3 +81,17 @@ def _version_2(octets: bytes) -> Proxied | None:
 
 def _unmapped(source: bytes) -> IPAddress:
     return peer_address(str(ip_address(source)))
+
+
+def write_header(client: IPAddress, port: int, here: IPAddress, here_port: int) -> bytes:
+    """Version 2, for a TCP connection from ``client`` to ``here``."""
+    if client.version == here.version == 4:
+        family, addresses = 0x11, client.packed + here.packed
+    else:
+        family, addresses = 0x21, _as_ipv6(client) + _as_ipv6(here)
+    rest = addresses + struct.pack("!HH", port, here_port)
+    return _SIGNATURE + struct.pack("!BBH", 0x21, family, len(rest)) + rest
+
+
+def _as_ipv6(address: IPAddress) -> bytes:
+    return address.packed if address.version == 6 else bytes(10) + b"\xff\xff" + address.packed

@@ -26,6 +26,7 @@ TOGETHER = (
     "relay.socks_password_file",
     "tls.certificate",
     "tls.key",
+    "listen.link",
 )
 
 

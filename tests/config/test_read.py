@@ -34,7 +34,12 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
     (HOST + "[limit]\nqota = 1", ("[limit] is not a section; did you mean [limits]?",)),
     (HOST + "xyzzy = 1", ("xyzzy is not a key; remove it; `mailappliance config sample` shows every key",)),
     (HOST + "listen = 5", ("listen is a section, not a key; write [listen] on a line of its own",)),
-    (HOST + 'role = "edge"', ('role asks for something this version does not have; write role = "all" or leave the key out',)),
+    (HOST + 'role = "edge"', ()),
+    (HOST + '[listen]\nlink = ["tcp:4025"]', ('listen.link is for an edge; write role = "edge", or leave the key out',)),
+    (
+        HOST + 'role = "edge"\n[listen]\nlmtp = ["unix:/run/x"]',
+        ("listen.lmtp has nobody to deliver to at an edge; leave the key out",),
+    ),
     (HOST + 'role = "both"', ('role \'both\' is not a choice here; write one of "all", "edge", "store"',)),
     (
         HOST + '[listen]\nmanagesieve = ["tcp:4190"]',

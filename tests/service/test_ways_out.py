@@ -102,10 +102,7 @@ class OwnerTests(SynchronousTestCase):
                     assert str(address.local) == "postmaster" and not address.domain
                     return resolution
 
-            class Users:
-                directory = Directory()
-
-            self.assertEqual(now(first_owner(cast(Any, Users()))()), expected)
+            self.assertEqual(now(first_owner(cast(Any, Directory()))()), expected)
 
 
 class StoreSettingsTests(SynchronousTestCase):

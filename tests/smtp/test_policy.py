@@ -26,7 +26,9 @@ TABLE = [
     (Origin.WAN, Sender.RETURNED, Action.CHECK, Action.REFUSE),
     (Origin.WAN, Sender.NULL, Action.CHECK, Action.REFUSE),
     (Origin.WAN, Sender.THEIRS, Action.CHECK, Action.REFUSE),
-    (Origin.PAIRED, Sender.THEIRS, Action.REFUSE, Action.REFUSE),
+    (Origin.PAIRED, Sender.THEIRS, Action.DELIVER, Action.DELIVER),
+    (Origin.PAIRED, Sender.OURS, Action.DELIVER, Action.DELIVER),
+    (Origin.PAIRED, Sender.NULL, Action.DELIVER, Action.DELIVER),
     (Origin.LOCAL, Sender.OURS, Action.DELIVER, Action.REFUSE),
     (Origin.LOCAL, Sender.THEIRS, Action.DELIVER, Action.REFUSE),
 ]

@@ -34,6 +34,7 @@ SERVICES: dict[str, Service] = {
         Service("smtp", False, True, False, False, False),
         Service("submission", False, True, True, True, True),
         Service("submissions", True, False, True, True, True),
+        Service("link", False, False, False, False, False),  # the other half of a pair, on a line that is proven
         Service("lmtp", False, False, False, False, False, lmtp=True),
     )
 }

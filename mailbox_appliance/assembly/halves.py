@@ -1,0 +1,42 @@
+"""The last joints of a pair's half: what could only be given to it once everything else stood."""
+
+from __future__ import annotations
+
+from mailbox_appliance.acme.tokens import ChallengeTokens
+from mailbox_appliance.assembly.changing import QueueDesk
+from mailbox_appliance.assembly.edge import EdgePart
+from mailbox_appliance.assembly.pages import WebPages
+from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.store import StorePart
+from mailbox_appliance.guard.guard import RememberingGuard
+from mailbox_appliance.imap.listener import ImapFactory, ImapHouse
+from mailbox_appliance.smtp.listener import SmtpStation
+
+
+def join_halves(
+    edge: EdgePart | None,
+    store: StorePart | None,
+    smtp: SmtpStation,
+    imap: ImapHouse,
+    pages: WebPages,
+    tokens: ChallengeTokens,
+    guard: RememberingGuard,
+    queue_desk: QueueDesk,
+) -> tuple[Part, ...]:
+    """Give each what it lacks; returns the parts there are."""
+    if edge is not None:
+        edge.smtp, edge.queue_desk = smtp, queue_desk
+        edge.make_splices(guard, tokens.answer, pages.http)
+        return (edge,)
+    if store is not None:
+        store.smtp, store.queue_desk = smtp, queue_desk
+        store.services = {
+            "submission": lambda: smtp.factory("submission"),
+            "submissions": lambda: smtp.factory("submissions"),
+            "imap": lambda: ImapFactory(imap, "imap"),
+            "imaps": lambda: ImapFactory(imap, "imaps"),
+            "http": pages.http,
+            "https": pages.https,
+        }
+        return (store,)
+    return ()

@@ -1,0 +1,1 @@
+"""The link between edge and store, over memory."""
