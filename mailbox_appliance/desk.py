@@ -20,6 +20,7 @@ from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
@@ -189,6 +190,7 @@ class OpenDesk:
             ThrowawayDesk(users.throwaways),
             VacationDesk(users.vacations, clock),
             ShareDesk(self._shares(users, clock, workers, journal)),
+            ListsDesk(users.lists),
             MailQueueDesk(queue, clock),
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),

@@ -15,6 +15,7 @@ from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.halves import join_halves
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
+from mailbox_appliance.assembly.lists import ListsPart
 from mailbox_appliance.assembly.names import make_checks, make_resolver
 from mailbox_appliance.assembly.onward import make_onward
 from mailbox_appliance.assembly.own_folders import make_own_folders
@@ -123,6 +124,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     signing = None if config.local else Signer(dkim_keys, workers, reactor, journal)
     onward = make_onward(config, reactor, workers, journal, users, dkim_keys, signing)
     addresses: Directory = onward.addresses if edge is None else edge.directory
+    lists = ListsPart(config, reactor, workers, journal, resolver, users, dkim_keys, signing)
     space = Space(workers, reactor, state, make_room=stores.make_room)
     door = Door(
         Routing(
@@ -141,6 +143,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         journal,
         forwarding=onward.forwarding,
         vacation=onward.vacation,
+        mailings=lists.station,
     )
     store = None
     acceptance: Acceptance = door
@@ -160,7 +163,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         relay,
         Redelivery(door) if edge is None else edge.hand_over,
         bounces,
-        is_ours(addresses),
+        is_ours(addresses, captured=config.local),
         reactor,
         journal,
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
@@ -221,6 +224,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         allowance,
         (
             onward.part,
+            lists,
             junk,
             Resting(stores, reactor, journal),
             shares,

@@ -10,6 +10,7 @@ from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.pairing import PairDesk
@@ -31,6 +32,7 @@ NOUNS: dict[str, str] = {
     "throwaway": "Addresses to give away, each ended alone.",
     "vacation": "Answers while somebody is away.",
     "share": "Mailboxes that more than their owner may use.",
+    "lists": "Mailing lists: one address for many people.",
     "queue": "Mail that waits to leave.",
     "relay": "The way out.",
     "dns": "The records of our domains.",
@@ -49,6 +51,8 @@ _OWNER = Argument("owner", 'the account whose mailbox it is; "shared" for folder
 _MAILBOX = Argument("mailbox", 'its name, such as "Holiday" or INBOX')
 _WHO = Argument("who", 'an account\'s address, or "anyone" for all who have an account here')
 _WHOLE_DOMAIN = Argument("domain", "everything for this domain", "option")
+_LIST = Argument("list", "the list's address, such as family@example.org")
+_MEMBER = Argument("member", "the member's address")
 _PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
 
 VERBS: tuple[Verb, ...] = (
@@ -328,6 +332,68 @@ VERBS: tuple[Verb, ...] = (
         ShareDesk.remove,
         "Remove such a folder with its messages.",
         (Argument("mailbox", "its name"),),
+        changes=True,
+    ),
+    Verb(
+        "lists",
+        "add",
+        ListsDesk,
+        ListsDesk.add,
+        "Make a mailing list.",
+        (
+            _LIST,
+            Argument("title", 'what people call it, such as "Our family"', "option"),
+            Argument("owner", "the account that runs it (default: the domain's owner)", "option"),
+        ),
+        changes=True,
+    ),
+    Verb("lists", "list", ListsDesk, ListsDesk.list, "Show the lists.", lists=True),
+    Verb("lists", "remove", ListsDesk, ListsDesk.remove, "End a list; its archive stays.", (_LIST,), changes=True),
+    Verb("lists", "members", ListsDesk, ListsDesk.members, "Show who is on a list.", (_LIST,), lists=True),
+    Verb(
+        "lists",
+        "subscribe",
+        ListsDesk,
+        ListsDesk.subscribe,
+        "Put people on a list without asking them.",
+        (
+            _LIST,
+            Argument("members", "their addresses, here or elsewhere", "words"),
+            Argument("moderator", "they decide what is passed on", "flag"),
+        ),
+        changes=True,
+    ),
+    Verb(
+        "lists",
+        "unsubscribe",
+        ListsDesk,
+        ListsDesk.unsubscribe,
+        "Take people off a list.",
+        (_LIST, Argument("members", "their addresses", "words")),
+        changes=True,
+    ),
+    Verb(
+        "lists", "pause", ListsDesk, ListsDesk.pause, "Send a member nothing for now.", (_LIST, _MEMBER), changes=True
+    ),
+    Verb("lists", "resume", ListsDesk, ListsDesk.resume, "Send a member mail again.", (_LIST, _MEMBER), changes=True),
+    Verb(
+        "lists",
+        "settings",
+        ListsDesk,
+        ListsDesk.settings,
+        "Change a list's settings; without an option show them.",
+        (
+            _LIST,
+            Argument("title", "what people call it", "option"),
+            Argument("owner", "the account that runs it", "option"),
+            Argument("posting", "who may write: members, anyone, or moderators (all else waits for them)", "option"),
+            Argument("joining", "open: everybody by mail; closed: only by `lists subscribe`", "option"),
+            Argument("author", "From: auto (rewritten where DMARC needs it), or always rewritten", "option"),
+            Argument("archive", "yes: the owner's folder Lists keeps a copy of everything; or no", "option"),
+            Argument("tag", 'put before each subject, such as "[Family]"; none takes it away', "option"),
+            Argument("size", 'the largest message, such as "10MB"; 0 for no limit', "option"),
+        ),
+        lists=True,
         changes=True,
     ),
     Verb("queue", "list", MailQueueDesk, MailQueueDesk.list, "Show what waits, oldest first.", lists=True),

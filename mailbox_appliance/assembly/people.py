@@ -34,10 +34,10 @@ def first_owner(directory: Directory) -> Callable[[], Awaitable[Address | None]]
     return owner
 
 
-def is_ours(directory: Directory) -> Callable[[Address], bool]:
-    """Is a forward path one of ours? Domain '' is the bare postmaster's."""
+def is_ours(directory: Directory, *, captured: bool = False) -> Callable[[Address], bool]:
+    """Is a forward path one of ours? Domain '' is the bare postmaster's. ``captured``: all are, nothing leaves."""
 
     def ours(address: Address) -> bool:
-        return not address.domain or address.domain in directory.domains()
+        return captured or not address.domain or address.domain in directory.domains()
 
     return ours

@@ -38,10 +38,11 @@ from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Outgoing, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
+from mailbox_appliance.ports.lists import Mailings, Taken
 from mailbox_appliance.ports.queue import Reports, Spool
-from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds, Rows
+from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds, Rows, Write
 from mailbox_appliance.ports.store import Depot
-from mailbox_appliance.ports.users import Directory, Known, LocalMailbox
+from mailbox_appliance.ports.users import AtList, Directory, Known, LocalMailbox
 from mailbox_appliance.ports.workers import Busy
 
 KEPT = Reply(250, "2.1.5", "Delivered")
@@ -55,6 +56,7 @@ REST = "undo_send"  # the account's setting, in seconds
 LONGEST_REST = 86_400
 
 REFUSED = Reply(550, "5.7.1", "Message refused")
+NO_LISTS = Reply(550, "5.1.1", "There are no lists here")
 TOO_BUSY = Reply(451, "4.3.2", "Too much to do just now, try again later")
 
 
@@ -71,7 +73,7 @@ class _Plan:
 
     routed: list[Routed]
     copies: list[Copy] = field(default_factory=list)
-    refused: dict[tuple[Address, bool], NoPlace] = field(default_factory=dict)
+    refused: dict[tuple[Address, str], NoPlace] = field(default_factory=dict)
     outside: list[Recipient] = field(default_factory=list)
     instead: list[Recipient] = field(default_factory=list)
     forwarded: dict[Address, list[Recipient]] = field(default_factory=dict)  # by the address that passes it on
@@ -79,6 +81,10 @@ class _Plan:
     outgoing: list[Outgoing] = field(default_factory=list)  # what this message gives rise to
     rows: list[Rows] = field(default_factory=list)
     told: list[Event] = field(default_factory=list)
+    writes: list[Write] = field(default_factory=list)
+    archives: list[Target] = field(default_factory=list)
+    listed: bool = False  # a list has taken it
+    resting: list[Copy] = field(default_factory=list)  # refused, but kept for a while where the recipient can look
 
     @property
     def queued(self) -> list[Recipient]:
@@ -88,9 +94,7 @@ class _Plan:
     @property
     def leaves(self) -> bool:
         """Does anything enter the queue for somebody outside?"""
-        return bool(self.outside or self.forwarded or self.returned)
-
-    resting: list[Copy] = field(default_factory=list)  # refused, but kept for a while where the recipient can look
+        return bool(self.outside or self.forwarded or self.returned or self.listed)
 
 
 class Door:
@@ -111,6 +115,7 @@ class Door:
         settings: AcceptanceSettings | None = None,
         forwarding: Forwarding | None = None,
         vacation: Vacation | None = None,
+        mailings: Mailings | None = None,
     ) -> None:
         self._routing = routing
         self._depot = depot
@@ -124,6 +129,7 @@ class Door:
         self._forwarding = forwarding
         self._vacation = vacation
         self._resting = Resting(clock)
+        self._mailings = mailings
         self._disk_told = float("-inf")
         self._clock = clock
 
@@ -157,6 +163,7 @@ class Door:
             if parcel.envelope.hold_until > self._clock.seconds():
                 plan.routed = [_held(routed) for routed in plan.routed]
             self._take_outside(plan)
+            await self._ask_lists(parcel, plan)
             await self._prepare_outgoing(parcel, plan)
             await self._take_places(parcel, plan)
             await self._answer(parcel, plan)
@@ -166,7 +173,7 @@ class Door:
             return self._disk_trouble(parcel, DiskTrouble(f"{error.filename}: {error.strerror}", full=False))
         receipts = self._judge(parcel, plan)
         commit = self._commit(parcel, plan)
-        if commit.writes:
+        if commit.writes or commit.rows:
             try:
                 await self._rounds.commit(commit)
             except DiskTrouble as trouble:
@@ -195,7 +202,7 @@ class Door:
         return replace(parcel, envelope=replace(parcel.envelope, hold_until=until))
 
     async def _take_places(self, parcel: Parcel, plan: _Plan) -> None:
-        targets: dict[tuple[Address, bool], Target] = {}
+        targets: dict[tuple[Address, str], Target] = {}
         addressed: list[Address] = []
         for routed in plan.routed:
             if routed.refusal is not None:
@@ -206,6 +213,8 @@ class Door:
                     targets[target.key] = replace(known, flags=known.flags | target.flags)
                 if target.why == "captured":
                     addressed.append(routed.recipient.forward_path)
+        for archive in plan.archives:
+            targets.setdefault(archive.key, archive)
         wanted = list(targets.values())
         plan.copies, refused = await self._local.place(parcel.content, parcel.envelope.reverse_path, wanted, addressed)
         plan.refused = {one.target.key: one for one in refused}
@@ -236,6 +245,28 @@ class Door:
                 else:
                     plan.outside.append(recipient)
 
+    async def _ask_lists(self, parcel: Parcel, plan: _Plan) -> None:
+        """Each list once; what it refuses is the recipient's refusal when nothing else is behind the address."""
+        known: dict[AtList, Taken] = {}
+        for number, routed in enumerate(plan.routed):
+            refusal = None
+            for at in routed.lists:
+                if at not in known:
+                    taken = Taken(NO_LISTS) if self._mailings is None else await self._mailings.take(parcel, at)
+                    known[at] = taken
+                    plan.told += taken.told
+                    plan.outgoing += taken.outgoing
+                    plan.writes += taken.writes
+                    plan.rows += taken.rows
+                    plan.listed = plan.listed or taken.refusal is None
+                    if taken.archive is not None:
+                        account, mailbox = taken.archive
+                        plan.archives.append(Target(account, mailbox, why="archive"))
+                refusal = known[at].refusal or refusal
+            others = routed.targets or routed.outside or any(known[at].refusal is None for at in routed.lists)
+            if refusal is not None and not others:
+                plan.routed[number] = replace(routed, refusal=refusal)
+
     async def _prepare_outgoing(self, parcel: Parcel, plan: _Plan) -> None:
         """What leaves with another envelope or header than it came with."""
         for alias, recipients in plan.forwarded.items():
@@ -258,6 +289,8 @@ class Door:
         """Somebody may be away."""
         for copy in plan.copies if self._vacation is not None else ():
             assert self._vacation is not None
+            if copy.target.why == "archive":
+                continue
             answer = await self._vacation.answer(parcel, copy.target)
             if answer is None:
                 continue
@@ -291,12 +324,14 @@ class Door:
         later = [_for_account(routed.recipient, trouble.target.account) for trouble in troubles]
         if len(troubles) < len(routed.targets):
             return KEPT, later
+        if routed.lists:
+            return KEPT, later
         if routed.outside:
             return WILL_BE_SENT, later
         return (self._full if troubles[0].full else DISK_TROUBLE), later
 
     def _commit(self, parcel: Parcel, plan: _Plan) -> Commit:
-        local = writes(plan.copies + plan.resting)
+        local = writes(plan.copies + plan.resting) + tuple(plan.writes)
         account = parcel.client.account if parcel.client is not None else ""
         entries = []
         if plan.queued:
@@ -370,6 +405,13 @@ class Door:
                     if trouble is not None and trouble.full:
                         tell(MailboxFull(trace=trace, account=str(target.account), recipient=address))
         passed_on = [entry for entry in plan.outgoing if entry.trace == trace]
+        for archive in plan.archives:
+            copy = by_key.pop(archive.key, None)
+            if copy is not None:
+                where = {"account": str(archive.account), "mailbox": archive.mailbox, "recipient": ""}
+                tell(Kept(trace=trace, **where, size=copy.content.wire_size, why="archive"))
+            elif archive.key in plan.refused:
+                tell(MailboxFull(trace=trace, account=str(archive.account), recipient=""))
         queued = plan.queued + [one for entry in passed_on for one in entry.envelope.recipients]
         if queued:
             tell(

@@ -29,7 +29,16 @@ from mailbox_appliance.mail.verdict import Action, Personal
 from mailbox_appliance.ports.checks import PersonalChecks
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.store import StoreError, Stores
-from mailbox_appliance.ports.users import BackTo, Directory, Elsewhere, LocalMailbox, NotOurs, Throwaways, Unknown
+from mailbox_appliance.ports.users import (
+    AtList,
+    BackTo,
+    Directory,
+    Elsewhere,
+    LocalMailbox,
+    NotOurs,
+    Throwaways,
+    Unknown,
+)
 
 JUNK, JUNK_KEYWORD = "Junk", "$Junk"
 REJECTS = "Rejects"
@@ -52,9 +61,9 @@ class Target:
     why: str = ""
 
     @property
-    def key(self) -> tuple[Address, bool]:
+    def key(self) -> tuple[Address, str]:
         """Targets with one key are one copy: an account gets a message once, whichever way it was addressed."""
-        return self.account, self.why == "captured"
+        return self.account, self.why if self.why in ("captured", "archive") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +75,7 @@ class Routed:
     outside: tuple[Recipient, ...] = ()
     forwards: bool = False
     returns: bool = False  # a bounce for what we had forwarded
+    lists: tuple[AtList, ...] = ()  # which take it, or say why not
     expanded: bool = False  # to many, some outside: the sender's wish for success is answered here
     refusal: Reply | None = None
     unwanted: Personal | None = None  # refused; ``targets`` is for when he cannot be answered alone
@@ -112,6 +122,7 @@ class Routing:
             return Routed(recipient, refusal=refusal)
         targets: list[Target] = []
         elsewhere: list[Recipient] = []
+        lists: list[AtList] = []
         expanded = len(resolution.destinations) > 1 and "SUCCESS" in recipient.notify
         unwanted: list[Personal] = []
         for destination in resolution.destinations:
@@ -126,14 +137,18 @@ class Routing:
                 elsewhere.append(_forwarded(recipient, destination.address, expanded))
             elif isinstance(destination, BackTo):
                 return await self._returned(parcel, recipient, destination.address)
+            elif isinstance(destination, AtList):
+                lists.append(destination)
         if elsewhere:
             outside = await self._outside(parcel, recipient, tuple(elsewhere), forwards=True)
             if not targets:
-                return replace(outside, expanded=expanded and bool(outside.outside))
+                return replace(outside, lists=tuple(lists), expanded=expanded and bool(outside.outside))
             targets += outside.targets
             forwards = bool(outside.outside)
-            return Routed(recipient, tuple(targets), outside.outside, forwards, expanded=expanded and forwards)
-        if not targets:
+            return Routed(
+                recipient, tuple(targets), outside.outside, forwards, lists=tuple(lists), expanded=expanded and forwards
+            )
+        if not targets and not lists:
             return Routed(recipient, refusal=NOBODY_BEHIND_IT)
         if len(unwanted) == len(targets):
             # With several behind one address the mildest answer is given: later beats never.
@@ -146,7 +161,7 @@ class Routing:
             if given_to:
                 tagged = tuple(replace(target, flags=target.flags | {LEAK_KEYWORD}) for target in targets)
                 return Routed(recipient, tagged, leak=(sender, given_to))
-        return Routed(recipient, tuple(targets))
+        return Routed(recipient, tuple(targets), lists=tuple(lists))
 
     async def _judge(self, parcel: Parcel, account: Address | None) -> Personal:
         """What ``account`` makes of the verdict, where it is not final."""

@@ -29,6 +29,7 @@ from mailbox_appliance.journal.events.delivery import VacationAnswered, Vacation
 from mailbox_appliance.mail import header as header_block
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.addresses import addresses_of
+from mailbox_appliance.mail.automatic import automatic_mail
 from mailbox_appliance.mail.charset import decode_words
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
@@ -47,7 +48,6 @@ _MACHINES = re.compile(
     r"|.*(?:no|do-?not|donot)[-_.]?reply.*|srs[01][=+-].*|prvs=.*",
     re.IGNORECASE | re.DOTALL,
 )
-_OF_LISTS = ("list-id", "list-post", "list-help", "list-subscribe", "list-unsubscribe", "list-owner", "list-archive")
 _TO = ("to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc")
 _MOST_ADDRESSED = 100
 _AT_ONCE = 60.0  # seconds in which an answer may be on its way to the disk
@@ -191,26 +191,6 @@ class Vacation:
             auto_submitted="auto-replied (vacation)",
             answers=(header_block.first(header, "message-id") or b"").decode("ascii", "replace"),
         )
-
-
-def automatic_mail(header: bytes) -> str:
-    """Why a message is no person's letter to a person, in words; '' when nothing says so (RFC 3834 §2)."""
-    for value in header_block.every(header, "auto-submitted"):
-        if value.split(b";")[0].split(b"(")[0].strip().lower() != b"no":
-            return "it was sent by a machine (Auto-Submitted)"
-    for value in header_block.every(header, "precedence"):
-        if value.strip().lower() in (b"bulk", b"list", b"junk"):
-            return "it went to many (Precedence)"
-    for value in header_block.every(header, "x-auto-response-suppress"):
-        if {word.strip().lower() for word in value.split(b",")} & {b"all", b"oof", b"autoreply"}:
-            return "its sender wants no answer by a machine"
-    for name in _OF_LISTS:
-        if header_block.count(header, name):
-            return f"it came by a mailing list ({name.title()})"
-    kind = (header_block.first(header, "content-type") or b"").lower()
-    if kind.startswith((b"multipart/report", b"message/disposition-notification", b"message/delivery-status")):
-        return "it is a report"
-    return ""
 
 
 def _address(local: bytes | None, domain: bytes | None) -> Address | None:

@@ -35,7 +35,16 @@ class BackTo:
     address: Address
 
 
-Destination = LocalMailbox | Elsewhere | BackTo
+@dataclass(frozen=True, slots=True)
+class AtList:
+    """A mailing list, or one of its addresses: ``family-unsubscribe+TOKEN@`` has a part and a token."""
+
+    address: Address
+    part: str = ""
+    token: str = ""
+
+
+Destination = LocalMailbox | Elsewhere | BackTo | AtList
 
 
 @dataclass(frozen=True, slots=True)

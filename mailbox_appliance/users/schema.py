@@ -86,4 +86,34 @@ CREATE TABLE secrets (
 INSERT INTO secrets (name, value) VALUES ('salts', randomblob(32))
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS, SECRETS)
+LISTS = """
+CREATE TABLE lists (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, -- STATE/lists remembers posts by it
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL REFERENCES domains (name),
+    title TEXT NOT NULL,
+    owner INTEGER REFERENCES accounts (id) ON DELETE SET NULL,
+    posting TEXT NOT NULL DEFAULT 'members',   -- members, anyone, moderators
+    joining TEXT NOT NULL DEFAULT 'open',      -- open, closed
+    author TEXT NOT NULL DEFAULT 'auto',       -- From is rewritten: auto (where DMARC needs it), always
+    tag TEXT NOT NULL DEFAULT '',              -- put before subjects
+    archive INTEGER NOT NULL DEFAULT 0,
+    most_octets INTEGER NOT NULL DEFAULT 10485760,
+    added REAL NOT NULL,
+    UNIQUE (local, domain)
+);
+CREATE TABLE list_members (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,      -- stands in return paths and links
+    list INTEGER NOT NULL REFERENCES lists (id) ON DELETE CASCADE,
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    moderator INTEGER NOT NULL DEFAULT 0,
+    paused TEXT NOT NULL DEFAULT '',           -- bounces, wish
+    bounces INTEGER NOT NULL DEFAULT 0,
+    bounced REAL NOT NULL DEFAULT 0,
+    added REAL NOT NULL,
+    UNIQUE (list, local, domain)
+)
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS, SECRETS, LISTS)

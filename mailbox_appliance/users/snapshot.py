@@ -7,9 +7,10 @@ subaddress; RFC 2142 for the roles):
     1  account of exactly that name             ann@
     2  alias of exactly that name               family@  ann+shop@
     3  throw-away of exactly that name          shop-x7k2p9@ → its account
-    4  account or alias without the subaddress  ann+shop@ → ann@, with the detail "shop"
-    5  role                                     postmaster@ hostmaster@ webmaster@ abuse@ → the domain's owner
-    6  the domain's catch-all
+    4  mailing list, and its addresses          club@  club-subscribe@  club+unsubscribe@
+    5  account or alias without the subaddress  ann+shop@ → ann@, with the detail "shop"
+    6  role                                     postmaster@ hostmaster@ webmaster@ abuse@ → the domain's owner
+    7  the domain's catch-all
 
 A throw-away that is over leads nowhere, not to the catch-all either: the directory, which has a clock, says so first.
 """
@@ -24,7 +25,9 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.lists import PARTS, MailingList, Member
 from mailbox_appliance.ports.users import (
+    AtList,
     Destination,
     DeviceKey,
     Elsewhere,
@@ -70,6 +73,7 @@ class Snapshot:
     app_passwords: Mapping[str, AppPasswordRecord]  # by prefix
     throwaways: Mapping[Address, ThrowawayRecord] = field(default_factory=dict)  # those that are over included
     salt_key: bytes = b""  # makes the salts of names that nobody has
+    lists: Mapping[Address, MailingList] = field(default_factory=dict)
 
     @cached_property
     def domain_names(self) -> frozenset[str]:
@@ -150,6 +154,10 @@ class Snapshot:
             if how in ("role", "throwaway") or (not how and onward):
                 found.setdefault(onward[0], LocalMailbox(onward[0], detail))
                 continue
+            if how == "list":
+                at = self._at_list(current, name, detail)
+                found.setdefault(lookup_key(current), at)
+                continue
             if (how, name) in followed:
                 if (how, name) in path:
                     loop = loop or name
@@ -180,12 +188,28 @@ class Snapshot:
                 owner = self.by_number.get(throwaway.account)
                 lives = throwaway.revoked is None and owner is not None and owner.removed is None
                 return "throwaway", name, "", (owner.address,) if lives and owner is not None else ()
+            if name in self.lists:
+                return "list", name, rest, ()
+        stem, _, part = base.local.rpartition("-")
+        if part in PARTS and (named := Address(stem, base.domain)) in self.lists:
+            return "list", named, detail, ()
         if base.local in ROLES:
             owner = self.owner(address.domain)
             if owner is not None:
                 return "role", base, detail, (owner.address,)
         default = self.domains[address.domain].catch_all
         return "catch-all", Address("*", address.domain), "", () if default is None else (default,)
+
+    def _at_list(self, address: Address, name: Address, detail: str) -> Destination:
+        """The list itself, one of its addresses, or its owner's mailbox."""
+        base, _ = address.without_detail(SEPARATOR)
+        part = "" if lookup_key(base) == name else lookup_key(base).local[len(name.local) + 1 :]
+        if not part and detail.lower() in ("subscribe", "unsubscribe", "request", "owner"):
+            part, detail = detail.lower(), ""
+        owner = self.lists[name].owner
+        if part == "owner" and owner is not None:
+            return LocalMailbox(owner)
+        return AtList(name, "request" if part == "owner" else part, detail if part else "")
 
     def with_changes(
         self,
@@ -252,4 +276,28 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
         )
     }
     secrets = dict(connection.execute("SELECT name, value FROM secrets"))
-    return Snapshot(domains, living, resting, aliases, app_passwords, throwaways, secrets.get("salts", b""))
+    snapshot = Snapshot(domains, living, resting, aliases, app_passwords, throwaways, secrets.get("salts", b""))
+    return dataclasses.replace(snapshot, lists=read_lists(connection, snapshot))
+
+
+def read_lists(connection: sqlite3.Connection, people: Snapshot) -> dict[Address, MailingList]:
+    """The lists with their members; one whose owner is gone belongs to the domain's."""
+    members: dict[int, list[Member]] = {}
+    for number, of, local, domain, moderator, *state in connection.execute(
+        "SELECT id, list, local, domain, moderator, paused, bounces, bounced FROM list_members ORDER BY domain, local"
+    ):
+        members.setdefault(of, []).append(Member(number, Address(local, domain), bool(moderator), *state))
+    lists = {}
+    for number, local, domain, title, owner, posting, joining, author, tag, archive, most in connection.execute(
+        "SELECT id, local, domain, title, owner, posting, joining, author, tag, archive, most_octets FROM lists "
+        "ORDER BY domain, local"
+    ):
+        account = people.by_number.get(owner) if owner is not None else None
+        if account is None or account.removed is not None:
+            account = people.owner(domain)
+        address = Address(local, domain)
+        lists[address] = MailingList(
+            number, address, title, account.address if account is not None else None, posting, joining, tag, author,
+            bool(archive), most, tuple(members.get(number, ())),
+        )  # fmt: skip
+    return lists

@@ -13,6 +13,7 @@ from mailbox_appliance.users.desks.accounts import Accounts
 from mailbox_appliance.users.desks.aliases import Aliases
 from mailbox_appliance.users.desks.apppasswords import AppPasswords
 from mailbox_appliance.users.desks.domains import Domains
+from mailbox_appliance.users.desks.lists import Lists
 from mailbox_appliance.users.desks.throwaways import Throwaways
 from mailbox_appliance.users.desks.vacations import Vacations
 from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
@@ -40,6 +41,7 @@ class Users:
     uses: LastUses
     database: Database
     throwaways: Throwaways
+    lists: Lists
 
     @classmethod
     def at(
@@ -67,6 +69,7 @@ class Users:
             uses,
             database,
             Throwaways(directory, clock, journal),
+            Lists(directory, clock, journal),
         )
 
     async def start(self) -> None:

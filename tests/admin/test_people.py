@@ -169,7 +169,7 @@ class PeopleTests(SynchronousTestCase):
             ("alias add", {"alias": "a@example.org", "targets": []}, "say where a@example.org shall lead"),
             ("alias remove", {"alias": "a@example.org"}, "there is no alias"),
             ("apppassword revoke", {"address": "ann@example.org", "device": "x"}, "no device called"),
-            ("lists add", {}, "this version has no `lists add`"),
+            ("pigeon add", {}, "this version has no `pigeon add`"),
             ("status", {}, "needs the running service"),
         )
         for words, arguments, part in rows:

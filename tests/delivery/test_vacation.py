@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.delivery.memory import MOST_ANSWERED
-from mailbox_appliance.delivery.vacation import automatic_mail
 from mailbox_appliance.journal.events.delivery import VacationAnswered, VacationSilent
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.automatic import automatic_mail
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.vacation import SETTING, VacationNotice, notice_of

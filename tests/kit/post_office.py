@@ -27,6 +27,7 @@ from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.mail.verdict import Verdict
 from mailbox_appliance.ports.checks import ArcSealing
 from mailbox_appliance.ports.delivery import ACCEPTED, Parcel, Receipt
+from mailbox_appliance.ports.lists import Mailings
 from mailbox_appliance.queue.bounces import Bounces
 from mailbox_appliance.queue.desk import Desk
 from mailbox_appliance.queue.dispatch import Dispatch, DispatchSettings
@@ -85,6 +86,8 @@ class PostOffice:
         disk: Disk | None = None,
         start: bool = True,
         sealing: ArcSealing | None = None,
+        mailings: Mailings | None = None,
+        directory: Any = None,
     ) -> None:
         self.root = Path(root)
         self.root.mkdir(parents=True, exist_ok=True)
@@ -94,7 +97,7 @@ class PostOffice:
         self.clock = clock
         self.workers = InlineWorkers()
         self.journal = RememberedJournal()
-        self.directory = FakeDirectory(
+        self.directory = directory or FakeDirectory(
             {"example.org": "ann@example.org"},
             ["ann@example.org", "bob@example.org", "cleo@example.org"],
             {
@@ -133,6 +136,7 @@ class PostOffice:
             acceptance,
             Forwarding(self.paths, self.addresses, self.journal, sealing),
             Vacation(self.memory, self.addresses, clock, HOST),
+            mailings,
         )
         self.bounces = Bounces(self.door, self.addresses, clock, self.journal, HOST)
         self.door.reports = self.bounces

@@ -241,6 +241,8 @@ def _refuse_taken(snapshot: Snapshot, address: Address) -> None:
     our_domain(snapshot, address.domain)
     if address in snapshot.accounts:
         raise UsersError(f"{address} exists already: `mailappliance account password {address}` changes its password")
+    if address in snapshot.lists:
+        raise UsersError(f"{address} is a mailing list: choose another name for the account")
     if address in snapshot.aliases:
         raise UsersError(f"{address} is an alias: `mailappliance alias remove {address}` first, or choose another name")
     if address in snapshot.throwaways:

@@ -41,6 +41,8 @@ class Aliases:
             our_domain(snapshot, alias.domain)
             if alias in snapshot.accounts:
                 raise UsersError(f"{alias} is an account and keeps its own mail: choose another name for the alias")
+            if alias in snapshot.lists:
+                raise UsersError(f"{alias} is a mailing list: choose another name for the alias")
             if alias in snapshot.resting:
                 raise UsersError(
                     f"{alias} was an account that can still be brought back: "
