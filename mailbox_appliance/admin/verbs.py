@@ -389,7 +389,7 @@ VERBS: tuple[Verb, ...] = (
             Argument("posting", "who may write: members, anyone, or moderators (all else waits for them)", "option"),
             Argument("joining", "open: everybody by mail; closed: only by `lists subscribe`", "option"),
             Argument("author", "From: auto (rewritten where DMARC needs it), or always rewritten", "option"),
-            Argument("archive", "yes: the owner's folder Lists keeps a copy of everything; or no", "option"),
+            Argument("archive", "yes: a shared folder keeps a copy of everything; or no", "option"),
             Argument("tag", 'put before each subject, such as "[Family]"; none takes it away', "option"),
             Argument("size", 'the largest message, such as "10MB"; 0 for no limit', "option"),
         ),

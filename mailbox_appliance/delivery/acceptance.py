@@ -252,7 +252,9 @@ class Door:
             refusal = None
             for at in routed.lists:
                 if at not in known:
-                    taken = Taken(NO_LISTS) if self._mailings is None else await self._mailings.take(parcel, at)
+                    taken = Taken(NO_LISTS)
+                    if self._mailings is not None:
+                        taken = await self._mailings.take(await self._routing.for_lists(parcel), at)
                     known[at] = taken
                     plan.told += taken.told
                     plan.outgoing += taken.outgoing

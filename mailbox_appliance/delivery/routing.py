@@ -150,7 +150,7 @@ class Routing:
             )
         if not targets and not lists:
             return Routed(recipient, refusal=NOBODY_BEHIND_IT)
-        if len(unwanted) == len(targets):
+        if unwanted and len(unwanted) == len(targets) and not lists:
             # With several behind one address the mildest answer is given: later beats never.
             mildest = min(unwanted, key=lambda one: one.verdict.action is Action.REJECT)
             return Routed(recipient, tuple(targets), unwanted=mildest)
@@ -169,6 +169,13 @@ class Routing:
         if self._persons is None or verdict.is_final:
             return Personal(verdict)
         return await self._persons.examine_for(parcel, account)
+
+    async def for_lists(self, parcel: Parcel) -> Parcel:
+        """As it is for nobody in particular: what is not wanted then is junk to a list."""
+        personal = await self._judge(parcel, None)
+        if personal.verdict.action is Action.ACCEPT:
+            return parcel
+        return replace(parcel, verdict=replace(parcel.verdict, action=Action.JUNK))
 
     async def _target(self, action: Action, destination: LocalMailbox) -> Target:
         if action is Action.JUNK:

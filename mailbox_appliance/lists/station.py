@@ -41,7 +41,7 @@ from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.checks import ArcSealing, Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Outgoing, Parcel
-from mailbox_appliance.ports.lists import AuthorPolicies, MailingList, Memberships, Taken
+from mailbox_appliance.ports.lists import Archives, AuthorPolicies, MailingList, Memberships, Taken
 from mailbox_appliance.ports.users import AtList
 
 LOOP = Reply(554, "5.4.6", "The list has sent this message before: a mail loop")
@@ -53,7 +53,6 @@ FULL = Reply(452, "4.2.2", "Too many messages wait for the list's moderators")
 GONE = Reply(550, "5.1.1", "There is no such list")
 # Members times octets: beyond it all share one copy, without a link of their own.
 MOST_OCTETS = 64 * 1024 * 1024
-ARCHIVE = "Lists"  # the owner's folder above the archives
 FAILURE = frozenset({"FAILURE"})
 NEVER = frozenset({"NEVER"})
 
@@ -72,6 +71,7 @@ class ListParts:
     signing: Signing | None = None
     sealing: ArcSealing | None = None
     policies: AuthorPolicies | None = None
+    archives: Archives | None = None
 
 
 @dataclass(slots=True)
@@ -173,7 +173,7 @@ class ListStation:
         if judged.ruling is Ruling.HOLD:
             return await self._hold(work, judged, mark)
         outgoing, event = await self._copies(work, parcel.content, author, name)
-        archive = (one.owner, f"{ARCHIVE}.{one.address.local}") if one.archive and one.owner is not None else None
+        archive = await self._parts.archives.folder(one) if one.archive and self._parts.archives is not None else None
         rows = (self._parts.memory.posting(one.number, mark),)
         return Taken(outgoing=outgoing, rows=rows, told=(event,), archive=archive)
 

@@ -95,6 +95,13 @@ class AuthorPolicies(Protocol):
         """Does it ask that mail in its name is refused or put into Junk unless it is proven (DMARC)? Never raises."""
 
 
+class Archives(Protocol):
+    """Where a list keeps what was written to it."""
+
+    def folder(self, one: MailingList) -> Awaitable[tuple[Address, str] | None]:
+        """The account and mailbox, made when it is missing, which its members here may read. None: not just now."""
+
+
 class OneClick(Protocol):
     """RFC 8058: what the web page asks."""
 

@@ -9,6 +9,7 @@ from typing import Any
 from mailbox_appliance.lists.memory import ListMemory
 from mailbox_appliance.lists.station import ListParts, ListStation
 from mailbox_appliance.lists.tokens import Tokens
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Evidence, Verdict
@@ -35,6 +36,14 @@ def letter(author: str, subject: str = "Dinner", body: str = "Come?\n", more: st
     ).encode("utf-8", "surrogateescape")
     octets = body.encode()
     return Content(header, octets, header.count(b"\n") + octets.count(b"\n"))
+
+
+class Folders:
+    """Archives in the owner's account."""
+
+    async def folder(self, one: MailingList) -> tuple[Address, str] | None:
+        assert one.owner is not None
+        return one.owner, f"Lists.{one.address.local}"
 
 
 class Strict:
@@ -64,7 +73,9 @@ class Club:
         now(self.memory.open())
         directory = self.house.users.directory
         self.tokens = Tokens(self._keys, self.house.clock)
-        parts = ListParts(self.lists, self.memory, self.tokens, self.house.clock, HOST, directory.domains, **more)
+        parts = ListParts(
+            self.lists, self.memory, self.tokens, self.house.clock, HOST, directory.domains, archives=Folders(), **more
+        )
         self.station = ListStation(parts)
         self.office = PostOffice(
             root, relay=self.relay, clock=self.house.clock, mailings=self.station, directory=directory

@@ -132,7 +132,7 @@ class PostTests(ListCase):
         self.assertEqual(club.write("ann@example.org", letter("ann@example.org", "Big", body=body * 20)), 552)
 
     def test_archive(self) -> None:
-        """The owner's folder keeps everything, also when he is a member."""
+        """The archive keeps everything, also when it lies with a member."""
         club = self.club("ann@example.org", "bob@example.org")
         self.change(club, archive="yes")
         club.write("bob@example.org")

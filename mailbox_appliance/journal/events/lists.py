@@ -127,6 +127,16 @@ class MemberResumed(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveTrouble(Event):
+    """A post went out, but could not be put into the list's archive."""
+
+    name: ClassVar[str] = "lists.archive_trouble"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListMade(Event):
     """There is a new mailing list."""
 
