@@ -23,11 +23,16 @@ NODE_MODULES = os.environ.get("MAILAPPLIANCE_NODE_MODULES", "")
 
 
 def run(*command: str, cwd: Path | None = None, stdin: str = "", status: int = 0) -> str:
-    """Run a peer; AssertionError with all it said when it ends otherwise than with ``status``."""
-    done = subprocess.run(
-        command, input=stdin, capture_output=True, text=True, cwd=cwd, timeout=120, check=False,
-        env={**environment(), "NODE_PATH": NODE_MODULES},
-    )  # fmt: skip
+    """Run a peer; AssertionError with all it said when it ends otherwise than with ``status``, or not at all."""
+    try:
+        done = subprocess.run(
+            command, input=stdin, capture_output=True, text=True, cwd=cwd, timeout=120, check=False,
+            env={**environment(), "NODE_PATH": NODE_MODULES},
+        )  # fmt: skip
+    except subprocess.TimeoutExpired as late:
+        said = [(part or b"")[-5000:] for part in (late.stdout, late.stderr)]
+        words = "\n".join(part.decode("utf-8", "replace") if isinstance(part, bytes) else part for part in said)
+        raise AssertionError(f"{command[0]} does not end:\n{words}") from None
     if done.returncode != status:
         raise AssertionError(
             f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
@@ -71,6 +76,14 @@ class LocalModeTests(TestCase):
         client = imaplib.IMAP4_SSL("localhost", 2993, ssl_context=ssl.create_default_context(cafile=self.facts["ca"]))
         client.login(self.facts["account"], self.facts["password"])
         return client
+
+    def run_client(self, *command: str) -> str:
+        """The same as ``run``; when it fails our journal stands beside what the program said."""
+        try:
+            return run(*command)
+        except AssertionError as error:
+            journal = (self.folder / "log").read_text("utf-8", "replace")
+            raise AssertionError(f"{error}\n--- our journal\n{journal[-5000:]}") from None
 
     def count(self, mailbox: str, subject: str) -> int:
         client = self.imap()
@@ -232,12 +245,12 @@ sslcacertfile = {self.facts["ca"]}
 remoteuser = {self.facts["account"]}
 remotepass = {self.facts["password"]}
 """)
-        command = ("offlineimap", "-c", str(home / "rc"), "-o", "-1")
-        run(*command)
+        command = ("offlineimap", "-c", str(home / "rc"), "-o", "-1", "-d", "imap,thread")  # seen when it fails
+        self.run_client(*command)
         files = [path.read_bytes() for path in home.glob("mail/INBOX/*/*")]
         self.assertEqual(sum(b"for offlineimap" in octets for octets in files), 1)
         before = sorted(str(path) for path in home.glob("mail/*/*/*"))
-        run(*command)
+        self.run_client(*command)
         self.assertEqual(sorted(str(path) for path in home.glob("mail/*/*/*")), before)
 
     def test_nodemailer_and_imapflow(self) -> None:
