@@ -1,10 +1,12 @@
-"""A message as the filter sees it: two views of it, each a set of slots in the memories.
+"""A message as the filter sees it: three views of it, each a set of slots in the memories.
 
 The *reading* view holds tokens of several classes: facts of the header and the parts, markup, links, words, pairs of
 words, results of other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole
 lists, and a pair is hashed by going on from its first word's CRC, so that no strings are made for pairs. The *glance*
 view holds all runs of four octets at the beginning of the body as it came, with every digit as 0: it sees boundaries,
-markup and torn words that reading smooths over. The two err on different messages, so their sum is better than either.
+markup and torn words that reading smooths over. The *bearing* holds the same runs of the fields that a writing program
+makes (junk/bearing): it sees who pretends to be which program. They err on different messages, so their sum is better
+than each.
 What tokens were is put together again only for the few that are explained.
 """
 
@@ -18,6 +20,7 @@ from dataclasses import dataclass, field
 from operator import and_, mod
 from zlib import crc32
 
+from mailbox_appliance.junk.bearing import MOST_HEADER, bearing_of
 from mailbox_appliance.junk.markup import markup_tokens
 from mailbox_appliance.junk.shape import combined, header_tokens, home_of, home_tokens, part_tokens, subject_of
 from mailbox_appliance.junk.urls import url_tokens
@@ -58,6 +61,7 @@ class Features:
 
     reading: array[int]
     glance: array[int]
+    bearing: array[int]
     hashes: list[int] = field(repr=False)
     groups: list[Group] = field(repr=False)
 
@@ -118,7 +122,8 @@ def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
     body = octets[root.body_at : root.body_at + _GLANCE]
     if first is not None and first.encoding == "base64":  # letters of base64 say nothing
         body = body[: max(first.body_at - root.body_at, 0)] + text
-    return Features(reading, glance_of(without_list_footer(body[:_GLANCE])), hashes, groups)
+    bearing = glance_of(bearing_of(octets[: min(root.body_at, MOST_HEADER)]))
+    return Features(reading, glance_of(without_list_footer(body[:_GLANCE])), bearing, hashes, groups)
 
 
 def glance_of(body: bytes) -> array[int]:
@@ -130,7 +135,8 @@ def glance_of(body: bytes) -> array[int]:
         if sys.byteorder == "big":
             four.byteswap()
         runs.append(four)
-    return array("I", set(map(mod, itertools.chain.from_iterable(runs), itertools.repeat(_PRIME))))
+    different = set(itertools.chain.from_iterable(runs))  # two of them that share a slot count there twice
+    return array("I", map(mod, different, itertools.repeat(_PRIME)))
 
 
 def _text_facts(text: bytes) -> list[bytes]:

@@ -9,6 +9,7 @@ Weinberger et al. 2009).
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sqlite3
 from array import array
@@ -40,7 +41,7 @@ FILE = "junk.db"
 # How much either kind of lesson must be there before the other kind is believed: half at this number.
 _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
-_CLEARLY_WANTED = -4.0  # a score below which nobody needs to be told why, unless he asks
+_MUST_BE_ALIKE = 5.0  # logits
 _PRIOR_SHARE = 0.1  # of the prior, once a person has taught enough
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
 
@@ -125,6 +126,10 @@ class StatisticalFilter:
         memory = await self._reading(self._paths(account)[0])
         known = await memory.lesson(_key(account, octets)) if memory.lessons else None
         return known is not None and known.junk != junk and await self.forget(account, octets)
+
+    async def balance(self, account: Address) -> tuple[int, int]:
+        memory = await self._reading(self._paths(account)[0])
+        return memory.junk, memory.wanted
 
     async def self_test(self) -> bool:
         try:
@@ -262,19 +267,27 @@ class StatisticalFilter:
 
     def _judged(self, features: Features, memories: Sequence[Memory], trouble: str, explain: bool) -> Judgement:
         weights: list[array[int]] = [memory.weights for memory in memories]
-        totals = weighing.totals(weights, features.reading)
-        taught = sum(totals) * weighing.scale_of(features.reading) + weighing.view_score(weights, features.glance)
+        taught = sum([weighing.view_score(weights, slots) for slots in weighing.views_of(features)])
         junk = max([memory.junk for memory in memories], default=0)
         wanted = max([memory.wanted for memory in memories], default=0)
-        # Who has only ever shown junk has not said what wanted mail looks like, and the other way round.
-        taught *= wanted / (wanted + _ENOUGH_WANTED) if taught > 0 else junk / (junk + _ENOUGH_JUNK)
+        # Who has only ever shown junk has not said what wanted mail looks like: then only more of the same is junk.
+        if taught > 0:
+            shortage = _ENOUGH_WANTED / (wanted + _ENOUGH_WANTED)
+            # What all mail has in common counts as well then, and the more, the more the lessons are of one kind.
+            needed = _MUST_BE_ALIKE * max(0.0, math.log2(1.0 + junk / (wanted + 1.0)) - 1.0)
+            if len(memories) > 1 and not memories[0].lessons:
+                needed /= 2.0  # the family alone speaks, with half a voice
+            taught = max(0.0, taught - needed) * (1.0 + 2.0 * shortage)
+        else:  # and the other way round
+            taught *= junk / (junk + _ENOUGH_JUNK)
         known = min(junk, wanted * 2) / _PRIOR_UNTIL
         alone = 1.0 / (1.0 + known)  # 1 when nobody has taught anything
         share = _PRIOR_SHARE + (1.0 - _PRIOR_SHARE) * alone
         threshold = self.settings.first_threshold * alone + self.settings.threshold * (1.0 - alone)
         score = taught + share * prior_score(self._table(), features) - threshold
         tokens: tuple[Token, ...] = ()
-        if explain or score > _CLEARLY_WANTED:
+        if explain:
+            totals = weighing.totals(weights, features.reading)
             tokens = strongest(totals, self._table(), share, features, self.settings.tokens)
         return Judgement(
             weighing.probability(score),

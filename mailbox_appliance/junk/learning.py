@@ -11,13 +11,17 @@ keyword $NotJunk, NotJunk                             wanted
 keyword NonJunk                                       wanted, in Junk or where the contrary was learnt
 ========================== ========================== =====================================================
 
+Most people only ever show junk, and a filter that has seen nothing else takes everything for it. So after a lesson of
+junk, as long as those are more than the others, some letters that have stayed in INBOX are learnt as wanted: answered
+or flagged ones, and what was read and kept for days. Whoever moves one to Junk later has changed his mind, no more.
+
 ``NonJunk`` is set by some mail programs on everything that their own filter lets pass: believed of every message it
 would teach that whatever nobody has marked yet is wanted. What delivery itself marks is never a lesson.
 """
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from sqlite3 import Error as SqliteError
@@ -29,12 +33,20 @@ from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.junk import LessonsLost, NotLearnt
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.authfields import seen_words
-from mailbox_appliance.mail.mailbox import INBOX, SpecialUse
+from mailbox_appliance.mail.mailbox import (
+    ANSWERED,
+    DELETED,
+    FIRST_KEYWORD_BIT,
+    FLAGGED,
+    INBOX,
+    SEEN,
+    SpecialUse,
+)
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.junk import JunkFilter
-from mailbox_appliance.ports.store import Bystander, Mailstore, StoreError, Stores
+from mailbox_appliance.ports.store import Bystander, Mailbox, Mailstore, StoreError, Stores
 from mailbox_appliance.ports.workers import Busy
 
 REJECTS = "Rejects"
@@ -42,6 +54,10 @@ MOST_WAITING = 2_000  # messages
 AT_ONCE = 16
 PAUSE = 0.02  # seconds between two lessons: whoever moves a thousand messages must not slow the others
 READ = 1 << 17  # octets of a message
+KEPT_AT_ONCE = 10  # kept letters that one lesson of junk brings with it
+KEPT_FOR = 3 * 86_400.0  # seconds in INBOX after which a letter that was read counts as kept
+_LOOKED_AT = 2_000  # the newest of INBOX
+_MOST_ACCOUNTS = 100
 
 _JUNK = frozenset({"$junk", "junk"})
 _WANTED = frozenset({"$notjunk", "notjunk"})
@@ -93,6 +109,7 @@ class Learner:
         self._waiting: deque[Filed | Lesson] = deque()
         self._size = 0
         self._lost = 0
+        self._taken: OrderedDict[Address, set[int]] = OrderedDict()
         self._working: Deferred[None] | None = None
         self._stopped = False
 
@@ -155,7 +172,8 @@ class Learner:
             what = self._waiting.popleft()
             self._size -= len(what.uids)
             try:
-                await self._teach(what)
+                if await self._teach(what):
+                    await self._teach_kept(what.account)
             except _TROUBLE as error:
                 words = str(error) or type(error).__name__
                 self._journal.tell(NotLearnt(account=str(what.account), reason=words[:250]))
@@ -171,11 +189,12 @@ class Learner:
             if timer.active():
                 timer.cancel()
 
-    async def _teach(self, what: Filed | Lesson) -> None:
+    async def _teach(self, what: Filed | Lesson) -> bool:
+        """True when it was a lesson of junk."""
         store = await self._stores.of(what.account)
         lesson = what if isinstance(what, Lesson) else await self._lesson(store, what)
         if lesson is None:
-            return
+            return False
         if lesson.only_contrary and await self._kind(store, lesson.mailbox) in ("Junk", REJECTS):
             lesson = Lesson(lesson.account, lesson.mailbox, lesson.uids, junk=False)
         watcher = Bystander()
@@ -193,6 +212,49 @@ class Learner:
                         await self._pause()
         finally:
             box.release(watcher)
+        return lesson.junk
+
+    async def _teach_kept(self, account: Address) -> None:
+        """Wanted mail to compare with, where there is too little."""
+        junk, wanted = await self._filter.balance(account)
+        missing = min(junk - wanted, KEPT_AT_ONCE)
+        if missing <= 0:
+            return
+        store = await self._stores.of(account)
+        watcher = Bystander()
+        box = await store.open(INBOX, watcher, read_only=True)
+        try:
+            uids = self._kept(account, box, missing)
+        finally:
+            box.release(watcher)
+        if uids:
+            await self._teach(Lesson(account, INBOX, uids, junk=False))
+
+    def _kept(self, account: Address, box: Mailbox, most: int) -> list[int]:
+        """The newest that nobody has marked as junk and that were not taken before, answered ones first."""
+        marks = 0
+        for number, word in enumerate(box.keywords):
+            if word.lower() in _JUNK:
+                marks |= 1 << FIRST_KEYWORD_BIT + number
+        taken = self._taken.setdefault(account, set())
+        self._taken.move_to_end(account)
+        while len(self._taken) > _MOST_ACCOUNTS:
+            self._taken.popitem(last=False)
+        long_ago = self._clock.seconds() - KEPT_FOR
+        sure: list[int] = []
+        likely: list[int] = []
+        for at in range(len(box.uids) - 1, max(-1, len(box.uids) - 1 - _LOOKED_AT), -1):
+            flags = box.flags[at]
+            if flags & (marks | DELETED) or box.uids[at] in taken:
+                continue
+            if flags & (ANSWERED | FLAGGED):
+                sure.append(box.uids[at])
+            elif flags & SEEN and box.dates[at] < long_ago:
+                likely.append(box.uids[at])
+        chosen = (sure + likely)[:most]
+        if len(taken) < _LOOKED_AT:
+            taken.update(chosen)
+        return chosen
 
     async def _learn(self, lesson: Lesson, octets: bytes) -> None:
         if lesson.only_contrary:

@@ -27,11 +27,12 @@ MIGRATIONS = (
     """
 CREATE TABLE page (number INTEGER PRIMARY KEY, octets BLOB NOT NULL);
 CREATE TABLE change (
-  id INTEGER PRIMARY KEY, reading INTEGER NOT NULL, glance INTEGER NOT NULL,
-  reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL);
+  id INTEGER PRIMARY KEY, reading INTEGER NOT NULL, glance INTEGER NOT NULL, bearing INTEGER NOT NULL,
+  reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL, bearing_slots BLOB NOT NULL);
 CREATE TABLE lesson (
   key BLOB PRIMARY KEY, learnt INTEGER NOT NULL, junk INTEGER NOT NULL, reading INTEGER NOT NULL,
-  glance INTEGER NOT NULL, reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL) WITHOUT ROWID;
+  glance INTEGER NOT NULL, bearing INTEGER NOT NULL, reading_slots BLOB NOT NULL, glance_slots BLOB NOT NULL,
+  bearing_slots BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX lesson_learnt ON lesson (learnt);
 CREATE TABLE total (
   id INTEGER PRIMARY KEY CHECK (id = 1), junk INTEGER NOT NULL, wanted INTEGER NOT NULL, octets INTEGER NOT NULL);
@@ -77,20 +78,22 @@ class Lesson:
     steps: Steps
     reading_slots: bytes
     glance_slots: bytes
+    bearing_slots: bytes
 
     @property
     def octets(self) -> int:
         """Roughly what it takes in the file."""
-        return 64 + len(self.reading_slots) + len(self.glance_slots)
+        return 64 + len(self.reading_slots) + len(self.glance_slots) + len(self.bearing_slots)
 
 
-Change = tuple[int, int, bytes, bytes]
-_COLUMNS = "key, learnt, junk, reading, glance, reading_slots, glance_slots"
+Change = tuple[int, int, int, bytes, bytes, bytes]
+_CHANGE = "reading, glance, bearing, reading_slots, glance_slots, bearing_slots"
+_COLUMNS = "key, learnt, junk, reading, glance, bearing, reading_slots, glance_slots, bearing_slots"
 
 
-def _lesson_of(row: tuple[bytes, int, int, int, int, bytes, bytes]) -> Lesson:
-    key, learnt, junk, reading, glance, reading_slots, glance_slots = row
-    return Lesson(key, learnt, bool(junk), Steps(reading, glance), reading_slots, glance_slots)
+def _lesson_of(row: tuple[bytes, int, int, int, int, int, bytes, bytes, bytes]) -> Lesson:
+    key, learnt, junk, reading, glance, bearing, *slots = row
+    return Lesson(key, learnt, bool(junk), Steps(reading, glance, bearing), *slots)
 
 
 class Memory:
@@ -148,6 +151,7 @@ class Memory:
             steps,
             pack(features.reading) if steps.reading else b"",
             pack(features.glance) if steps.glance else b"",
+            pack(features.bearing) if steps.bearing else b"",
         )
         await self._exchange([key], lesson)
 
@@ -160,7 +164,8 @@ class Memory:
 
         def oldest(connection: sqlite3.Connection) -> list[tuple[bytes, int, int]]:
             return connection.execute(
-                "SELECT key, learnt, 64 + length(reading_slots) + length(glance_slots) FROM lesson "
+                "SELECT key, learnt, 64 + length(reading_slots) + length(glance_slots) + "
+                "length(bearing_slots) FROM lesson "
                 "ORDER BY learnt LIMIT ?",
                 (_AGED_AT_ONCE,),
             ).fetchall()
@@ -187,16 +192,14 @@ class Memory:
             if new is not None:
                 changes.append(_change_of(new, new.steps))
                 connection.execute(
-                    f"INSERT INTO lesson ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT INTO lesson ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
-                        *(new.key, new.learnt, new.junk, new.steps.reading, new.steps.glance),
-                        *(new.reading_slots, new.glance_slots),
+                        *(new.key, new.learnt, new.junk, new.steps.reading, new.steps.glance, new.steps.bearing),
+                        *(new.reading_slots, new.glance_slots, new.bearing_slots),
                     ),
                 )
-            changes = [change for change in changes if change[0] or change[1]]
-            connection.executemany(
-                "INSERT INTO change (reading, glance, reading_slots, glance_slots) VALUES (?, ?, ?, ?)", changes
-            )
+            changes = [change for change in changes if any(change[:3])]
+            connection.executemany(f"INSERT INTO change ({_CHANGE}) VALUES (?, ?, ?, ?, ?, ?)", changes)
             signed = [(lesson, -1) for lesson in gone] + ([(new, 1)] if new is not None else [])
             total = connection.execute(
                 "UPDATE total SET junk=junk+?, wanted=wanted+?, octets=octets+? RETURNING junk, wanted, octets",
@@ -242,15 +245,14 @@ class Memory:
         self._database.close()
 
     def _apply(self, change: Change) -> None:
-        reading, glance, reading_slots, glance_slots = change
-        if reading:
-            weighing.apply(self.weights, unpack(reading_slots), reading)
-        if glance:
-            weighing.apply(self.weights, unpack(glance_slots), glance)
+        for step, slots in zip(change[:3], change[3:], strict=True):
+            if step:
+                weighing.apply(self.weights, unpack(slots), step)
 
 
 def _change_of(lesson: Lesson, steps: Steps) -> Change:
-    return steps.reading, steps.glance, lesson.reading_slots, lesson.glance_slots
+    slots = (lesson.reading_slots, lesson.glance_slots, lesson.bearing_slots)
+    return steps.reading, steps.glance, steps.bearing, *slots
 
 
 def _read(
@@ -258,5 +260,5 @@ def _read(
 ) -> tuple[list[tuple[int, bytes]], list[Change], tuple[int, int, int]]:
     pages: Iterable[tuple[int, bytes]] = connection.execute("SELECT number, octets FROM page")
     unpacked = [(number, zlib.decompress(octets)) for number, octets in pages]
-    changes = connection.execute("SELECT reading, glance, reading_slots, glance_slots FROM change ORDER BY id")
+    changes = connection.execute(f"SELECT {_CHANGE} FROM change ORDER BY id")
     return unpacked, changes.fetchall(), connection.execute("SELECT junk, wanted, octets FROM total").fetchone()

@@ -28,21 +28,27 @@ _LARGEST_SCORE = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """What one lesson adds to each slot of either view, in units."""
+    """What one lesson adds to each slot of each view, in units."""
 
     reading: int = 0
     glance: int = 0
+    bearing: int = 0
 
     def __neg__(self) -> Steps:
-        return Steps(-self.reading, -self.glance)
+        return Steps(-self.reading, -self.glance, -self.bearing)
 
     def __add__(self, other: Steps) -> Steps:
-        return Steps(_bounded(self.reading + other.reading), _bounded(self.glance + other.glance))
+        return Steps(
+            _bounded(self.reading + other.reading),
+            _bounded(self.glance + other.glance),
+            _bounded(self.bearing + other.bearing),
+        )
 
     def halves(self) -> tuple[Steps, Steps]:
         """Two steps that make this one together: for a person's memory and the family's."""
-        half = Steps(self.reading // 2, self.glance // 2)
-        return half, Steps(self.reading - half.reading, self.glance - half.glance)
+        half = Steps(self.reading // 2, self.glance // 2, self.bearing // 2)
+        rest = Steps(self.reading - half.reading, self.glance - half.glance, self.bearing - half.bearing)
+        return half, rest
 
 
 def _bounded(step: int) -> int:
@@ -84,12 +90,15 @@ def totals(memories: Sequence[array[int]], slots: array[int]) -> Sequence[int]:
 
 def view_score(memories: Sequence[array[int]], slots: array[int]) -> float:
     """One view's score by all memories together."""
-    return sum(totals(memories, slots)) * scale_of(slots)
+    if len(slots) < 2:
+        return sum(totals(memories, slots)) * scale_of(slots)
+    taken = itemgetter(*slots)
+    return sum([sum(taken(weights)) for weights in memories]) * scale_of(slots)
 
 
-def scores(memories: Sequence[array[int]], features: Features) -> tuple[float, float]:
-    """Of the reading view and of the glance."""
-    return view_score(memories, features.reading), view_score(memories, features.glance)
+def views_of(features: Features) -> tuple[array[int], array[int], array[int]]:
+    """Reading, glance, bearing: the order of Steps."""
+    return features.reading, features.glance, features.bearing
 
 
 def step_of(score: float, size: int, junk: bool) -> int:
@@ -110,5 +119,4 @@ def step_of(score: float, size: int, junk: bool) -> int:
 
 def steps_of(memories: Sequence[array[int]], features: Features, junk: bool) -> Steps:
     """What a lesson changes, from what the memories say now."""
-    reading, glance = scores(memories, features)
-    return Steps(step_of(reading, len(features.reading), junk), step_of(glance, len(features.glance), junk))
+    return Steps(*[step_of(view_score(memories, slots), len(slots), junk) for slots in views_of(features)])

@@ -59,7 +59,7 @@ class JunkFilter(Protocol):
     ) -> Awaitable[Judgement]:
         """Judge a message for ``account``; None asks the family's memory only. Never raises for disk trouble.
 
-        A message that is clearly wanted gets its tokens only when ``explain`` asks for them (they cost time).
+        Tokens are told only when ``explain`` asks for them (they cost time).
         """
 
     def learn(self, account: Address, octets: bytes, junk: bool, seen: Iterable[str] = ()) -> Awaitable[None]:
@@ -73,6 +73,9 @@ class JunkFilter(Protocol):
 
     def forget_contrary(self, account: Address, octets: bytes, junk: bool) -> Awaitable[bool]:
         """Take a lesson back if it said the contrary of ``junk``; False when there was none. Raises like ``learn``."""
+
+    def balance(self, account: Address) -> Awaitable[tuple[int, int]]:
+        """How many lessons of junk and of wanted mail the account has taught. Raises like ``learn``."""
 
     def self_test(self) -> Awaitable[bool]:
         """Is the filter alive? It must know the GTUBE text for junk and a plain letter for none. Never raises."""

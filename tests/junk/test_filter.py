@@ -30,8 +30,11 @@ class FilterTests(SynchronousTestCase):
         self.addCleanup(shutil.rmtree, self.folder)
         self.place = Place(self.folder)
 
-    def judge(self, octets: bytes, account: Address | None = ANN, place: Place | None = None) -> Judgement:
-        judgement: Judgement = self.done((place or self.place).filter.judge(account, content_of(octets)))
+    def judge(
+        self, octets: bytes, account: Address | None = ANN, place: Place | None = None, *, explain: bool = False
+    ) -> Judgement:
+        judging = (place or self.place).filter.judge(account, content_of(octets), explain=explain)
+        judgement: Judgement = self.done(judging)
         return judgement
 
     def done(self, coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -80,6 +83,13 @@ class FilterTests(SynchronousTestCase):
             self.done(self.place.filter.learn(ANN, advertisement(number), True))
         for number in range(30):
             self.assertFalse(self.judge(note(number)).is_junk, number)
+
+    def test_ten_of_a_kind(self) -> None:
+        """Ten alike in Junk and nothing else: the eleventh is junk, a letter of another kind is not."""
+        for number in range(10):
+            self.done(self.place.filter.learn(ANN, advertisement(number), True))
+        self.assertTrue(self.judge(advertisement(11)).is_junk)
+        self.assertFalse(self.judge(note()).is_junk)
 
     def test_forgetting_restores(self) -> None:
         """Learning and unlearning leaves every weight as it was, whatever came between."""
@@ -169,7 +179,7 @@ class FilterTests(SynchronousTestCase):
     def test_explains(self) -> None:
         """The ten strongest tokens, strongest first, in words; evidence carries them."""
         self.teach()
-        judgement = self.judge(advertisement(300))
+        judgement = self.judge(advertisement(300), explain=True)
         weights = [abs(token.weight) for token in judgement.tokens]
         self.assertEqual(len(weights), 10)
         self.assertEqual(weights, sorted(weights, reverse=True))

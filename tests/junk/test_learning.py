@@ -104,6 +104,22 @@ class LearningTests(StoreCase):
         self.mark([self.put(note(3), "Junk")], "Junk", "NonJunk")
         self.assertEqual(self.taught(), {note(3): False})
 
+    def test_kept_letters(self) -> None:
+        """Who shows junk only is taken to want what stayed in INBOX: answered, flagged, read and kept; each once."""
+        old = self.shop.clock.seconds() - learning.KEPT_FOR - 60
+        kept = {note(1): ("\\Answered",), note(2): ("\\Flagged",), note(3): ("\\Seen",)}
+        for octets, flags in kept.items():
+            self.shop.append(octets.decode(), *flags, date=old)
+        for number, flags in enumerate((("\\Seen", "$Junk"), ("\\Answered", "\\Deleted"), ()), 4):
+            self.shop.append(note(number).decode(), *flags, date=old)
+        self.put(note(7), INBOX, "\\Seen")
+        self.move([self.put(advertisement())], INBOX, "Junk")
+        self.assertEqual(self.taught(), {advertisement(): True, note(2): False})
+        for number in range(1, 4):
+            self.move([self.put(advertisement(number))], INBOX, "Junk")
+        wanted = {octets for octets, junk in self.taught().items() if not junk}
+        self.assertEqual(wanted, {note(1), note(2), note(3)})
+
     def test_marked_by_delivery(self) -> None:
         """What delivery marks itself, and what a program appends, is no lesson."""
         place = self.shop.do(self.shop.depot.place(ANN, "Junk", content(advertisement()), frozenset({"$Junk"})))

@@ -40,5 +40,9 @@ class FakeJunkFilter:
         known = self.taught.get((account, octets.replace(b"\r\n", b"\n")))
         return known is not None and known != junk and await self.forget(account, octets)
 
+    async def balance(self, account: Address) -> tuple[int, int]:
+        lessons = [junk for (owner, _), junk in self.taught.items() if owner == account]
+        return lessons.count(True), lessons.count(False)
+
     async def self_test(self) -> bool:
         return self.alive
