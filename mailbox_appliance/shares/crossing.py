@@ -75,12 +75,12 @@ class Crossing:
                             batch.uids.append(file.uid)
                             batch.messages.append(message)
                             batch.octets += file.size
+                        if batch.is_full:
+                            await self._put(batch, put)
+                            batch = Batch()
                 finally:
                     for file in files:
                         file.close()
-                if batch.is_full:
-                    await self._put(batch, put)
-                    batch = Batch()
             await self._put(batch, put)
         finally:
             await self._discard()
