@@ -144,12 +144,14 @@ class NeverBeyondTests(SynchronousTestCase):
                 self.assertIn("w", rights[name], command)
 
     def check_said(self, command: str, said: str, rights: dict[str, str]) -> None:
+        if said.startswith("* BYE"):  # he has taken his own rights away before
+            return
         for name in rights:
             full = f'"Other Users.ann.{name}"'
             words = command.split(" ", 1)
             if words[0] in ("SELECT", "EXAMINE", "STATUS") and words[1].startswith(full) and "r" not in rights[name]:
                 wanted = "NOPERM" if "l" in rights[name] else "NONEXISTENT"
-                self.assertIn(f"t NO [{wanted}]", said, command)
+                self.assertIn(f"t NO [{wanted}]", said, (command, said, rights))
             if words[0] == "LIST" and "l" not in rights[name]:  # unless as the bare name above another one
                 lines = [line for line in said.splitlines() if line.endswith(full)]
                 self.assertTrue(all("\\Noselect" in line for line in lines), said)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from mailbox_appliance.imap.session import Session
@@ -15,7 +16,13 @@ from mailbox_appliance.wire.imap.grammar import BadSyntax
 from mailbox_appliance.wire.imap.strings import string
 
 _OWN_INBOX = words.ALL - {"x"}  # INBOX cannot be deleted
+_BARE = re.compile(rb"[A-Za-z0-9@._+$^=-]+")
 MOST_OCTETS = 255  # of an identifier
+
+
+def _named(identifier: bytes) -> bytes:
+    """Bare where it can be, as in RFC 4314's examples: some clients take quotes for a part of it."""
+    return identifier if _BARE.fullmatch(identifier) else string(identifier)
 
 
 def _letters(rights: str) -> bytes:
@@ -84,7 +91,7 @@ async def get_acl(session: Session, command: commands.OnMailbox) -> Done:
         entries = [(_owner(session), words.spelled(await _rights(session, command.mailbox)))]
     else:
         entries = await session.house.sharing.entries(session.account, command.mailbox)
-    pairs = [string(name.encode("utf-8")) + b" " + _letters(words.told(letters)) for name, letters in entries]
+    pairs = [_named(name.encode("utf-8")) + b" " + _letters(words.told(letters)) for name, letters in entries]
     session.say(responses.untagged(b" ".join([b"ACL", session.name(command.mailbox), *pairs])))
     return Done("Done.")
 
@@ -98,7 +105,7 @@ async def list_rights(session: Session, command: commands.ForWhom) -> Done:
         always = words.spelled(held) if identifier == _owner(session) else ""
     else:
         always, can_be = await session.house.sharing.possible(session.account, command.mailbox, identifier)
-    pieces = [session.name(command.mailbox), string(command.identifier), _letters(always)]
+    pieces = [session.name(command.mailbox), _named(command.identifier), _letters(always)]
     session.say(responses.untagged(b" ".join([b"LISTRIGHTS", *pieces, *[c.encode("ascii") for c in can_be]])))
     return Done("Done.")
 
