@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, execute
 
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lists import ListsDesk
@@ -191,6 +192,7 @@ class OpenDesk:
             VacationDesk(users.vacations, clock),
             ShareDesk(self._shares(users, clock, workers, journal)),
             ListsDesk(users.lists),
+            FilingDesk(self._stores, users.directory.accounts, config.state),
             MailQueueDesk(queue, clock),
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),

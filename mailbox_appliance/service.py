@@ -33,6 +33,7 @@ from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.configuring import ReloadDesk
 from mailbox_appliance.admin.control import ControlSocket
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
@@ -378,6 +379,7 @@ class ApplianceService(MultiService):
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
             ThrowawayDesk(users.throwaways),
+            FilingDesk(built.stores, users.directory.accounts, config.state),
             MailQueueDesk(built.queue_desk, clock),
             RouteDesk(None if config.local else built.relay),
             NamesDesk(

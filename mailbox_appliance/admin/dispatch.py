@@ -8,7 +8,7 @@ from typing import Any
 
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments, Verb
-from mailbox_appliance.admin.verbs import VERBS
+from mailbox_appliance.admin.verbs import INNER, VERBS
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.admin import OperatorDid
 from mailbox_appliance.ports.journal import Journal
@@ -18,7 +18,7 @@ class Desk:
     """``desks`` are instances of the classes named in VERBS; a verb whose desk is not among them is refused."""
 
     def __init__(
-        self, desks: Iterable[object], journal: Journal, verbs: Iterable[Verb] = VERBS, *, missing: str = ""
+        self, desks: Iterable[object], journal: Journal, verbs: Iterable[Verb] = (*VERBS, *INNER), *, missing: str = ""
     ) -> None:
         """``missing``: what to say of a verb whose desk is not here."""
         self._missing = missing

@@ -15,7 +15,8 @@ Arguments = Mapping[str, Any]
 class Argument:
     """``kind``: "word" (one), "words" (one or more), "any" (none or more), "option" (--name VALUE), "flag" (--name),
     "password" (asked for, or a line on standard input: never on the command line), "files" (one or more, read by the
-    command line and sent to the service, which may not be allowed to read them)."""
+    command line and sent to the service, which may not be allowed to read them), "secret" (a password that exists:
+    asked for once, or a line on standard input)."""
 
     name: str
     help: str
@@ -35,6 +36,7 @@ class Argument:
             "flag": f"[{option}]",
             "files": "FILE...",
             "password": "",
+            "secret": "",
         }
         return shown[self.kind]
 

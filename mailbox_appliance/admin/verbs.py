@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.configuring import ConfigDesk, ReloadDesk
+from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.importing import ImportDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
@@ -27,6 +29,7 @@ from mailbox_appliance.admin.verb import Argument, Verb
 NOUNS: dict[str, str] = {
     "domain": "Domains that are ours.",
     "account": "People who have a mailbox.",
+    "import": "Old mail, brought in from elsewhere.",
     "apppassword": "A password for each phone and mail program, each revocable alone.",
     "alias": "Further addresses that lead to accounts or elsewhere.",
     "throwaway": "Addresses to give away, each ended alone.",
@@ -54,6 +57,11 @@ _WHOLE_DOMAIN = Argument("domain", "everything for this domain", "option")
 _LIST = Argument("list", "the list's address, such as family@example.org")
 _MEMBER = Argument("member", "the member's address")
 _PASSWORD = Argument("password", "asked for; empty makes a good one and shows it", "password")
+
+_IMPORTING = (
+    Argument("folder", "put everything below this folder", "option"),
+    Argument("dry_run", "only show which folder goes where", "flag"),
+)
 
 VERBS: tuple[Verb, ...] = (
     Verb(
@@ -173,6 +181,46 @@ VERBS: tuple[Verb, ...] = (
         "Delete what an account has expunged for good.",
         (_ADDRESS, Argument("before", 'only what was expunged before then: "2026-11-20", "3 days"', "option")),
         changes=True,
+    ),
+    Verb(
+        "import",
+        "maildir",
+        ImportDesk,
+        ImportDesk.maildir,
+        "Bring in Maildirs; Dovecot's keep their UIDs.",
+        (_ADDRESS, Argument("path", "the Maildir, or a folder of them"), *_IMPORTING),
+        lists=True,
+        here=True,
+    ),
+    Verb(
+        "import",
+        "mbox",
+        ImportDesk,
+        ImportDesk.mbox,
+        "Bring in mbox files: Thunderbird's, Gmail's archive.",
+        (_ADDRESS, Argument("path", "the file, or a folder of them"), *_IMPORTING),
+        lists=True,
+        here=True,
+    ),
+    Verb(
+        "import",
+        "imap",
+        ImportDesk,
+        ImportDesk.imap,
+        "Bring in the mail of an account on another server.",
+        (
+            _ADDRESS,
+            Argument("host", "the old server, or host:port"),
+            Argument("user", "the name to log in with there"),
+            Argument("password_file", "a file whose first line is the password", "option"),
+            Argument("tls", "implicit (default) or starttls; the certificate is verified", "option"),
+            Argument("trust_anchor", "a file of certificates to trust besides", "option"),
+            Argument("only", "only this folder of the old account", "option"),
+            *_IMPORTING,
+            Argument("password", "asked for, or the first line of standard input", "secret"),
+        ),
+        lists=True,
+        here=True,
     ),
     Verb(
         "apppassword",
@@ -607,4 +655,21 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb("reload", "", ReloadDesk, ReloadDesk.reload, "Read the file anew; a wrong one changes nothing.", changes=True),
     Verb("status", "", StatusDesk, StatusDesk.status, "Say whether all is well, or what to do.", lists=True),
+)
+
+# What our own processes ask of one another; nobody types these.
+INNER: tuple[Verb, ...] = (
+    Verb("import", "ready", FilingDesk, FilingDesk.ready, "Make mailboxes for an import."),
+    Verb("import", "take", FilingDesk, FilingDesk.take, "File a batch of an import."),
+    Verb("import", "seek", FilingDesk, FilingDesk.seek, "Look for messages of a batch that broke off."),
+    Verb("import", "adopt", FilingDesk, FilingDesk.adopt, "Put a folder in the place of an empty mailbox."),
+    Verb(
+        "import",
+        "end",
+        FilingDesk,
+        FilingDesk.end,
+        "An import has ended.",
+        (Argument("address", "into which account"), Argument("words", "what came of it")),
+        changes=True,
+    ),
 )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailbox_appliance.admin.configuring import ConfigDesk
+from mailbox_appliance.admin.importing import ImportDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.cli.client import Line, NobodyListens
@@ -46,7 +47,12 @@ def ask(option: str | None, verb: Verb, arguments: Mapping[str, Any]) -> Result:
 
 def _here(option: str | None, verb: Verb, arguments: Mapping[str, Any]) -> Result:
     """Run a coroutine that waits for nothing."""
-    coroutine: Any = verb.run(ConfigDesk(option), arguments)
+    desk: object = ConfigDesk(option)
+    if verb.desk is ImportDesk:
+        from mailbox_appliance.cli.importing import Terminal
+
+        desk = ImportDesk(Terminal(option))
+    coroutine: Any = verb.run(desk, arguments)
     try:
         coroutine.send(None)
     except StopIteration as done:

@@ -59,7 +59,7 @@ def _command(verb: Verb, name: str) -> click.Command:
 
 def _parameter(argument: Argument) -> click.Parameter | None:
     option = "--" + argument.name.replace("_", "-")
-    if argument.kind == "password":
+    if argument.kind in ("password", "secret"):
         return None
     if argument.kind == "flag":
         return click.Option([argument.name, option], is_flag=True, help=argument.help)
@@ -84,6 +84,8 @@ class _Callback:
         }
         if any(one.kind == "password" for one in self._verb.arguments):
             arguments["password"] = read_password()
+        elif any(one.kind == "secret" for one in self._verb.arguments) and not arguments.get("password_file"):
+            arguments["password"] = read_secret()
         if any(one.kind == "files" for one in self._verb.arguments):
             from mailbox_appliance.cli.files import loads_of
 
@@ -116,6 +118,17 @@ def read_password() -> str:
     if password and click.prompt("Once more", hide_input=True, default="", show_default=False, err=True) != password:
         refuse("the two passwords differ; nothing was changed")
     return password
+
+
+def read_secret() -> str:
+    """A password that exists: from the terminal, or the first line of standard input."""
+    if not sys.stdin.isatty():
+        try:
+            return sys.stdin.readline().rstrip("\r\n")
+        except UnicodeDecodeError:
+            refuse("the password on standard input is not UTF-8 text")
+    secret: str = click.prompt("Password", default="", hide_input=True, show_default=False, err=True)
+    return secret
 
 
 def refuse(reason: str) -> Any:
