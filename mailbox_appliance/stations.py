@@ -11,6 +11,7 @@ from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.campaigns import tell_of_campaigns
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.clients import ClientRecord
+from mailbox_appliance.assembly.dropbox import DropPart
 from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.halves import join_halves
 from mailbox_appliance.assembly.junk import JunkPart
@@ -231,6 +232,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             shares,
             own_folders,
             ClientRecord.of(config, imap, workers, journal),
+            DropPart(config, reactor, workers, journal, parts, notices),
             *halves,
         ),
         edge,

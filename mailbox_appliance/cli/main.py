@@ -27,11 +27,13 @@ class _Nouns(click.Group):
     """Each noun's commands are made when they are asked for."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*NOUNS, *_ALONE]
+        return [*NOUNS, *_ALONE, "sendmail"]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in _ALONE:
             return _command(_ALONE[cmd_name], cmd_name)
+        if cmd_name == "sendmail":
+            return _sendmail()
         if cmd_name not in NOUNS:
             return None
         commands = {verb.verb: _command(verb, verb.verb) for verb in VERBS if verb.noun == cmd_name}
@@ -55,6 +57,20 @@ def _command(verb: Verb, name: str) -> click.Command:
     shown = "\n".join(f"  {one.usage}: {one.help}" for one in placed)
     text = verb.help + (f"\n\n\b\n{shown}" if shown else "")
     return click.Command(name, params=parameters, callback=_Callback(verb), help=text, context_settings=_CONTEXT)
+
+
+def _sendmail() -> click.Command:
+    """The one command whose flags are not ours: they are older than we are."""
+
+    def call(words: tuple[str, ...]) -> None:
+        from mailbox_appliance.cli import sendmail
+
+        sendmail.main(words, click.get_current_context().find_root().obj)
+
+    settings = {"ignore_unknown_options": True, "help_option_names": ["--help"], "allow_interspersed_args": False}
+    text = "Leave a message of a program on this machine (-t, -i, -f ADDRESS, -F NAME and the like)."
+    words = click.Argument(["words"], nargs=-1, type=click.UNPROCESSED)
+    return click.Command("sendmail", params=[words], callback=call, help=text, context_settings=settings)
 
 
 def _parameter(argument: Argument) -> click.Parameter | None:

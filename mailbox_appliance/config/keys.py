@@ -59,6 +59,7 @@ SECTION_TEXTS: dict[str, str] = {
     "dns": "Names",
     "limits": 'Limits; 0 means none. Sizes in octets or as "50MB", times in seconds or as "5m", "2h", "1d".',
     "store": "How mail is kept",
+    "sendmail": "Mail of programs on this machine (cron, backups, web forms)",
     "checks": "Checks of mail from strangers",
     "guard": "Who knocks too often is shut out for a while",
 }
@@ -422,6 +423,21 @@ KEYS: tuple[Key, ...] = (
         '"1GB"',
         "So much of them is kept for each account, beyond its quota; the oldest go first, also when the disk is full.",
         '"5GB"',
+    ),
+    Key(
+        "sendmail.drop",
+        values.path,
+        "",
+        "Where `mailappliance sendmail` leaves messages (default: drop below the state folder, which only root and the "
+        "service's user reach; a folder outside lets every user of the machine send).",
+        '"/var/spool/mailappliance"',
+    ),
+    Key(
+        "sendmail.trusted",
+        values.several(values.text),
+        "[]",
+        "Users of this machine who may write as anybody of ours and without a daily limit, besides root.",
+        '["www-data"]',
     ),
     Key(
         "checks.enabled",

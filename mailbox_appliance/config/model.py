@@ -168,6 +168,14 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Sendmail:
+    """[sendmail]: mail of programs on this machine."""
+
+    drop: str = ""  # "": STATE/drop
+    trusted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """[store]: how mail is kept."""
 
@@ -210,6 +218,7 @@ class Config:
     dns: Dns = field(default_factory=Dns)
     limits: Limits = field(default_factory=Limits)
     store: Store = field(default_factory=Store)
+    sendmail: Sendmail = field(default_factory=Sendmail)
     checks: Checks = field(default_factory=Checks)
     guard: Guard = field(default_factory=Guard)
     path: str = ""
@@ -237,6 +246,7 @@ SECTIONS: dict[str, type] = {
     "dns": Dns,
     "limits": Limits,
     "store": Store,
+    "sendmail": Sendmail,
     "checks": Checks,
     "guard": Guard,
 }
