@@ -17,7 +17,8 @@ from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.expunge import find_again, remove
 from mailbox_appliance.store.filenames import UniqueNames, base_of, with_flags
 from mailbox_appliance.store.flags import bits_of, flag_bits, flag_names, own_change, split_flags
-from mailbox_appliance.store.index import Index, Known, MailboxRow
+from mailbox_appliance.store.index import Known, MailboxRow
+from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.scan import Newcomer, mtimes

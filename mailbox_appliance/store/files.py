@@ -21,7 +21,8 @@ from mailbox_appliance.ports.store import MessageFile
 from mailbox_appliance.store import index
 from mailbox_appliance.store.expunge import find_again
 from mailbox_appliance.store.filenames import base_of
-from mailbox_appliance.store.index import UNKNOWN, Index
+from mailbox_appliance.store.index import UNKNOWN
+from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
 
 if TYPE_CHECKING:

@@ -3,30 +3,25 @@
 It remembers what the directories, dovecot-uidlist and the keyword files said when they were last read (so that they
 need not be read again), which UIDs were expunged when (RFC 7162), and octets rendered for IMAP. A message's row id is
 ``mailbox number << 32 | UID``: a mailbox's messages lie together, in order. Functions that take a connection run in
-worker threads inside one transaction of :class:`Index`.
+worker threads inside one transaction of :class:`~mailbox_appliance.store.index_file.Index`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sqlite3
 from array import array
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.ports.store import UNKNOWN_SIZE
-from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store import words
 from mailbox_appliance.store.keywords import Signatures
 from mailbox_appliance.store.rendered import UID_BITS, bounds, kinds
 from mailbox_appliance.store.uidlist import Signature
 
-T = TypeVar("T")
 MIGRATIONS = (
     """
 CREATE TABLE mailbox (
@@ -116,73 +111,6 @@ class Arrays:
     sizes: array[int] = field(default_factory=lambda: array("I"))
     dates: array[int] = field(default_factory=lambda: array("q"))
     zones: array[int] = field(default_factory=lambda: array("h"))
-
-
-class Index:
-    """The one open connection; ``now`` is for worker threads, ``run`` for the reactor."""
-
-    def __init__(self, path: str, workers: Workers) -> None:
-        self.path = path
-        self._workers = workers
-        self._was_cut_off = os.path.exists(f"{path}-wal")  # an orderly close leaves none
-        self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=512)
-
-    def now(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """One transaction in the calling (worker) thread."""
-        self._settle()
-        return self._database.run_now(work)
-
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """The same for work that only reads: no transaction, which would cost more than the row of one message."""
-        self._settle()
-        return self._database.read_now(work)
-
-    def _settle(self) -> None:
-        if self._was_cut_off:
-            # Deliveries that fell between our own changes may have been waiting for their UIDs: look at everything.
-            self._database.run_now(_doubt_all)
-            self._was_cut_off = False
-
-    def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> Awaitable[T]:
-        """One transaction in a worker thread (none if ``reading``); ``work`` may also touch files."""
-        return self._workers.run("disk", self.read if reading else self.now, work)
-
-    def close(self) -> None:
-        self._database.close()
-
-    def set_aside(self, moment: int) -> str:
-        """Rename a damaged file out of the way; returns its new name. For worker threads."""
-        with contextlib.suppress(sqlite3.Error):
-            self._database.close()
-        self._was_cut_off = False
-        aside = f"{self.path}.damaged-{moment}"
-        for tail in ("", "-wal", "-shm"):
-            with contextlib.suppress(FileNotFoundError):
-                if tail:
-                    os.unlink(self.path + tail)
-                else:
-                    os.rename(self.path, aside)
-        self._database = Database(self.path, MIGRATIONS, self._workers, synchronous="NORMAL", cache_kib=512)
-        return aside
-
-
-def _doubt_all(connection: sqlite3.Connection) -> None:
-    connection.execute("UPDATE mailbox SET known = json_set(known, '$[2]', 2)")
-
-
-def is_damage(error: BaseException) -> bool:
-    """Does the error mean that the index itself is broken (and not the disk full, or a lock held)?"""
-    if isinstance(error, DatabaseTrouble):
-        return error.of_file  # and not a full or read-only disk, which would lose a good index
-    if isinstance(error, sqlite3.OperationalError):
-        text = str(error)
-        return ("no such" in text and "rendered_" not in text) or "malformed" in text or "has no column" in text
-    return isinstance(error, sqlite3.DatabaseError)
-
-
-def is_full(error: BaseException) -> bool:
-    """Is the disk full, says SQLite?"""
-    return isinstance(error, sqlite3.OperationalError) and "full" in str(error)
 
 
 # ---------------------------------------------------------------- mailboxes

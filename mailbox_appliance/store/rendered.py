@@ -1,6 +1,6 @@
 """The part of the index that holds octets rendered for IMAP: a table per *kind*, rows by mailbox number and UID.
 
-Functions run in worker threads inside one transaction of :class:`~mailbox_appliance.store.index.Index`.
+Functions run in worker threads inside one transaction of :class:`~mailbox_appliance.store.index_file.Index`.
 """
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.store import index, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
+from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.wire.imap.columns import LARGEST_HEAD, render_one
 
@@ -42,7 +43,7 @@ MOST_NAMES = 2000  # characters of a kind's name; a longer list of fields is not
 Values = dict[str, dict[int, bytes]]
 
 
-def _render_file(store: index.Index, folder: Folder, number: int, uid: int, kinds: Sequence[str]) -> dict[str, bytes]:
+def _render_file(store: Index, folder: Folder, number: int, uid: int, kinds: Sequence[str]) -> dict[str, bytes]:
     """A large message, in a worker, without holding it in memory."""
     rows = store.read(lambda connection: index.files_of(connection, number, [uid]))
     fd = open_again(folder, bool(rows[0][2]), rows[0][1]) if rows else None

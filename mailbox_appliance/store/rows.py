@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
 BATCH = 512
+ALONE = 1536  # of a column that is asked alone, where nothing is to be put together
 # What is not rendered yet is made in smaller steps, so that the first answers come soon.
 COLD_BATCH = 128
 
@@ -30,8 +31,10 @@ async def rows(
     wanted = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     tables = await rendering.register(box, wanted)
     slices = box.slices()
-    for start in range(0, len(uids), BATCH):
-        batch = [uid for uid in uids[start : start + BATCH] if box.position(uid) >= 0]
+    step = ALONE if len(columns) == len(wanted) == 1 else BATCH
+    for start in range(0, len(uids), step):
+        held = box.uids
+        batch = [held[at] for at in box.positions(uids[start : start + step])]
         if not batch:
             continue
         if Column.SIZE in columns:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.store import index
-from mailbox_appliance.store.index import UNKNOWN, Index
+from mailbox_appliance.store.index import UNKNOWN
+from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
 
 if TYPE_CHECKING:

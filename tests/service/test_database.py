@@ -11,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
 from mailbox_appliance.journal import trail
-from mailbox_appliance.store.index import is_damage
+from mailbox_appliance.store.index_file import is_damage
 from tests.kit.workers import InlineWorkers
 
 SCHEMA = ("CREATE TABLE thing (name TEXT)",)

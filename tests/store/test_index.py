@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.store import index, rendered
-from mailbox_appliance.store.index import Index, MessageRow
+from mailbox_appliance.store.index import MessageRow
+from mailbox_appliance.store.index_file import Index
 from tests.kit.workers import InlineWorkers
 
 uid_sets = st.frozensets(st.integers(1, 40), max_size=20)

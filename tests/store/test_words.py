@@ -14,7 +14,8 @@ from mailbox_appliance.mail.mailbox import DELETED
 from mailbox_appliance.mail.text import casemap
 from mailbox_appliance.ports.store import FlagAction
 from mailbox_appliance.store import texts, words
-from mailbox_appliance.store.index import Index, MessageRow
+from mailbox_appliance.store.index import MessageRow
+from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.mailbox import OpenMailbox
 from mailbox_appliance.store.words import Texts
 from tests.kit.workers import InlineWorkers

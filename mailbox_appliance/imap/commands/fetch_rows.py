@@ -63,6 +63,9 @@ def _row_lines(box: Notices, plan: Plan, batch: Sequence[tuple[int, Sequence[byt
         batch = [row for row in batch if box.index(row[0]) >= 0]
         columns = _gathered(box, plan, [uid for uid, _ in batch], box.octet_names)
     template, forms = plan.template, plan.forms
+    if forms is None and len(columns) == len(plan.columns) == 1:
+        # ENVELOPE or BODYSTRUCTURE and nothing else: what a client asks of a whole mailbox.
+        return [template % (number, value) for number, (_, (value,)) in zip(columns[0], batch, strict=True)]
     if forms is None:
         return [template % (*line, *row) for line, (_, row) in zip(zip(*columns, strict=True), batch, strict=True)]
     return [
