@@ -13,16 +13,15 @@ from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import index, quota
 from mailbox_appliance.store.admission import Restart
 from mailbox_appliance.store.filenames import base_of, size_of
+from mailbox_appliance.store.looking import LOOKS
 from mailbox_appliance.store.scan import Newcomer
 from mailbox_appliance.store.shielded import Held, shielded
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
-CHUNK = 500  # newcomers admitted in one transaction; those of a look at the files below
-LOOKED_AT = 4000
+CHUNK = 500  # newcomers admitted in one transaction
 MANY = 200  # so many are numbered without further delay
-LOOKS = 4  # how often a change of the uidlist by another program is followed before we give up for now
 
 _Waiting = tuple[Newcomer, "Deferred[int] | None"]
 

@@ -16,7 +16,6 @@ from itertools import compress
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
-from mailbox_appliance.journal.events.store import MailboxReset, MailboxScanned
 from mailbox_appliance.mail import rights
 from mailbox_appliance.mail.mailbox import DELETED, SEEN, MailboxStatus
 from mailbox_appliance.mail.mime import Part
@@ -35,24 +34,23 @@ from mailbox_appliance.ports.store import (
     Watcher,
 )
 from mailbox_appliance.slices import Slices
-from mailbox_appliance.store import admission, index, scan, sizes
 from mailbox_appliance.store import expunge as expunging
 from mailbox_appliance.store import files as message_files
 from mailbox_appliance.store import flags as marking
+from mailbox_appliance.store import index, looking, sizes
 from mailbox_appliance.store import rows as reading
 from mailbox_appliance.store import search as searching
 from mailbox_appliance.store.account import Account
-from mailbox_appliance.store.admission import Admitted, Restart
-from mailbox_appliance.store.arrivals import LOOKED_AT, LOOKS, Arrivals
+from mailbox_appliance.store.admission import Admitted
+from mailbox_appliance.store.arrivals import Arrivals
 from mailbox_appliance.store.index import UNKNOWN, Arrays, Known, MailboxRow
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.rendering import Progress
-from mailbox_appliance.store.scan import Changes, MailboxGone, Newcomer
+from mailbox_appliance.store.scan import Newcomer
 from mailbox_appliance.store.shielded import Held, shielded
 
 LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
-GLANCE_SECONDS = 5.0  # what was looked at so lately is in the kernel's memory
 
 
 class OpenMailbox:
@@ -80,7 +78,7 @@ class OpenMailbox:
         self.lock = DeferredLock()
         self.is_dead = False
         self.guests = 0  # who puts messages in without watching: it must not be closed under them
-        self.looked_at = -GLANCE_SECONDS  # when a worker last looked at the directories
+        self.looked_at = -looking.GLANCE_SECONDS  # when a worker last looked at the directories
         self.released: Callable[[OpenMailbox], None] = lambda box: None  # the last watcher has left
         self.grown: Callable[[OpenMailbox], None] = lambda box: None  # messages came: there is something to prerender
         self.copying: Callable[..., Awaitable[Copied]] | None = None
@@ -262,21 +260,9 @@ class OpenMailbox:
     def refresh(self) -> Deferred[None]:
         """Look for changes by other programs, and give UIDs to what waits for them."""
         self.account.pulse.touch()
-        if self._is_plainly_unchanged():
+        if not self._arrivals.is_busy and looking.is_plainly_unchanged(self):
             return succeed(None)
         return shielded(self._refresh())
-
-    def _is_plainly_unchanged(self) -> bool:
-        """A few stats of what was looked at lately, in the reactor: this is asked before nearly every command."""
-        now = self.account.clock.seconds()
-        if not self.account.is_nearby or self.is_dead or self.lock.locked or self._arrivals.is_busy:
-            return False
-        if not 0 <= now - self.looked_at < GLANCE_SECONDS:
-            return False
-        try:
-            return scan.is_unchanged(self.row, self.folder)
-        except (OSError, MailboxGone):
-            return False
 
     async def _refresh(self, thorough: bool = False) -> None:
         async with Held(self.lock):
@@ -290,78 +276,11 @@ class OpenMailbox:
 
     async def look_locked(self, thorough: bool = False) -> None:
         """Look at the files; what waits in the queue keeps waiting. Call under the lock. Raises StoreError."""
-        self.check_alive()
-        try:
-            unchanged = not thorough and await self.account.disk(scan.is_unchanged, self.row, self.folder)
-            self.looked_at = self.account.clock.seconds()
-            if unchanged:
-                return
-            for _ in range(LOOKS):
-                try:
-                    await self._look(thorough)
-                    return
-                except Restart:
-                    continue
-            raise StoreError(Problem.BUSY, "another program is changing this mailbox; try again")
-        except MailboxGone:
-            self.die("the mailbox was deleted")
-            raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox was deleted") from None
+        await looking.look(self, thorough)
 
-    async def _look(self, thorough: bool) -> None:
-        row, folder, now = self.row, self.folder, self.account.clock.seconds()
-        changes = await self.account.run(lambda connection: scan.look(connection, row, folder, now, thorough=thorough))
-        if changes.reset:
-            self.account.journal.tell(MailboxReset(account=str(self.account.address), mailbox=self.name))
-            self.die("the mailbox was replaced by another one of that name")
-            raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox was replaced; select it again")
-        self.take_row(changes.row)
-        self._apply_looked(changes)
-        arrived = 0
-        if changes.newcomers:
-            arrived = await self._admit_all(changes)
-        if arrived or changes.gone or changes.changed:
-            self.account.journal.tell(
-                MailboxScanned(
-                    account=str(self.account.address),
-                    mailbox=self.name,
-                    arrived=arrived,
-                    gone=len(changes.gone),
-                    changed=len(changes.changed),
-                )
-            )
-        if changes.again:
-            self.look_again_in(1.0)
-
-    async def _admit_all(self, changes: Changes) -> int:
-        arrived = 0
-        newcomers = changes.newcomers
-        for start in range(0, len(newcomers), LOOKED_AT):
-            chunk = newcomers[start : start + LOOKED_AT]
-            final = start + LOOKED_AT >= len(newcomers)
-            done = await self.admit(chunk, final, changes)
-            arrived += len(done.rows)
-        return arrived
-
-    async def admit(
-        self, newcomers: Sequence[Newcomer], final: bool = True, changes: Changes | None = None
-    ) -> Admitted:
+    async def admit(self, newcomers: Sequence[Newcomer]) -> Admitted:
         """Give UIDs to newcomers. Call under the lock. Raises Restart, StoreError."""
-        row, folder, names, now = self.row, self.folder, self.account.names, self.account.clock.seconds()
-        listed = changes.listed if changes is not None else None
-        done = await self.account.run(
-            lambda connection: admission.admit(
-                connection, row, folder, newcomers, names, now, final=final, listed=listed
-            )
-        )
-        self.account.room.note(done.octets, done.counted)
-        self.apply_admitted(done)
-        return done
-
-    def _apply_looked(self, changes: Changes) -> None:
-        if changes.changed:
-            self.set_flags(changes.changed, changes.modseq, None)
-        if changes.gone:
-            self.drop(changes.gone, changes.modseq)
+        return await looking.admit(self, newcomers)
 
     def look_again_in(self, seconds: float) -> None:
         """A look at everything, soon."""

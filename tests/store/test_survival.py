@@ -8,7 +8,7 @@ from typing import Any
 
 from mailbox_appliance.mail.mailbox import SEEN
 from mailbox_appliance.ports.store import FlagAction
-from mailbox_appliance.store import scan, uidlist
+from mailbox_appliance.store import looking, scan, uidlist
 from mailbox_appliance.store.mailbox import OpenMailbox
 from tests.store.kit import ANN, Shop, StoreCase, Watching, content, message
 
@@ -222,8 +222,6 @@ class KilledTests(StoreCase):
 
     def test_killed_in_the_middle_of_a_first_look(self) -> None:
         """A tree that Dovecot left, half taken in: every UID is Dovecot's."""
-        from mailbox_appliance.store import mailbox
-
         root = self.shop.root
         self.shop.open()
         names = [f"17000{n:05}.x" for n in range(30)]
@@ -234,9 +232,9 @@ class KilledTests(StoreCase):
         uidlist.rewrite(
             os.path.join(root, uidlist.NAME), 77, 900, "d" * 32, [(n * 3 + 5, name, "") for n, name in enumerate(names)]
         )
-        self.patch(mailbox, "LOOKED_AT", 7)
+        self.patch(looking, "CHUNK", 7)
         self.reopen()
-        real = mailbox.OpenMailbox.admit
+        real = looking.admit
         calls = [0]
 
         async def admit(box: OpenMailbox, *args: object) -> object:
@@ -245,9 +243,9 @@ class KilledTests(StoreCase):
                 raise KeyboardInterrupt
             return await real(box, *args)  # type: ignore[arg-type]
 
-        self.patch(mailbox.OpenMailbox, "admit", admit)
+        self.patch(looking, "admit", admit)
         self.attempt(self.shop.store.open("INBOX", Watching()))
-        self.patch(mailbox.OpenMailbox, "admit", real)
+        self.patch(looking, "admit", real)
         self.reopen()
         box = self.shop.open()
         self.assertEqual(list(box.uids), [n * 3 + 5 for n in range(30)])
