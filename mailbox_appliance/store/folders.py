@@ -131,17 +131,22 @@ def check_deletable(root: str, name: str) -> Folder:
     return folder
 
 
-def remove(folder: Folder, name: str, rest: str = "", now: float = 0.0) -> None:
-    """Out of the way by one rename, then gone piece by piece; a crash leaves rubbish for ``clean``, no half mailbox.
-
-    The messages go to the folder ``rest``, if one is named, where they can be brought back from.
-    """
+def remove(folder: Folder, name: str) -> str:
+    """Out of the way by one rename; a crash leaves rubbish for ``clean``, no half mailbox. Where it lies now."""
     aside = os.path.join(folder.root, f"{_REMOVED}{time.time_ns()}")
     os.rename(folder.path, aside)
     sync_folder(folder.root)
     uses = special.read(folder.root) or {}
     if name in uses:
         special.write(folder.root, {other: use for other, use in uses.items() if other != name})
+    return aside
+
+
+def clear(folder: Folder, aside: str, rest: str = "", now: float = 0.0) -> None:
+    """What ``remove`` has put aside goes piece by piece.
+
+    The messages go to the folder ``rest``, if one is named, where they can be brought back from.
+    """
     octets, messages = quota.count(aside)
     if rest:
         resting.lay_all(rest, Folder(folder.root, os.path.basename(aside)), folder.disk, now)

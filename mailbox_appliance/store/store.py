@@ -191,13 +191,15 @@ class AccountStore:
     async def _remove(self, folder: Folder, name: str) -> None:
         rest, now = self.ground.bedtime.root, self.ground.clock.seconds()
 
-        def work(connection: sqlite3.Connection) -> None:
+        def work(connection: sqlite3.Connection) -> str:
             uidvalidity.spent(folder.root, index.load_mailbox(connection, folder.disk).uidvalidity)
             index.forget_mailbox(connection, folder.disk)
-            folders.remove(folder, name, rest, now)
+            aside = folders.remove(folder, name)
             metadata.moved(folder.root, {name: None})
+            return aside
 
-        await self.ground.run(work)
+        aside = await self.ground.run(work)
+        await self.ground.disk(folders.clear, folder, aside, rest, now)  # nobody waits for the index meanwhile
         self.ground.room.forget()
         self.ground.bedtime.sweep()
 
