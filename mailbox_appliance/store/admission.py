@@ -14,6 +14,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
+from typing import NamedTuple
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT
 from mailbox_appliance.store import index, keywords, quota
@@ -56,8 +57,7 @@ class Admitted:
     counted: int = 0
 
 
-@dataclass(slots=True)
-class _Fact:
+class _Fact(NamedTuple):
     newcomer: Newcomer
     base: str
     file: str
@@ -79,6 +79,7 @@ def _facts(
     bases = [base_of(newcomer.file) for newcomer in newcomers]
     plain = are_plain(bases)
     held = index.held_bases(connection, number, bases if plain else [base for base in bases if is_tidy(base)])
+    twice = len(set(bases)) < len(bases)
     taken: dict[str, tuple[int, int]] = {}
     new, cur = folder.message(True, ""), folder.message(False, "")
     for newcomer, base in zip(newcomers, bases, strict=True):
@@ -113,14 +114,15 @@ def _facts(
             size = wire_size_of(base)
         if size is not None:
             size = min(size, LARGEST)
-        if size is None:
+        else:
             size = UNKNOWN
             if len(newcomers) <= FEW:
                 try:
                     size = count_crlf(path)
                 except OSError:
                     continue
-        taken[base] = found.st_ino, found.st_dev
+        if twice:
+            taken[base] = found.st_ino, found.st_dev
         date = int(found.st_mtime) if newcomer.date is None else newcomer.date
         facts.append(_Fact(newcomer, base, file, found.st_size, size, date))
     return facts
@@ -232,25 +234,14 @@ def _write_rows(
     if facts:
         done.modseq = done.modseq or next_modseq(done.row, now)
     facts.sort(key=lambda f: numbered[f.base])
-    for fact in facts:
-        newcomer = fact.newcomer
-        done.numbers[newcomer.file] = numbered[fact.base]
-        done.rows.append(
-            MessageRow(
-                numbered[fact.base],
-                fact.file,
-                newcomer.fresh,
-                flags_of(fact.file) | newcomer.flags & HIGH_BITS,
-                done.modseq,
-                fact.size,
-                fact.octets,
-                fact.date,
-                newcomer.zone,
-                newcomer.saved or time_of(fact.base) or fact.date,
-            )
-        )
+    modseq = done.modseq
+    for newcomer, base, file, octets, size, date in facts:
+        uid = done.numbers[newcomer.file] = numbered[base]
+        bits = flags_of(file) | newcomer.flags & HIGH_BITS
+        saved = newcomer.saved or time_of(base) or date
+        done.rows.append(MessageRow(uid, file, newcomer.fresh, bits, modseq, size, octets, date, newcomer.zone, saved))
         if newcomer.counted:
-            done.octets += fact.octets
+            done.octets += octets
             done.counted += 1
     if done.modseq:
         done.row = replace(done.row, highest_modseq=done.modseq)
