@@ -6,6 +6,7 @@ header fields ("fields:cc,date,…", "but:received"), or the casemapped text of 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import mmap
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ LARGEST_HEAD = 1024 * 1024
 KEYS = frozenset({"sortkeys", "threadkeys"})
 STRUCTURES = frozenset({"bodystructure", "body"})
 
+_CACHED_OCTETS = 256
+
 Grouped = Mapping[bytes, list[bytes]]  # mail.header.group_fields
 
 
@@ -41,10 +44,17 @@ def _text_of(fields: Grouped, name: str, header: bytes) -> bytes:
     """What a search in the field ``name`` looks at, casemapped (mail.text.field_texts)."""
     values = fields.get(name.encode("latin-1", "replace"), ())
     if any(b"(" in value for value in values):
-        texts = map(casemap, field_texts(header, name))  # a comment within an address is a matter of its own
+        texts = [casemap(text) for text in field_texts(header, name)]
     else:
-        texts = map(casemap, [decode_words(unfold(value)).strip() for value in values])
+        texts = [_cached(value) if len(value) <= _CACHED_OCTETS else _searched(value) for value in values]
     return "\n".join(texts).encode("utf-8", "surrogatepass")
+
+
+def _searched(value: bytes) -> str:
+    return casemap(decode_words(unfold(value)).strip())
+
+
+_cached = functools.lru_cache(maxsize=1024)(_searched)  # people write to the same people
 
 
 def _filtered(kind: str, header: bytes) -> bytes:
