@@ -429,6 +429,38 @@ class DeskTests(QueueCase):
         self.assertEqual(now(self.one.desk.release((self.traces[0],))), 2)
         self.assertEqual(self.states(), {})
 
+    def test_hold_a_domain(self) -> None:
+        """Nothing leaves for it, neither what waits nor what comes later; others go on; then all leaves at once."""
+        office = self.office()
+        office.relay.slow = True
+        office.accept(["a@far.example"])
+        self.assertEqual(now(office.desk.freeze("Far.Example")), 1)  # it is under way: what has begun is not stopped
+        office.relay.slow = False
+        office.accept(["b@far.example", "c@other.example"])
+        now(office.desk.retry(()))
+        office.later(1)
+        tried = [str(one.forward_path) for s in office.relay.shipments for one in s.envelope.recipients]
+        self.assertEqual(sorted(tried), ["a@far.example", "c@other.example"])
+        states = {one.address: one.state for item in now(office.desk.listing()) for one in item.recipients}
+        self.assertEqual(states["b@far.example"], "frozen")
+        self.assertEqual([domain for domain, _, _ in now(office.desk.frozen())], ["far.example"])
+        self.assertIsNone(now(office.desk.thaw("other.example")))
+        office.relay.go()
+        self.assertEqual(now(office.desk.thaw("far.example")), 1)
+        office.later(1)
+        self.assertEqual((office.rows(), now(office.desk.frozen())), (0, ()))
+
+    def test_a_held_domain_outlives_a_restart(self) -> None:
+        """The hold is in the database."""
+        office = self.office()
+        now(office.desk.freeze("far.example"))
+        office.close()
+        again = PostOffice(office.root, clock=office.clock, relay=office.relay)
+        self.addCleanup(again.close)
+        again.accept(["a@far.example"])
+        again.later(1)
+        self.assertEqual((office.relay.shipments, again.rows()), ([], 1))
+
     def test_hold_what_waits_for_its_turn(self) -> None:
         """What is loaded and not begun is held as well."""
         office = self.office(settings=DispatchSettings(concurrency=Concurrency(first=1, most=1)))
