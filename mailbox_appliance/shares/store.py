@@ -17,6 +17,7 @@ from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, Mailbo
 from mailbox_appliance.ports.sharing import is_elsewhere
 from mailbox_appliance.ports.store import (
     Appended,
+    Bystander,
     Copied,
     FlagAction,
     Mailbox,
@@ -39,20 +40,6 @@ if TYPE_CHECKING:
 def no_such_mailbox() -> StoreError:
     """The same words for what there is not and what may not be known."""
     return StoreError(Problem.NO_SUCH_MAILBOX, "there is no such mailbox")
-
-
-class _Passerby:
-    """Watches a mailbox for the length of one piece of work."""
-
-    def arrived(self, count: int) -> None: ...
-
-    def expunged(self, uids: Sequence[int], modseq: int) -> None: ...
-
-    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None: ...
-
-    def keywords_changed(self) -> None: ...
-
-    def vanished(self, text: str) -> None: ...
 
 
 class SharingStore:
@@ -146,6 +133,9 @@ class SharingStore:
 
     async def _inherit(self, where: Where) -> None:
         """A new mailbox begins with the rights of the one above (as at Dovecot)."""
+        if SEPARATOR not in where.mailbox:
+            return
+        await self._shares.catalogue.fresh()
         for at in reversed(_dots(where.mailbox)):
             acl = self._shares.catalogue.of(Where(where.owner, where.mailbox[:at]))
             if acl.entries:
@@ -200,7 +190,7 @@ class SharingStore:
         if where is None:
             return await self.own.status(name)
         self.need(where, "r", "read")
-        passerby = _Passerby()
+        passerby = Bystander()
         box = await self._open(where, passerby)
         try:
             await box.refresh()
@@ -222,7 +212,7 @@ class SharingStore:
 
     async def _opened(self, where: Where, watcher: Watcher) -> SharedMailbox:
         async with Held(self._opening):
-            passerby = _Passerby()
+            passerby = Bystander()
             # For reading only: what is \Recent, and what still lies in new/, stays the owner's affair.
             base = await (await self._store(where)).open(where.mailbox, passerby, read_only=True)
             try:
@@ -270,7 +260,7 @@ class SharingStore:
     async def _mark_read(self, where: Where, uids: Sequence[int]) -> None:
         if not uids or not {"s", "r"} <= self._rights(where):
             return
-        passerby = _Passerby()
+        passerby = Bystander()
         box = await self._open(where, passerby)
         try:
             await box.set_seen(uids, True)
@@ -329,7 +319,7 @@ class SharingStore:
     async def copy(self, source: Mailbox, uids: Sequence[int], target: str, *, move: bool = False) -> Copied:
         where = await self.where(target)
         if where is None and not isinstance(source, SharedMailbox):
-            return await source.copy(uids, target, move=move)
+            return await self.own.copy(source, uids, target, move=move)
         return await shielded(self._copied(source, uids, target, where, move))
 
     def _copy(self, source: Mailbox, uids: Sequence[int], target: str, move: bool) -> Awaitable[Copied]:
@@ -356,15 +346,15 @@ class SharingStore:
         store, mailbox = (self.own, target) if where is None else (await self._store(where), where.mailbox)
         try:
             await crossing.go(uids, lambda messages: store.append(mailbox, messages))
+            if move and crossing.source_uids:
+                base = source.base if isinstance(source, SharedMailbox) else source
+                await base.mark(crossing.source_uids, FlagAction.ADD, ("\\Deleted",))
+                await base.expunge(crossing.source_uids)
         except BaseException:
             await _take_back(store, mailbox, crossing.target_uids)
             raise
         if where is not None:
             await self._mark_read(where, crossing.read_uids)
-        if move and crossing.source_uids:
-            base = source.base if isinstance(source, SharedMailbox) else source
-            await base.mark(crossing.source_uids, FlagAction.ADD, ("\\Deleted",))
-            await base.expunge(crossing.source_uids)
         return Copied(crossing.uidvalidity, tuple(crossing.source_uids), tuple(crossing.target_uids))
 
     async def _within(self, source: SharedMailbox, uids: Sequence[int], where: Where, move: bool) -> Copied:
@@ -384,7 +374,7 @@ def _shared_flags(flags: frozenset[str], rights: frozenset[str]) -> frozenset[st
 async def _take_back(store: Mailstore, mailbox: str, uids: Sequence[int]) -> None:
     if not uids:
         return
-    passerby = _Passerby()
+    passerby = Bystander()
     box = await store.open(mailbox, passerby, read_only=True)
     try:
         await box.mark(uids, FlagAction.ADD, ("\\Deleted",))

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.ports.store import Mailbox
+from mailbox_appliance.shares.mailbox import SharedMailbox
 from tests.imap.stage import ImapStage
 from tests.shares.stage import ANN, BEN, EVE, Family
 
@@ -204,3 +206,13 @@ class ResyncTests(SynchronousTestCase):
             copy[int(uid)] = flags
         stage.ask("s4 LOGOUT")
         return highest
+
+
+class WholeTests(SynchronousTestCase):
+    """The wrapper is a whole Mailbox."""
+
+    def test_every_member(self) -> None:
+        """Whatever the port asks of a mailbox, a shared one has: a type checker cannot see it here."""
+        wanted = {name for name in (*vars(Mailbox), *Mailbox.__annotations__) if not name.startswith("_")}
+        made = {"flags", "modseqs"}
+        self.assertEqual({name for name in wanted if not hasattr(SharedMailbox, name)}, made)
