@@ -187,6 +187,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     own_folders = make_own_folders(stores, spool, dispatch, users, workers, reactor, journal)
     shares = make_shares(config, reactor, workers, journal, own_folders.stores, users)
     lists.archives.shares = shares.shares
+    pages.serve_lists(lists.station, journal)
     imap = ImapHouse(
         settings=imap_settings(config),
         stores=shares.shares,

@@ -27,11 +27,11 @@ from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.shares.names import Where
 from mailbox_appliance.shares.station import Shares
 from mailbox_appliance.users.station import Users
+from mailbox_appliance.web.leaving import PATH
 from mailbox_appliance.workers import ThreadedWorkers
 
 FOLDER = "Shared.Lists"  # above the archives
 READING, RUNNING = frozenset("lrs"), frozenset("lrswipkxtea")
-PAGE = "/lists/leave/"
 
 
 class SharedArchives:
@@ -117,7 +117,7 @@ class ListsPart(Part):
 
     def _page(self) -> str:
         """RFC 8058 §3.1 wants https; without it members leave by mail."""
-        return f"https://{self._config.hostname}{PAGE}" if self._config.listen.https else ""
+        return f"https://{self._config.hostname}{PATH}" if self._config.listen.https else ""
 
     async def start(self) -> None:
         """The folder and the key are there before the first post."""

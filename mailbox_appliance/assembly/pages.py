@@ -11,6 +11,9 @@ from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.mailauth.mtasts_policy import Policy
+from mailbox_appliance.ports.journal import HasFailed
+from mailbox_appliance.ports.lists import OneClick
+from mailbox_appliance.web.leaving import LeavePages
 from mailbox_appliance.web.mtasts import own_policy, policy_id, policy_names, policy_pages
 from mailbox_appliance.web.site import Pages, SiteFactory, first_of
 from mailbox_appliance.web.tokens import token_pages
@@ -32,11 +35,22 @@ class WebPages:
         domains: Callable[[], Collection[str]],
         mail_hosts: Callable[[], tuple[str, ...]],
     ) -> None:
+        self._leaving: LeavePages | None = None
+        self._journal: HasFailed | None = None
         self._config = config
         self._reactor = reactor
         self._domains = domains
         self.mail_hosts = mail_hosts
         self._tokens: Pages = token_pages(tokens.answer)
+
+    def broken(self, error: BaseException) -> None:
+        """A page could not be made."""
+        if self._journal is not None:
+            self._journal.broken("web", error)
+
+    def serve_lists(self, lists: OneClick, journal: HasFailed) -> None:
+        """Members of mailing lists leave by one click, once the lists stand."""
+        self._leaving, self._journal = LeavePages(lists), journal
 
     def take_over(self, config: Config) -> None:
         """``reload``."""
@@ -63,5 +77,7 @@ class WebPages:
         """For listen.https: TLS from the first octet, the certificate chosen at each handshake."""
         pages = first_of(policy_pages(self._domains, self.policy), self._tokens)
         site: Any = SiteFactory(pages, self._reactor)
+        if self._leaving is not None:
+            site = SiteFactory(first_of(pages, self._leaving.page), self._reactor, self._leaving.post, self.broken)
         assert self.certificates is not None
         return TLSMemoryBIOFactory(self.certificates.for_server(protocols=(b"http/1.1",)), False, site)

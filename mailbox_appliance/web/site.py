@@ -5,10 +5,11 @@ Small on purpose: no sessions, no logs of its own, requests bounded in size and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.web import http
@@ -30,6 +31,9 @@ class Page:
 # (host name in lower case without its port, path as it came) → the page; None is 404.
 Pages = Callable[[str, str], Page | None]
 
+# The same with the body of a POST; the page is made when it is asked for.
+Posts = Callable[[str, str, bytes], Coroutine[Deferred[Any], Any, Page | None]]
+
 # twisted.web's own classes are not annotated.
 _Request: Any = http.Request
 _Channel: Any = http.HTTPChannel
@@ -40,9 +44,23 @@ class _SmallRequest(_Request):  # type: ignore[misc]
 
     def process(self) -> None:
         page = None
+        factory = self.channel.factory
+        host, path = self.getRequestHostname().decode("latin-1").lower(), self.path.decode("latin-1")
         if self.method in (b"GET", b"HEAD"):
-            host = self.getRequestHostname().decode("latin-1").lower()
-            page = self.channel.factory.pages(host, self.path.decode("latin-1"))
+            page = factory.pages(host, path)
+        elif self.method == b"POST" and factory.posts is not None:
+            asked = Deferred.fromCoroutine(factory.posts(host, path, self.content.read(LONGEST_REQUEST)))
+            asked.addCallbacks(self._answer, self._broken)
+            return
+        self._answer(page)
+
+    def _broken(self, failure: Any) -> None:
+        self.channel.factory.broken(failure.value)
+        self._answer(None)
+
+    def _answer(self, page: Page | None) -> None:
+        if self._disconnected:
+            return
         body = b"not found\n" if page is None else page.body
         kind = "text/plain" if page is None else page.content_type
         self.setResponseCode(404 if page is None else 200)
@@ -80,8 +98,16 @@ class SiteFactory(Factory):
 
     noisy = False
 
-    def __init__(self, pages: Pages, clock: Clock) -> None:
+    def __init__(
+        self,
+        pages: Pages,
+        clock: Clock,
+        posts: Posts | None = None,
+        broken: Callable[[BaseException], None] = lambda error: None,
+    ) -> None:
         self.pages = pages
+        self.posts = posts
+        self.broken = broken
         self._clock = clock
 
     def log(self, request: Any) -> None:
