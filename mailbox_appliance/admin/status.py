@@ -215,3 +215,11 @@ def junk_filter(is_alive: Callable[[], Awaitable[bool]]) -> Check:
         return Finding("junk filter", "it failed its own test: junk may pass", remedy)
 
     return check
+
+
+def held_domains(found: Sequence[tuple[str, float, int]]) -> Finding:
+    """What ``queue hold --domain`` keeps back: (domain, since when, how many recipients)."""
+    if not found:
+        return Finding("held domains", "none")
+    names = ", ".join(f"{domain} ({waiting} waiting)" for domain, _, waiting in found)
+    return Finding("held domains", names, f"mailappliance queue release --domain {found[0][0]} lets it go")

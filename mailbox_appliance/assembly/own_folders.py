@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mailbox_appliance.admin.status import Check, Finding
+from mailbox_appliance.admin.status import Check, Finding, held_domains
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.outbox.stores import OwnFolders
@@ -38,11 +38,7 @@ class OwnFoldersPart(Part):
         return (self._frozen,)
 
     async def _frozen(self) -> Finding:
-        found = await self._spool.run(schema.frozen_domains)
-        if not found:
-            return Finding("held domains", "none")
-        names = ", ".join(f"{domain} ({waiting} waiting)" for domain, _, waiting in found)
-        return Finding("held domains", names, f"mailappliance queue release --domain {found[0][0]} lets it go")
+        return held_domains(await self._spool.run(schema.frozen_domains))
 
 
 def make_own_folders(
