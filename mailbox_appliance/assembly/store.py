@@ -26,6 +26,7 @@ from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Acceptance
+from mailbox_appliance.ports.lists import PARTS
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import Depot, StoreError
@@ -179,6 +180,9 @@ class StorePart(Part):
                 roster.add(Entry("catchall", domain))
         for address in snapshot.aliases:
             roster.add(Entry("address", recipient_key(address), "d"))
+        for one in snapshot.lists.values():
+            for address in (one.address, *(one.part(word) for word in PARTS)):
+                roster.add(Entry("address", recipient_key(address), "d"))
         for address in snapshot.accounts:
             roster.add(Entry("address", recipient_key(address), "df" if address in self._full else "d"))
         for address, throwaway in snapshot.throwaways.items():

@@ -82,6 +82,12 @@ class Domains:
                     f"{domain} still has {len(aliases)} alias(es), such as {aliases[0]}: "
                     f"run `mailappliance alias remove {aliases[0]}` first"
                 )
+            lists = [str(one) for one in snapshot.lists if one.domain == domain]
+            if lists:
+                raise UsersError(
+                    f"{domain} still has {len(lists)} mailing list(s), such as {lists[0]}: "
+                    f"run `mailappliance lists remove {lists[0]}` first"
+                )
             return lambda connection: connection.execute("DELETE FROM domains WHERE name = ?", (domain,))
 
         await self._directory.edit(plan)

@@ -160,7 +160,9 @@ class Lists:
     async def subscribe(self, text: str, members: Sequence[str], *, moderator: bool = False) -> tuple[Address, ...]:
         """Add people; those who are members already may become moderators. Returns who is new."""
         one = self.of(text)
-        people = [read_address(member) for member in members]
+        ours = self._directory.snapshot.domains
+        read = [read_address(member) for member in members]
+        people = [lookup_key(person) if person.domain in ours else person for person in read]
         new = []
         for person in people:
             if await self._join(one.address, person, moderator=moderator):
