@@ -37,6 +37,7 @@ class SmtpTalk(Protocol):
         self.buffer = b""
         self.content: list[bytes] | None = None
         self.secure = False
+        self.silent = False  # after a command it does not answer it answers no other one
         self.sender = ""
         self.recipients: list[str] = []
 
@@ -58,6 +59,8 @@ class SmtpTalk(Protocol):
             self.transport.loseConnection()
             return False
         if reply == "silent":
+            self.silent = True
+        if self.silent:
             return False
         self.say(reply)
         return reply[:1] in "23"
@@ -94,7 +97,7 @@ class SmtpTalk(Protocol):
         return True
 
     def finish(self, content: bytes) -> None:
-        if self.answer(".", "250 2.0.0 kept"):
+        if self.answer(".", "250 2.0.0 kept") and self.recipients:
             lines = content.split(b"\r\n")
             clean = b"\r\n".join(line[1:] if line.startswith(b".") else line for line in lines)
             self.host.mails.append((self.sender, tuple(self.recipients), clean))
@@ -132,7 +135,7 @@ class SmtpTalk(Protocol):
             if self.answer(address if address in self.host.answers else "RCPT", "250 2.1.5 ok"):
                 self.recipients.append(address)
         elif verb == "DATA":
-            if self.answer("DATA", "354 go"):
+            if self.answer("DATA", "354 go" if self.recipients else "554 5.5.1 no valid recipients"):
                 self.content = []
         elif verb == "RSET":
             self.sender, self.recipients = "", []

@@ -141,6 +141,8 @@ class TransactionTests(SynchronousTestCase):
                 answers = list(replies)
                 if not pipelining and name.startswith("sender"):
                     answers = answers[:1]  # the client does not go on after a refused MAIL
+                if pipelining and len(answers) == 3 and not broken:
+                    answers.append("503 5.5.1 no recipients")  # DATA had left already
                 talk = ready(pipelining, cut=cut)
                 talk.begin(message(BOB, Address("cy", "b.example")))
                 for answer in answers:
@@ -161,14 +163,34 @@ class TransactionTests(SynchronousTestCase):
             )
 
     def test_pipelining_is_one_write(self) -> None:
-        """MAIL and all RCPTs leave together; DATA waits."""
+        """MAIL, all RCPTs and DATA leave together; the content waits for all of their replies."""
         talk = ready("PIPELINING|SIZE 1000").begin(message(BOB, ANN))
         self.assertEqual(
             talk.spoken(),
-            ["MAIL FROM:<ann@a.example> SIZE=100", "RCPT TO:<bob@b.example>", "RCPT TO:<ann@a.example>"],
+            ["MAIL FROM:<ann@a.example> SIZE=100", "RCPT TO:<bob@b.example>", "RCPT TO:<ann@a.example>", "DATA"],
         )
         talk.hear("250 ok\n250 ok\n250 ok")
-        self.assertEqual(talk.spoken(), ["DATA"])
+        self.assertEqual(talk.spoken(), [])
+        self.assertIs(talk.core.stage, Stage.DATA)
+        talk.hear("354 go")
+        self.assertEqual(talk.said, b"<content>")
+
+    def test_lone_dot(self) -> None:
+        """A server that asks for the content of a message nobody wants gets a lone dot (RFC 2920 §3.1)."""
+        for last in ("554 5.5.1 no valid recipients", "250 2.0.0 whatever", "451 4.3.0 later"):
+            talk = ready().begin(message(BOB, ANN)).hear("250 ok\n550 5.1.1 no\n450 4.2.0 later")
+            talk.spoken()
+            self.assertEqual(talk.hear("354 go").spoken(), ["."])
+            talk.hear(last)
+            self.assertEqual([o.result for o in talk.done.outcomes], [F, T])
+            self.assertEqual((talk.done.broken, talk.done.at_risk, talk.core.stage), (False, False, Stage.IDLE))
+
+    def test_lone_dot_lost(self) -> None:
+        """When the connection breaks behind the lone dot nothing is at risk: nothing was sent."""
+        talk = ready().begin(message(BOB)).hear("250 ok\n550 5.1.1 no\n354 go")
+        talk.note(talk.core.lost())
+        self.assertEqual([o.result for o in talk.done.outcomes], [F])
+        self.assertEqual((talk.done.broken, talk.done.at_risk), (True, False))
 
     def test_without_pipelining_one_by_one(self) -> None:
         """Each command waits for the reply to the one before."""
@@ -180,11 +202,18 @@ class TransactionTests(SynchronousTestCase):
         self.assertEqual(said, [[line] for line in flat])
 
     def test_nobody_wants_it(self) -> None:
-        """With all recipients refused DATA is never said, and the next message begins with RSET."""
-        talk = ready().begin(message(BOB)).hear("250 ok\n550 5.1.1 no")
-        self.assertNotIn("DATA", talk.spoken())
-        talk.begin(message(BOB))
-        self.assertEqual(talk.spoken(), ["RSET", "MAIL FROM:<ann@a.example>", "RCPT TO:<bob@b.example>"])
+        """With all recipients refused no content is sent, and the next message begins with RSET."""
+        for offers, refused in (
+            ("", "250 ok\n550 5.1.1 no"),
+            ("PIPELINING", "250 ok\n550 5.1.1 no\n503 no recipients"),
+        ):
+            talk = ready(offers).begin(message(BOB))
+            for reply in refused.split("\n"):
+                talk.hear(reply)
+            said = talk.spoken()
+            self.assertEqual(("<content>" in said, "DATA" in said), (False, bool(offers)))
+            talk.begin(message(BOB))
+            self.assertEqual(talk.spoken()[0], "RSET")
 
     def test_next_message_without_rset(self) -> None:
         """After a message that was taken the next one follows directly."""
@@ -291,7 +320,7 @@ class CannotGoTests(SynchronousTestCase):
     def test_one_of_two(self) -> None:
         """Only the recipient whom the server cannot name fails; the other one gets the message."""
         talk = ready().begin(message(Address("büro", "b.example"), BOB))
-        self.assertEqual(len(talk.spoken()), 2)
+        self.assertEqual(len(talk.spoken()), 3)
         talk.hear("250 ok\n250 ok").hear("354 go").hear("250 kept")
         self.assertEqual([o.result for o in talk.done.outcomes], [F, D])
 
@@ -305,10 +334,11 @@ class CannotGoTests(SynchronousTestCase):
             [
                 "MAIL FROM:<ann@a.example> SIZE=5 BODY=8BITMIME RET=HDRS ENVID=id+20+2B1",
                 "RCPT TO:<bob@b.example> NOTIFY=DELAY,FAILURE ORCPT=rfc822;bob+2Bx@b.example",
+                "DATA",
             ],
         )
         talk = ready("PIPELINING").begin(Transaction(asked, 5, True))
-        self.assertEqual(talk.spoken(), ["MAIL FROM:<ann@a.example>", "RCPT TO:<bob@b.example>"])
+        self.assertEqual(talk.spoken(), ["MAIL FROM:<ann@a.example>", "RCPT TO:<bob@b.example>", "DATA"])
 
     def test_utf8(self) -> None:
         """SMTPUTF8 is said when an address needs it; the null path is <>."""
@@ -317,7 +347,11 @@ class CannotGoTests(SynchronousTestCase):
         talk.begin(Transaction(Envelope(None, (recipient,)), 5))
         self.assertEqual(
             talk.spoken(),
-            ["MAIL FROM:<> BODY=8BITMIME SMTPUTF8", "RCPT TO:<büro@b.example> ORCPT=utf-8;b\\x{FC}ro@b.example"],
+            [
+                "MAIL FROM:<> BODY=8BITMIME SMTPUTF8",
+                "RCPT TO:<büro@b.example> ORCPT=utf-8;b\\x{FC}ro@b.example",
+                "DATA",
+            ],
         )
 
 

@@ -4,8 +4,9 @@
 
     GREETING → HELLO ─(STARTTLS → HANDSHAKE → HELLO)→ (AUTH) → IDLE ⇄ ENVELOPE → DATA → CONTENT → FINAL → IDLE … QUIT
 
-Every command stands in one queue with the step that takes its reply; with PIPELINING (RFC 2920) MAIL and all RCPTs
-leave together, else one after the other. DATA waits for the RCPTs, so that a message nobody wants is never sent. What
+Every command stands in one queue with the step that takes its reply; with PIPELINING (RFC 2920) MAIL, all RCPTs and
+DATA leave together, else one after the other. The content waits for all of their replies, so that a message nobody
+wants is never sent: a server that asks for it all the same gets a lone dot (RFC 2920 §3.1). What
 came before TLS is forgotten (RFC 3207 §4.2). Whatever is neither expected nor SMTP ends the session, and whoever is
 still undecided is to be tried again. RFC 5321 §4.2 (replies), §4.3 (sequence); RFC 1870, 3461, 4954, 6152, 6531, 8689.
 
@@ -63,6 +64,7 @@ class ClientCore:
         self._accepted: list[tuple[int, Reply]] = []
         self._content_sent = False
         self._unclean = False
+        self._data_said = False  # DATA left with the RCPTs
         self.stage = Stage.GREETING
         self.offers = Offers()
         self.greeting = ""
@@ -140,6 +142,9 @@ class ClientCore:
         self._send(mail, self._mail_answered)
         for line, step in lines:
             self._send(line, step)
+        self._data_said = "PIPELINING" in offers and not transaction.probe
+        if self._data_said:
+            self._send(b"DATA\r\n", self._data_answered)
         return self._told()
 
     def content_sent(self) -> list[Event]:
@@ -312,7 +317,11 @@ class ClientCore:
         self._all_answered()
 
     def _all_answered(self) -> None:
-        """After the last reply to MAIL and RCPT: DATA, if anybody wants the message."""
+        """After the last reply to MAIL and RCPT: DATA, if anybody wants the message and it has not been said."""
+        if self._data_said:
+            if len(self._expected) == 1:
+                self.stage = Stage.DATA
+            return
         if self._expected or self._unsent or self._transaction is None:
             return
         if self._accepted and not self._transaction.probe:
@@ -324,12 +333,31 @@ class ClientCore:
         self._finish()
 
     def _data_answered(self, reply: Reply) -> None:
-        if reply.code == 354:
+        if not self._accepted:
+            self._nobody_wants_it(reply)
+        elif reply.code == 354:
             self.stage = Stage.CONTENT
             self._expected.append(self._content_answered)
             self._events.append(ContentDue())
         elif reply.code >= 400:
             self._settle(checks.by_server(reply))
+            self._finish()
+        else:
+            self._unexpected(reply)
+
+    def _nobody_wants_it(self, reply: Reply) -> None:
+        """DATA had left before all recipients were refused. Most servers refuse it, too."""
+        if reply.code == 354:
+            self._output.append(b".\r\n")
+            self._expected.append(self._dot_answered)
+        elif reply.code >= 400:
+            self._finish()
+        else:
+            self._unexpected(reply)
+
+    def _dot_answered(self, reply: Reply) -> None:
+        """Whatever it says to an empty message for nobody."""
+        if reply.code >= 200 and not 300 <= reply.code < 400:
             self._finish()
         else:
             self._unexpected(reply)
