@@ -8,6 +8,7 @@ from typing import Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
+from mailbox_appliance.assembly.ballast import Ballast
 from mailbox_appliance.assembly.campaigns import tell_of_campaigns
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.clients import ClientRecord
@@ -233,6 +234,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             shares,
             own_folders,
             ClientRecord.of(config, imap, workers, journal),
+            Ballast(state, reactor, workers, journal),
             DropPart(config, reactor, workers, journal, parts, notices),
             *halves,
         ),

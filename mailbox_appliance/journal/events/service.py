@@ -79,3 +79,12 @@ class ReactorLate(Event):
     name: ClassVar[str] = "service.lateness"
     level: ClassVar[Level] = Level.NOTICE
     longest_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BallastGiven(Event):
+    """The disk is full; the room that was kept for this moment is given back, so that mail can still be deleted."""
+
+    name: ClassVar[str] = "service.ballast"
+    level: ClassVar[Level] = Level.ERROR
+    size: int
