@@ -10,8 +10,10 @@ from mailbox_appliance.checks.settings import ChecksSettings, dns_lists
 from mailbox_appliance.config.model import Config, NextHost
 from mailbox_appliance.guard.memory import GuardSettings
 from mailbox_appliance.imap.settings import ImapSettings
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.queue.allowance import AllowanceSettings
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
+from mailbox_appliance.smtp.devices import Device
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
 from mailbox_appliance.store.account import StoreSettings
 
@@ -22,6 +24,16 @@ def smtp_settings(config: Config) -> SmtpSettings:
         hostname=config.hostname,
         spool=os.path.join(config.state, "spool"),
         lan=config.networks.lan,
+        devices=tuple(
+            Device(
+                name,
+                one.address,
+                frozenset(one.recipients),
+                Address.parse(one.send_as) if one.send_as else None,
+                one.per_day,
+            )
+            for name, one in config.devices.items()
+        ),
         proxies=config.networks.proxies,
         xclient=config.networks.xclient,
         trusted=config.guard.exempt,

@@ -13,6 +13,7 @@ from mailbox_appliance.config import values
 from mailbox_appliance.ports.checks import CHECK_NAMES
 
 EXAMPLE_DOMAIN = "example.org"
+EXAMPLE_DEVICE = "scanner"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Key:
     @property
     def heading(self) -> str:
         """The line above it in a file: "[relay]", '[relay.domains."example.org"]'."""
+        if self.section == "devices.*":
+            return f"[devices.{EXAMPLE_DEVICE}]"
         return f"[{self.section.replace('*', chr(34) + EXAMPLE_DOMAIN + chr(34))}]"
 
     @property
@@ -51,6 +54,7 @@ SECTION_TEXTS: dict[str, str] = {
     "": "The machine",
     "listen": "Where to listen. A missing key means the usual port on all addresses; an empty list switches off.",
     "networks": "Who is at home",
+    "devices.*": "A scanner, a NAS: a device that sends by port 25 without a password, to a few recipients",
     "tls": "A certificate of your own from files. Without it one is ordered ([acme]) or self-made.",
     "acme": "Order certificates (Let's Encrypt or another ACME authority). The section's presence switches it on.",
     "relay": "How mail leaves for other places: through a smarthost, or direct to each domain's mail host",
@@ -207,6 +211,34 @@ KEYS: tuple[Key, ...] = (
         "[]",
         "Mail servers that may say on port 25, by XCLIENT, from which address a message really came.",
         '["192.0.2.8"]',
+    ),
+    Key(
+        "devices.*.address",
+        _networks,
+        "",
+        "The device's address in your network, or several; whoever has that address is taken for the device.",
+        '["192.168.1.20"]',
+    ),
+    Key(
+        "devices.*.recipients",
+        values.several(values.address_or_domain),
+        "",
+        'Whom it may write to: addresses, or whole domains as "@example.org". Everything else is refused to it.',
+        '["ann@example.org", "@club.example"]',
+    ),
+    Key(
+        "devices.*.send_as",
+        values.mail_address,
+        "",
+        "The address of ours that its messages come from, whatever it says itself; without this it must say one.",
+        '"scanner@example.org"',
+    ),
+    Key(
+        "devices.*.per_day",
+        values.count,
+        "200",
+        "How many recipients it may write to in a day; 0 means as many as it likes.",
+        "200",
     ),
     Key(
         "tls.certificate",

@@ -87,6 +87,16 @@ class Networks:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """[devices.NAME]: a scanner or NAS that writes through port 25 without a log-in."""
+
+    address: tuple[Network, ...] = ()
+    recipients: tuple[str, ...] = ()  # addresses, or "@domain"
+    send_as: str = ""
+    per_day: int = 200  # recipients; 0 = as many as it likes
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """[tls]: a certificate from files, and what to run after a new one came."""
 
@@ -221,6 +231,7 @@ class Config:
     sendmail: Sendmail = field(default_factory=Sendmail)
     checks: Checks = field(default_factory=Checks)
     guard: Guard = field(default_factory=Guard)
+    devices: Mapping[str, Device] = field(default_factory=dict)
     path: str = ""
     local: bool = False  # local mode: loopback only, nothing leaves, mail to outside is captured
     stated: frozenset[str] = frozenset()

@@ -20,6 +20,7 @@ from mailbox_appliance.config.model import (
     PROTOCOLS,
     SECTIONS,
     Config,
+    Device,
     Endpoint,
     Listen,
     NextHost,
@@ -102,6 +103,8 @@ def parse(text: str, path: str = "") -> tuple[Config | None, list[Complaint]]:
                     _take(f"{name}.{inner}", inner_value, stated, complaints)
         elif name in SECTIONS:
             complaints.append(Complaint(name, "is a section, not a key", f"write [{name}] on a line of its own"))
+        elif f"{name}.*" in keys.SECTION_TEXTS and isinstance(value, dict):
+            _take_each(name, value, stated, complaints)
         elif isinstance(value, dict) and name not in keys.BY_PATH:
             complaints.append(Complaint(f"[{name}]", "is not a section", _nearest_section(name)))
         else:
@@ -122,11 +125,11 @@ def _take_each(path: str, tables: Mapping[str, Any], stated: dict[str, Any], com
     """Tables with a domain in their heading, such as [relay.domains."example.org"]."""
     for name, table in tables.items():
         if not isinstance(table, dict):
-            remedy = f'write [{path}."{keys.EXAMPLE_DOMAIN}"] on a line of its own, and the keys below'
+            remedy = f"write {_example(path)} on a line of its own, and the keys below"
             complaints.append(Complaint(f"{path}.{name}", "is a section, not a key", remedy))
             continue
         try:
-            domain = values.host_name(name)
+            domain = values.device_name(name) if path == "devices" else values.host_name(name)
         except values.Wrong as wrong:
             complaints.append(Complaint(f'{path}."{name}"', wrong.what, wrong.remedy))
             continue
@@ -134,11 +137,16 @@ def _take_each(path: str, tables: Mapping[str, Any], stated: dict[str, Any], com
             known = [one.name for one in keys.KEYS if one.section == f"{path}.*"]
             if key not in known:
                 remedy = f"the keys here are {', '.join(known)}"
-                if isinstance(value, dict):
+                if isinstance(value, dict) and path != "devices":
                     remedy = f'put the domain in quotes: [{path}."{keys.EXAMPLE_DOMAIN}"]'
                 complaints.append(Complaint(f"{path}.{name}.{key}", "is not a key", remedy))
             else:
                 _take(f'{path}."{domain}".{key}', value, stated, complaints)
+
+
+def _example(path: str) -> str:
+    """The heading of one of these tables."""
+    return next(key.heading for key in keys.KEYS if key.section == f"{path}.*")
 
 
 def _general(path: str) -> str:
@@ -202,7 +210,19 @@ def _build(stated: Mapping[str, Any], path: str, *, acme_wanted: bool) -> Config
         if section == "listen":
             inner = {**_LISTENING.get(str(top.get("role", "all")), {}), **inner}
         top[section] = kind(**inner)
+    top["devices"] = _devices(stated)
     return dataclasses.replace(Config(**top), path=path, stated=frozenset(stated))
+
+
+def _devices(stated: Mapping[str, Any]) -> dict[str, Device]:
+    """[devices.NAME] gathered."""
+    gathered: dict[str, dict[str, Any]] = {}
+    for path, value in stated.items():
+        before, quote, rest = path.partition('"')
+        if quote and before == "devices.":
+            name, _, key = rest.partition('".')
+            gathered.setdefault(name, {})[key] = value
+    return {name: Device(**about) for name, about in gathered.items()}
 
 
 # What each role listens on where the file does not say. At an edge the people's ports lead on to the store.
@@ -249,11 +269,24 @@ def _together(config: Config) -> list[Complaint]:
         if f"relay.{name}" in config.stated and relay.smarthost is None and "relay.smarthost" not in config.stated:
             found.append(Complaint(f"relay.{name}", "has no smarthost to be said to", "name relay.smarthost"))
             break
+    found += _unfinished_devices(config.devices)
     found += _crossed_endpoints(config.listen)
     if config.listen.link and config.role != "edge":
         found.append(Complaint("listen.link", "is for an edge", 'write role = "edge", or leave the key out'))
     if config.role == "edge" and config.listen.lmtp:
         found.append(Complaint("listen.lmtp", "has nobody to deliver to at an edge", "leave the key out"))
+    return found
+
+
+def _unfinished_devices(devices: Mapping[str, Device]) -> list[Complaint]:
+    """A device needs an address and somebody to write to."""
+    found = []
+    for name, device in devices.items():
+        if not device.address:
+            found.append(Complaint(f"devices.{name}.address", "is missing", 'write address = ["192.168.1.20"]'))
+        if not device.recipients:
+            remedy = 'write recipients = ["ann@example.org"]; "@example.org" means all of a domain'
+            found.append(Complaint(f"devices.{name}.recipients", "is missing", remedy))
     return found
 
 

@@ -100,6 +100,24 @@ def mail_address(value: object) -> str:
         raise Wrong(str(error), 'write an address, such as "ann@example.org"') from None
 
 
+def device_name(value: object) -> str:
+    """The owner's name for a device: it stands in the journal and in From."""
+    words = text(value).lower()
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", words):
+        raise Wrong(f"{_shown(value)} is no name for a device", "use up to 40 letters, digits, - and _")
+    return words
+
+
+def address_or_domain(value: object) -> str:
+    """A mail address, or all of a domain as "@example.org"; in lower case."""
+    words = text(value)
+    if words.startswith("@"):
+        return "@" + host_name(words[1:])
+    if not words:
+        raise Wrong("'' is no address", 'write an address, such as "ann@example.org", or "@example.org"')
+    return mail_address(words).lower()
+
+
 def dns_list(value: object) -> str:
     """A DNS list, "zone" or "zone=weight"; the weight is below 0 for a list of good addresses."""
     zone, equals, figure = text(value).partition("=")

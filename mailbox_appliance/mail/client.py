@@ -22,6 +22,7 @@ class Origin(enum.Enum):
 
     AUTHENTICATED = "authenticated"  # 587/465 after AUTH
     LAN = "lan"  # a configured network
+    DEVICE = "device"  # a scanner or NAS that the owner has named
     WAN = "wan"  # everybody else
     PAIRED = "paired"  # the paired edge or store, authenticated
     LOCAL = "local"  # ourselves: DSNs, notices, the sendmail command
@@ -39,3 +40,4 @@ class Client:
     tls: str = ""
     cipher: str = ""
     account: str = ""  # the account's address after AUTH
+    device: str = ""  # the owner's name for a device of the house

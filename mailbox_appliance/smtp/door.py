@@ -24,6 +24,7 @@ from mailbox_appliance.mail.client import Client, IPAddress, peer_address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.smtp.devices import device_at
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping
 from mailbox_appliance.smtp.parts import Parts, origin_of
@@ -151,7 +152,9 @@ class Door(protocol.Protocol):
         transport.registerProducer(_Valve(self), True)
         # The link is TLS 1.3 with both certificates pinned, beneath us.
         tls = "TLSv1.3" if self._service.name == "link" else ""
-        client = Client(self.address, self._port, self._service.name, tls=tls)
+        device = device_at(self._parts.settings.devices, self.address) if self._service.name == "smtp" else None
+        named = device.name if device is not None else ""
+        client = Client(self.address, self._port, self._service.name, tls=tls, device=named)
         self._tell_connected(client)
         certificates = self._station.certificates
         self._session = Session(self, self._parts, client, tls_available=certificates is not None)
@@ -379,7 +382,9 @@ class Door(protocol.Protocol):
         origin = origin_of(parts.settings, client)
         name = self._service.name
         parts.journal.tell(
-            told.Connected(peer=str(client.address), port=client.port, service=name, origin=origin.value)
+            told.Connected(
+                peer=str(client.address), port=client.port, service=name, origin=origin.value, device=client.device
+            )
         )
         transport: Any = self.transport
         here = peer_address(getattr(transport.getHost(), "host", "127.0.0.1"))

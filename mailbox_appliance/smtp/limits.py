@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.smtp.devices import Device
 
 Network = IPv4Network | IPv6Network
 
@@ -51,6 +52,7 @@ class SmtpSettings:
     spool: str
     authserv_id: str = ""  # "" = hostname
     lan: tuple[Network, ...] = ()
+    devices: tuple[Device, ...] = ()  # before lan: a named device has its own rights and no others
     own_addresses: frozenset[IPAddress] = frozenset()  # our public ones, to recognize hairpin traffic
     forwarders: tuple[Network, ...] = ()  # may bring mail from our own domains back to us
     proxies: tuple[Network, ...] = ()  # must begin with the PROXY protocol

@@ -15,6 +15,7 @@ from mailbox_appliance.ports.queue import Allowance
 from mailbox_appliance.ports.users import Directory, LogIn
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.smtp.acquaintances import Acquaintances
+from mailbox_appliance.smtp.devices import DaysWork
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import SmtpSettings, is_in
 
@@ -46,6 +47,7 @@ class Parts:
     allowance: Allowance | None = None
     acquaintances: Acquaintances = field(default_factory=Acquaintances)
     signing: Signing | None = None
+    days_work: DaysWork = field(default_factory=DaysWork)
 
 
 def origin_of(settings: SmtpSettings, client: Client) -> Origin:
@@ -54,4 +56,6 @@ def origin_of(settings: SmtpSettings, client: Client) -> Origin:
         return Origin.LOCAL
     if client.service == "link":
         return Origin.PAIRED
+    if client.device:
+        return Origin.DEVICE
     return Origin.LAN if is_in(client.address, settings.lan) else Origin.WAN

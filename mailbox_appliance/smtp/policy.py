@@ -29,6 +29,7 @@ class Target(enum.Enum):
 
     OURS = "our domain"
     ELSEWHERE = "another domain"
+    LISTED = "a recipient listed for the device"
 
 
 class Action(enum.Enum):
@@ -43,6 +44,8 @@ class Action(enum.Enum):
 
 NOT_OWNED = Reply(550, "5.7.1", "This account may not send as that address")
 OUR_DOMAIN = Reply(550, "5.7.1", "Mail from this domain must be submitted with a log-in, not brought from outside")
+NOT_AS_THEM = Reply(550, "5.7.1", "This device may send only as an address of ours")
+NOT_LISTED = Reply(550, "5.7.1", "This device may not write to that address")
 NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
 
 
@@ -61,6 +64,7 @@ class Row:
 _ANYBODY = frozenset(Sender)
 _ANYWHERE = frozenset(Target)
 _TO_US = frozenset({Target.OURS})
+_LISTED = frozenset({Target.LISTED})  # told apart for devices only
 
 
 def _from(*senders: Sender) -> frozenset[Sender]:
@@ -72,6 +76,9 @@ TABLE: tuple[Row, ...] = (
     Row(Origin.AUTHENTICATED, _ANYBODY, _ANYWHERE, Action.REFUSE, "the account does not own the sender", NOT_OWNED),
     Row(Origin.LOCAL, _ANYBODY, _TO_US, Action.DELIVER, "a mail server on this machine, by LMTP"),
     Row(Origin.PAIRED, _ANYBODY, _ANYWHERE, Action.DELIVER, "the other half of our pair"),
+    Row(Origin.DEVICE, _from(Sender.OURS, Sender.NULL), _LISTED, Action.RELAY, "a named device, to its recipients"),
+    Row(Origin.DEVICE, _ANYBODY, _LISTED, Action.REFUSE, "the device sends as another domain", NOT_AS_THEM),
+    Row(Origin.DEVICE, _ANYBODY, _ANYWHERE, Action.REFUSE, "not one of the device's recipients", NOT_LISTED),
     Row(Origin.LAN, _from(Sender.OURS), _ANYWHERE, Action.RELAY, "a device in our networks"),
     Row(Origin.LAN, _ANYBODY, _TO_US, Action.CHECK, "from our networks, as if from outside"),
     Row(

@@ -10,6 +10,7 @@ from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Unknown
+from mailbox_appliance.smtp.devices import Device
 from mailbox_appliance.smtp.policy import NO_RELAY, Action, Sender, Target, decide
 
 ONLY_BOUNCES = Reply(550, "5.7.1", "Only bounces are taken for this address")
@@ -32,11 +33,18 @@ def target_of(address: Address, domains: frozenset[str]) -> Target:
 
 
 async def rule(
-    directory: Directory, acceptance: Acceptance, origin: Origin, sender: Sender, recipient: Recipient, octets: int
+    directory: Directory,
+    acceptance: Acceptance,
+    origin: Origin,
+    sender: Sender,
+    recipient: Recipient,
+    octets: int,
+    device: Device | None = None,
 ) -> Ruling:
     """Decide about one RCPT; ``octets`` is what SIZE announced (0 = nothing)."""
     address = recipient.forward_path
-    row = decide(origin, sender, target_of(address, directory.domains()))
+    listed = device is not None and device.reaches(address)
+    row = decide(origin, sender, Target.LISTED if listed else target_of(address, directory.domains()))
     if row.action is Action.REFUSE:
         return Ruling(row.action, row.reply, row.reason)
     resolution = await directory.resolve(address)

@@ -17,7 +17,8 @@ from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.ports.users import Principal
-from mailbox_appliance.smtp import login
+from mailbox_appliance.smtp import devices, login
+from mailbox_appliance.smtp.devices import Device, device_at
 from mailbox_appliance.smtp.intake import TOO_LARGE, Intake
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
@@ -254,6 +255,8 @@ class Session:
         await self._drop()
         address = claims.address or before.address
         client = replace(before, address=address, port=claims.port or before.port, helo=claims.helo, account="")
+        device = device_at(parts.settings.devices, address)
+        client = replace(client, device=device.name if device is not None else "")
         if claims.extended is not None:
             client = replace(client, extended=claims.extended)
         self._report.introduced(client)
@@ -264,7 +267,10 @@ class Session:
     async def _mail(self, event: events.Mail) -> None:
         await self._drop()
         now = self._parts.clock.seconds()
-        deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, event.arguments)
+        device, asked = self._device(), event.arguments
+        if device is not None and device.send_as is not None:
+            asked = replace(asked, reverse_path=device.send_as)
+        deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, asked, device)
         reply, reason = await self._rule_sender(deal)
         self._core.answer(reply)
         if reply.is_positive:
@@ -287,6 +293,12 @@ class Session:
         refusal = refusal_of_sender(deal.origin, deal.sender)
         return (SENDER_OK, "") if refusal is None else (refusal.reply, refusal.reason)
 
+    def _device(self) -> Device | None:
+        """The named device that speaks, with the rights it has now."""
+        if self._origin is not Origin.DEVICE:
+            return None
+        return device_at(self._parts.settings.devices, self._report.client.address)
+
     async def _class_of_sender(self, deal: Transaction) -> Sender:
         reverse_path, directory = deal.reverse_path, self._parts.directory
         if reverse_path is None:
@@ -304,8 +316,14 @@ class Session:
         if len(deal.recipients) >= self._limits.recipients:
             self._refuse_recipient(deal, event, MANY_RECIPIENTS, f"more than {self._limits.recipients} recipients")
             return
-        ruling = await rule(parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size)
+        ruling = await rule(
+            parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size, deal.device
+        )
         reply = ruling.reply
+        if reply is None and deal.device is not None:
+            if len(deal.recipients) >= parts.days_work.left(deal.device, parts.clock.seconds()):
+                self._refuse_recipient(deal, event, devices.SPENT, "the device's recipients of this day are used up")
+                return
         if reply is None and self._principal is not None and parts.allowance is not None and self._leaves(recipient):
             outside = [one.forward_path for one in deal.recipients if self._leaves(one)]
             reply = await parts.allowance.refusal(self._principal.account, [*outside, recipient.forward_path])
@@ -375,6 +393,8 @@ class Session:
         now = clock.seconds()
         if ending.reply.is_positive:
             self.messages += 1
+            if deal.device is not None:
+                self._parts.days_work.add(deal.device.name, len(deal.recipients), now)
             if self._core.terms.pipeconnect:
                 self._parts.acquaintances.behaved(self._report.client.address, now)
         self._report.ended(deal, ending, now - deal.began)

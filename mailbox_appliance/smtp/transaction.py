@@ -29,6 +29,7 @@ from mailbox_appliance.ports.delivery import ACCEPTED, Acceptance, Parcel, Recei
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.smtp import fields
 from mailbox_appliance.smtp.author import AuthorError, author_of
+from mailbox_appliance.smtp.devices import AS_US, Device, speak_as
 from mailbox_appliance.smtp.intake import Intake
 from mailbox_appliance.smtp.limits import SmtpSettings
 from mailbox_appliance.smtp.policy import NOT_OWNED, Action, Sender
@@ -61,12 +62,21 @@ class Ending:
 class Transaction:
     """From MAIL to the reply after the content. Made anew for each MAIL."""
 
-    def __init__(self, trace: str, began: float, client: Client, origin: Origin, arguments: MailArguments) -> None:
+    def __init__(
+        self,
+        trace: str,
+        began: float,
+        client: Client,
+        origin: Origin,
+        arguments: MailArguments,
+        device: Device | None = None,
+    ) -> None:
         self.trace = trace
         self.began = began
         self.client = client
         self.origin = origin
         self.arguments = arguments
+        self.device = device
         self.sender = Sender.THEIRS
         self.recipients: dict[Recipient, None] = {}  # in order, each once
         self.taken: list[Recipient] = []  # one for each RCPT that was accepted
@@ -137,6 +147,8 @@ class Border:
         content = await intake.finish()
         if isinstance(content, Reply):
             return Ending(content, size, reason=content.text)
+        if deal.device is not None and deal.device.send_as is not None:
+            content = _with_header(content, speak_as(content.header, deal.device.name, deal.device.send_as))
         facts = fields.read_facts(content.header)
         if facts.received > self._settings.limits.received_fields:
             return Ending(LOOP, size, facts.message_id, f"{facts.received} Received fields")
@@ -148,6 +160,8 @@ class Border:
             account = Address.parse(deal.client.account)
             if not await self._directory.owns(account, author):
                 return Ending(NOT_OWNED, size, facts.message_id, f"From is {author}, which {account} does not own")
+        if deal.device is not None and author.domain not in self._directory.domains():
+            return Ending(AS_US, size, facts.message_id, f"the device {deal.device.name} writes as {author}")
         arrived = content  # what was signed elsewhere is proven before the border changes it
         content, message_id = self._mend(deal, arrived, facts, now)
         # What another server hands over by LMTP came from anywhere: to whoever bounces it is a stranger's.
@@ -180,8 +194,7 @@ class Border:
         settings, ours = self._settings, deal.is_ours
         if facts.suspicious and deal.origin is not Origin.PAIRED:
             header = fields.strip_border_fields(content.header, settings.our_authserv_id, submission=ours)
-            lines = content.lines - (content.header.count(b"\n") - header.count(b"\n"))
-            content = Content(header, content.body, lines)
+            content = _with_header(content, header)
         only = next(iter(deal.recipients)).forward_path if len(deal.recipients) == 1 else None
         top = fields.received_field(
             deal.client,
@@ -228,3 +241,8 @@ class Border:
         # Later beats never: a 4xx of one recipient must not become a 5xx for the others.
         worst = min((receipt.reply for receipt in receipts), key=lambda reply: reply.code >= 500)
         return Ending(worst, size, parcel.message_id, worst.text, receipts=receipts)
+
+
+def _with_header(content: Content, header: bytes) -> Content:
+    """The same message with another header block."""
+    return Content(header, content.body, content.lines - (content.header.count(b"\n") - header.count(b"\n")))

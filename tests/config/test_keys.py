@@ -9,7 +9,7 @@ import tomllib
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.config.keys import BY_PATH, KEYS, NOT_YET, SECTION_TEXTS
-from mailbox_appliance.config.model import SECTIONS, Config, NextHost
+from mailbox_appliance.config.model import SECTIONS, Config, Device, NextHost
 from mailbox_appliance.config.read import parse
 from mailbox_appliance.config.sample import sample
 
@@ -33,7 +33,10 @@ TOGETHER = (
 def value_at(config: Config, path: str) -> object:
     value: object = config
     for name in path.split("."):
-        value = NextHost() if name == "*" else getattr(value, name)
+        if name == "*":
+            value = Device() if path.startswith("devices.") else NextHost()
+        else:
+            value = getattr(value, name)
     return value
 
 
@@ -47,9 +50,10 @@ class KeysTests(SynchronousTestCase):
             fields |= {f"{section}.{field.name}" for field in dataclasses.fields(kind)}
         for table in ("relay.domains", "relay.senders"):
             fields |= {f"{table}.*.{field.name}" for field in dataclasses.fields(NextHost)}
+        fields |= {f"devices.*.{field.name}" for field in dataclasses.fields(Device)}
         self.assertEqual(set(BY_PATH), fields - {"acme.wanted", "relay.domains", "relay.senders"})
         self.assertEqual(len(KEYS), len(BY_PATH))
-        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS, "relay.domains.*", "relay.senders.*"})
+        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS, "relay.domains.*", "relay.senders.*", "devices.*"})
 
     def test_defaults_agree(self) -> None:
         """A default in the table is the default of the model."""
@@ -61,7 +65,7 @@ class KeysTests(SynchronousTestCase):
             if key.default:
                 self.assertEqual(key.read(tomllib.loads(f"x = {key.default}")["x"]), expected, key.path)
             else:
-                self.assertIn(expected, ("", None), key.path)
+                self.assertIn(expected, ("", None, ()), key.path)
 
     def test_examples_are_right(self) -> None:
         """Every example can be read, alone in a file with the host name."""
@@ -107,7 +111,7 @@ class SampleTests(SynchronousTestCase):
         for line in sample().splitlines():
             bare = line.lstrip("#")
             if bare.startswith("[") and bare.endswith("]"):
-                section = bare[1:-1].replace('"example.org"', "*") + "."
+                section = bare[1:-1].replace('"example.org"', "*").replace("devices.scanner", "devices.*") + "."
             elif " = " in bare and not bare.startswith(" "):
                 shown.add(section + bare.split(" = ")[0])
         self.assertEqual(shown, set(BY_PATH))

@@ -154,6 +154,16 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
         ('relay.senders.club.example is not a key; put the domain in quotes: [relay.senders."example.org"]',),
     ),
     (
+        HOST + '[devices.scanner]\nper_day = 3\n[devices."a b"]\n[devices]\nx = 1',
+        (
+            "devices.\"a b\" 'a b' is no name for a device; use up to 40 letters, digits, - and _",
+            "devices.x is a section, not a key; write [devices.scanner] on a line of its own, and the keys below",
+            'devices.scanner.address is missing; write address = ["192.168.1.20"]',
+            'devices.scanner.recipients is missing; write recipients = ["ann@example.org"]; '
+            '"@example.org" means all of a domain',
+        ),
+    ),
+    (
         HOST + '[relay.domains."a b"]\nhost = "a.example:25"',
         ("relay.domains.\"a b\" 'a b' is not a host name; write a name, such as \"mail.example.org\"",),
     ),
@@ -257,6 +267,18 @@ class ReadingTests(SynchronousTestCase):
         (sender,) = relay.senders.values()
         self.assertEqual(list(relay.senders), ["xn--bcher-kva.example"])
         self.assertTrue(os.path.isabs(sender.password_file), sender)
+
+    def test_devices(self) -> None:
+        """Tables with a name that the owner chooses."""
+        config = self.read(
+            HOST + '[devices.Scanner]\naddress = ["192.168.1.20"]\nrecipients = ["Ann@Example.org", "@Club.example"]\n'
+            '[devices.nas]\naddress = ["192.168.1.21", "fd00::/64"]\nrecipients = ["@example.org"]\nper_day = 0\n'
+            'send_as = "nas@example.org"\n'
+        )
+        self.assertEqual(list(config.devices), ["scanner", "nas"])
+        scanner, nas = config.devices.values()
+        self.assertEqual(scanner.recipients, ("ann@example.org", "@club.example"))
+        self.assertEqual((scanner.per_day, nas.per_day, nas.send_as, len(nas.address)), (200, 0, "nas@example.org", 2))
 
     def test_hostname_alone(self) -> None:
         """Only the host name is needed; the rest are the defaults of model.py."""

@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.checks import Checks
+from mailbox_appliance.smtp.devices import Device
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
 from mailbox_appliance.smtp.listener import SmtpStation
@@ -31,6 +32,8 @@ from tests.kit.workers import InlineWorkers
 NOW = 1_763_800_000.0
 STRANGER = "203.0.113.7"
 DEVICE = "192.168.1.20"
+SCANNER = "192.168.1.30"
+NAS = "192.168.1.31"
 FORWARDER = "198.51.100.77"
 
 
@@ -59,6 +62,16 @@ class House:
             "mx.example.org",
             self.spool,
             lan=(ip_network("192.168.1.0/24"),),
+            devices=(
+                Device("scanner", (ip_network("192.168.1.30/32"),), frozenset({"ann@example.org", "@club.test"})),
+                Device(
+                    "nas",
+                    (ip_network("192.168.1.31/32"),),
+                    frozenset({"@example.org"}),
+                    Address.parse("nas@example.org"),
+                    3,
+                ),
+            ),
             own_addresses=frozenset({ip_address("198.51.100.1")}),
             forwarders=(ip_network("198.51.100.77/32"),),
             limits=replace(Limits(message_size=10_000_000), **limits),

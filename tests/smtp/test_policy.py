@@ -10,7 +10,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.smtp.policy import Action, Sender, Target, decide, refusal_of_sender
-from tests.smtp.stage import DEVICE, FORWARDER, STRANGER, House, code, talk
+from tests.smtp.stage import DEVICE, FORWARDER, NAS, SCANNER, STRANGER, House, code, talk
 
 ALL = Target.OURS, Target.ELSEWHERE
 # origin, sender → what happens to mail to our domain, to elsewhere
@@ -22,6 +22,9 @@ TABLE = [
     (Origin.LAN, Sender.OURS, Action.RELAY, Action.RELAY),
     (Origin.LAN, Sender.NULL, Action.CHECK, Action.REFUSE),
     (Origin.LAN, Sender.THEIRS, Action.CHECK, Action.REFUSE),
+    (Origin.DEVICE, Sender.OURS, Action.REFUSE, Action.REFUSE),
+    (Origin.DEVICE, Sender.NULL, Action.REFUSE, Action.REFUSE),
+    (Origin.DEVICE, Sender.THEIRS, Action.REFUSE, Action.REFUSE),
     (Origin.WAN, Sender.OURS, Action.REFUSE, Action.REFUSE),
     (Origin.WAN, Sender.RETURNED, Action.CHECK, Action.REFUSE),
     (Origin.WAN, Sender.NULL, Action.CHECK, Action.REFUSE),
@@ -43,6 +46,14 @@ class PolicyTests(SynchronousTestCase):
             found = tuple(decide(origin, sender, target).action for target in ALL)
             self.assertEqual(found, (ours, elsewhere), (origin, sender))
 
+    def test_devices(self) -> None:
+        """A named device reaches its listed recipients, as one of ours or as nobody, and nothing else at all."""
+        for sender in Sender:
+            expected = Action.RELAY if sender in (Sender.OURS, Sender.NULL) else Action.REFUSE
+            self.assertIs(decide(Origin.DEVICE, sender, Target.LISTED).action, expected, sender)
+            for target in ALL:
+                self.assertIs(decide(Origin.DEVICE, sender, target).action, Action.REFUSE)
+
     def test_wan_never_relays(self) -> None:
         """Nobody from outside reaches another domain, whatever he calls himself."""
         for sender in Sender:
@@ -63,7 +74,7 @@ class PolicyTests(SynchronousTestCase):
         """MAIL is refused exactly when no recipient could be accepted."""
         for origin in Origin:
             for sender in Sender:
-                hopeless = all(decide(origin, sender, target).action is Action.REFUSE for target in ALL)
+                hopeless = all(decide(origin, sender, target).action is Action.REFUSE for target in Target)
                 self.assertEqual(refusal_of_sender(origin, sender) is not None, hopeless)
 
 
@@ -71,7 +82,7 @@ OUR_DOMAINS = ["example.org", "example.net"]
 ADDRESSES = st.builds(
     "{}@{}".format,
     st.sampled_from(["ann", "bob", "info", "nobody", "postmaster", "victim%elsewhere.test", "away"]),
-    st.sampled_from([*OUR_DOMAINS, "elsewhere.test", "sub.example.org", "example.org.elsewhere.test"]),
+    st.sampled_from([*OUR_DOMAINS, "elsewhere.test", "sub.example.org", "example.org.elsewhere.test", "club.test"]),
 )
 
 
@@ -79,15 +90,22 @@ class WholeWayTests(SynchronousTestCase):
     """The same through a whole session."""
 
     @settings(max_examples=60, deadline=None)
-    @given(st.sampled_from([STRANGER, DEVICE, FORWARDER, "127.0.0.1"]), st.one_of(st.just(""), ADDRESSES), ADDRESSES)
+    @given(
+        st.sampled_from([STRANGER, DEVICE, SCANNER, NAS, FORWARDER, "127.0.0.1"]),
+        st.one_of(st.just(""), ADDRESSES),
+        ADDRESSES,
+    )
     def test_never_an_open_relay(self, address: str, sender: str, recipient: str) -> None:
-        """Another domain's recipient is accepted only from the LAN as our domain."""
+        """Another domain's recipient is accepted only from the LAN as our domain, or where a device lists it."""
         house = House()
         said = talk(house.peer(address=address), "EHLO a.test", f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>")
         accepted = said.splitlines()[-1].startswith("250")
         if recipient.rpartition("@")[2] not in OUR_DOMAINS:
             from_us = sender.rpartition("@")[2] in OUR_DOMAINS
-            self.assertEqual(accepted, address == DEVICE and from_us)
+            listed = address == SCANNER and recipient.endswith("@club.test") and (from_us or not sender)
+            self.assertEqual(accepted, (address == DEVICE and from_us) or listed)
+        elif address == SCANNER and accepted:
+            self.assertEqual(recipient, "ann@example.org")
         if address in (STRANGER, "127.0.0.1") and sender.rpartition("@")[2] in OUR_DOMAINS:
             self.assertFalse(accepted)
         house.close()

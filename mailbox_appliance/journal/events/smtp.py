@@ -19,6 +19,7 @@ class Connected(Event):
     port: int
     service: str
     origin: str
+    device: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +126,7 @@ class SenderRefused(Event):
     service: str
     helo: str = ""
     account: str = ""
+    device: str = ""
     sender: str
     told: str
     reason: str = ""
@@ -141,6 +143,7 @@ class RecipientRefused(Event):
     service: str
     helo: str = ""
     account: str = ""
+    device: str = ""
     sender: str
     recipient: str
     told: str
@@ -158,6 +161,7 @@ class MessageRefused(Event):
     service: str
     helo: str = ""
     account: str = ""
+    device: str = ""
     sender: str
     recipient: tuple[str, ...]
     size: int
@@ -176,6 +180,7 @@ class Accepted(Event):
     service: str
     helo: str = ""
     account: str = ""
+    device: str = ""
     sender: str
     recipient: tuple[str, ...]
     size: int
