@@ -14,7 +14,8 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Iterable, Sequence
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from mailbox_appliance.store.rendered import UID_BITS
@@ -30,7 +31,9 @@ SEAM = 4096  # characters that pieces of one text share; a longer word is not in
 LONGEST_TEXT = 1 << 21  # characters; a longer text is read whenever it is searched
 SHORTEST_RUN = 3
 MOST_WORDS = 4000  # of the vocabulary; a needle that is in more of them narrows nothing down
-MOST_VOCABULARY = 8 << 20  # octets of one that are kept in memory
+MOST_VOCABULARY = 32 << 20  # octets of one that is kept in memory
+PIECE = 4 << 20  # octets of one that are looked through at a time; where there are more, they are kept compressed
+MOST_LATE = 64  # messages added after a vocabulary was read, which are read themselves until it is read anew
 MOST_KEPT = 2  # vocabularies in memory, over all accounts
 _ASKED_AT_ONCE = 200
 _RUNS = re.compile(rf"[A-Z0-9]{{{SHORTEST_RUN},}}")
@@ -38,10 +41,42 @@ _RUNS = re.compile(rf"[A-Z0-9]{{{SHORTEST_RUN},}}")
 
 @dataclass(slots=True)
 class Vocabulary:
-    """All words of an account in UTF-8, one a line, as of the document ``made``; kept between searches."""
+    """All words of an account in UTF-8, one a line, as of the document ``made``; kept between searches.
+
+    ``pieces`` are compressed but for a single one; an account with very many words keeps none.
+    """
 
     made: int = -1
-    words: bytes = b""
+    pieces: list[bytes] = field(default_factory=list)
+
+    def read(self, connection: sqlite3.Connection, made: int) -> Iterator[bytes]:
+        """Read all words anew, piece by piece, and keep them if they are not too many."""
+        self.made, self.pieces = -1, []
+        kept: list[bytes] = []
+        octets = 0
+        rows = connection.execute("SELECT term FROM vocabulary")
+        piece = b"\n"
+        while batch := rows.fetchmany(10_000):
+            piece += b"%b\n" % "\n".join([term for (term,) in batch]).encode("utf-8")
+            if len(piece) >= PIECE:
+                octets += len(piece)
+                if octets <= MOST_VOCABULARY:
+                    kept.append(zlib.compress(piece, 1))
+                yield piece
+                piece = b"\n"
+        if len(piece) > 1:
+            octets += len(piece)
+            kept.append(zlib.compress(piece, 1) if kept else piece)
+            yield piece
+        if octets <= MOST_VOCABULARY:
+            self.made, self.pieces = made, kept
+
+    def each(self) -> Iterator[bytes]:
+        """The pieces, as they are kept."""
+        if len(self.pieces) == 1 and self.pieces[0][:1] == b"\n":
+            yield self.pieces[0]
+        else:
+            yield from map(zlib.decompress, self.pieces)
 
 
 class Vocabularies:
@@ -184,9 +219,15 @@ def find(
     if not runs or not rows or not _ready(connection):
         return None
     found = Found(unread=set(uids).difference([uid for (uid,) in rows]))
+    every = _terms(connection, [run.lower() for run in runs], known)
+    late: set[int] = set()
+    if known.made >= 0:
+        rows = connection.execute(
+            "SELECT id & 4294967295 FROM document WHERE number AND number>?", (known.made,)
+        ).fetchall()
+        late.update([uid for (uid,) in rows])
     holding: set[int] | None = None
-    for run in runs:
-        terms = _terms(connection, run.lower(), known)
+    for terms in every:
         if len(terms) > MOST_WORDS:
             continue
         having = _having(connection, terms, span, header)
@@ -196,24 +237,23 @@ def find(
     if holding is None:
         return None
     found.holding = holding.intersection(uids)
+    found.unread |= late.intersection(uids) - found.holding
     return found
 
 
-def _terms(connection: sqlite3.Connection, part: str, known: Vocabulary) -> list[str]:
-    """Words of the vocabulary that contain ``part``; about MOST_WORDS at most."""
+def _terms(connection: sqlite3.Connection, parts: Sequence[str], known: Vocabulary) -> list[list[str]]:
+    """For each part the words of the vocabulary that contain it; about MOST_WORDS at most."""
     (made,) = connection.execute("SELECT made FROM documents").fetchone()
-    words = known.words
-    if made != known.made:
-        (text,) = connection.execute("SELECT CAST(group_concat(term, char(10)) AS BLOB) FROM vocabulary").fetchone()
-        words = b"\n%b\n" % (text or b"")
-        known.made, known.words = (made, words) if len(words) <= MOST_VOCABULARY else (-1, b"")
-    found: list[str] = []
-    wanted = part.encode("ascii")
-    at = words.find(wanted)
-    while at >= 0 and len(found) <= MOST_WORDS:
-        end = words.index(b"\n", at)
-        found.append(words[words.rindex(b"\n", 0, at) + 1 : end].decode("utf-8"))
-        at = words.find(wanted, end)
+    wanted = [part.encode("ascii") for part in parts]
+    found: list[list[str]] = [[] for _ in parts]
+    is_fresh = known.made >= 0 and 0 <= made - known.made <= MOST_LATE
+    for words in known.each() if is_fresh else known.read(connection, made):
+        for part, terms in zip(wanted, found, strict=True):
+            at = words.find(part)
+            while at >= 0 and len(terms) <= MOST_WORDS:
+                end = words.index(b"\n", at)
+                terms.append(words[words.rindex(b"\n", 0, at) + 1 : end].decode("utf-8"))
+                at = words.find(part, end)
     return found
 
 

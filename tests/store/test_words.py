@@ -146,6 +146,27 @@ class WordsTests(StoreCase):
         self.assertEqual(list(self.shop.do(box.search(keys.InText("SUBJECT"), box.uids, 1))), [1])
         self.assertEqual(list(self.shop.do(box.search(keys.InBody("subject"), box.uids, 1))), [])
 
+    def test_vocabulary(self) -> None:
+        """In pieces or whole, read anew or with a few late messages, kept or too large to be kept: the same answers."""
+        for late, piece, most in (
+            (0, 1, 1 << 20),
+            (2, 1, 1 << 20),
+            (2, 1 << 20, 1 << 20),
+            (64, 1 << 20, 1 << 20),
+            (2, 1, 1),
+        ):
+            self.patch(words, "MOST_LATE", late)
+            self.patch(words, "PIECE", piece)
+            self.patch(words, "MOST_VOCABULARY", most)
+            self.reopen()
+            self.shop.store.ground.vocabularies.forget(str(ANN))
+            box = self.shop.open()
+            for number in range(4):
+                self.shop.append(f"Subject: a\n\nword{number} fox{late}\n")
+                for needle in ("word", f"ord{number}", f"fox{late}", "word9", "fox"):
+                    found = list(self.shop.do(box.search(keys.InBody(needle), box.uids, 1)))
+                    self.assertEqual(found, read_all(self.shop, box, needle, False), (late, piece, most, needle))
+
     def test_what_does_not_fit_is_read(self) -> None:
         """Endless words and texts are never added, and found all the same."""
         self.shop.append("Subject: a\n\n" + "x" * words.SEAM + "needle\n")
