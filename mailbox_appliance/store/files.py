@@ -10,9 +10,11 @@ import contextlib
 import mmap
 import os
 from array import array
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
+
+from twisted.internet.defer import Deferred
 
 from mailbox_appliance.crlf import BLOCK, line_map, read_slice
 from mailbox_appliance.mail.mime import Part
@@ -205,12 +207,34 @@ def remember(held: dict[int, T], uid: int, value: T) -> None:
     held[uid] = value
 
 
+async def read_ahead(
+    box: OpenMailbox, uids: Sequence[int], most: int | None, *, crlf: bool = False
+) -> AsyncGenerator[tuple[list[Read], bool], None]:
+    """``read_files`` of one batch after another, a batch ahead of whoever works on them."""
+    account = box.account
+
+    def begin(batch: list[int] | None) -> Deferred[tuple[list[Read], bool]] | None:
+        if batch is None:
+            return None
+        maps = dict(box.line_maps) if most is None else {}
+        job = account.disk(read_files, account.index, box.folder, box.number, batch, maps, most, crlf)
+        return Deferred.fromCoroutine(job)
+
+    todo = batches(box, uids)
+    ahead = begin(next(todo, None))
+    try:
+        while ahead is not None:
+            found = await ahead
+            ahead = begin(next(todo, None))
+            yield found
+    finally:
+        if ahead is not None:
+            ahead.addErrback(lambda failure: None)  # whoever asked has gone
+
+
 async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
     """ports.store.Mailbox.files."""
-    for batch in batches(box, uids):
-        found, missing = await box.account.disk(
-            read_files, box.account.index, box.folder, box.number, batch, dict(box.line_maps), None, True
-        )
+    async for found, missing in read_ahead(box, uids, None, crlf=True):
         if missing:
             box.look_again_in(0.2)
         result: list[MessageFile] = []

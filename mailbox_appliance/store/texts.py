@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
@@ -11,7 +12,7 @@ from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.mime_scan import find_parts
 from mailbox_appliance.mail.text import body_texts, casemap, field_texts
 from mailbox_appliance.store import words
-from mailbox_appliance.store.files import Read, batches, read_files
+from mailbox_appliance.store.files import Read, batches, read_ahead, read_files
 from mailbox_appliance.store.shielded import shielded
 from mailbox_appliance.store.words import SEAM, Texts
 
@@ -51,7 +52,7 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
     adding: Deferred[None] = succeed(None)  # while we read on, a worker adds what was read before
     characters = 0
     try:
-        async for one in _read_ahead(box, uids):
+        async for one in _each(box, uids):
             slices.begin()
             if one.uid in lacking and len(one.octets) <= INDEXED_OCTETS:
                 texts = texts_of(one.uid, one.octets)
@@ -76,27 +77,11 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
     return found
 
 
-async def _read_ahead(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Read]:
-    """The messages' octets, a batch ahead of whoever works on them."""
-
-    def begin(batch: list[int] | None) -> Deferred[tuple[list[Read], bool]] | None:
-        account = box.account
-        if batch is None:
-            return None
-        job = account.disk(read_files, account.index, box.folder, box.number, batch, {}, TEXT_OCTETS)
-        return Deferred.fromCoroutine(job)
-
-    todo = batches(box, uids)
-    ahead = begin(next(todo, None))
-    try:
-        while ahead is not None:
-            read, _ = await ahead
-            ahead = begin(next(todo, None))
+async def _each(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Read]:
+    async with aclosing(read_ahead(box, uids, TEXT_OCTETS)) as reading:
+        async for read, _ in reading:
             for one in read:
                 yield one
-    finally:
-        if ahead is not None:
-            ahead.addErrback(lambda failure: None)  # whoever asked has gone
 
 
 async def feed_some(box: OpenMailbox, most: int) -> bool:
