@@ -119,8 +119,24 @@ def _there(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -> 
 
 def copy_rendered(connection: sqlite3.Connection, source: int, target: int, pairs: Sequence[tuple[int, int]]) -> None:
     """A copy of a message looks like the message."""
+    moved = shifts(source, target, pairs)
     for kind in kinds(connection).values():
+        table = f"rendered_{kind}"
         connection.executemany(
-            f"INSERT OR REPLACE INTO rendered_{kind} SELECT ?, value FROM rendered_{kind} WHERE id=?",
-            [(target << UID_BITS | new, source << UID_BITS | old) for old, new in pairs],
+            f"INSERT OR REPLACE INTO {table} SELECT id + ?, value FROM {table} WHERE id BETWEEN ? AND ?", moved
         )
+
+
+def shifts(source: int, target: int, pairs: Iterable[tuple[int, int]]) -> list[tuple[int, int, int]]:
+    """Pairs of old and new UIDs (both rising) as (shift, first, last) of row ids: mostly one run, said in one go."""
+    found: list[tuple[int, int, int]] = []
+    shift = first = last = 0
+    for old, new in pairs:
+        row = source << UID_BITS | old
+        distance = (target << UID_BITS | new) - row
+        if not found or row != last + 1 or distance != shift:
+            found.append((distance, row, row))
+            shift, first = distance, row
+        last = row
+        found[-1] = (shift, first, last)
+    return found

@@ -18,7 +18,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from mailbox_appliance.store.rendered import UID_BITS
+from mailbox_appliance.store.rendered import UID_BITS, shifts
 
 # Tables that every index has; the full-text table itself is made with the first text.
 SCHEMA = """
@@ -180,8 +180,8 @@ def _plain(text: str) -> str:
 def copy(connection: sqlite3.Connection, source: int, target: int, pairs: Iterable[tuple[int, int]]) -> None:
     """A copy of a message has the message's texts."""
     connection.executemany(
-        "INSERT OR REPLACE INTO document SELECT ?, number FROM document WHERE id=?",
-        [(target << UID_BITS | new, source << UID_BITS | old) for old, new in pairs],
+        "INSERT OR REPLACE INTO document SELECT id + ?, number FROM document WHERE id BETWEEN ? AND ?",
+        shifts(source, target, pairs),
     )
 
 

@@ -16,6 +16,32 @@ from tests.kit.workers import InlineWorkers
 uid_sets = st.frozensets(st.integers(1, 40), max_size=20)
 
 
+class CopiedRowsTests(SynchronousTestCase):
+    """What was rendered of messages, for their copies."""
+
+    @settings(max_examples=100, deadline=None)
+    @given(uid_sets, st.integers(1, 2), st.sampled_from([1, 3]))
+    def test_copied(self, chosen: frozenset[int], target: int, step: int) -> None:
+        """Each copy gets the octets of its message, wherever the others lie; nobody else changes."""
+        store = Index(":memory:", InlineWorkers())
+        pairs = [(uid, 100 + number * step) for number, uid in enumerate(sorted(chosen))]
+
+        def work(connection: sqlite3.Connection) -> None:
+            rendered.make_kind(connection, "envelope", 0, 5)
+            table = rendered.kinds(connection)["envelope"]
+            rows = [MessageRow(uid, f"f{uid}", False, 0, 1, 9, 9, 0, 0, 0) for uid in range(1, 41)]
+            index.insert_messages(connection, 1, rows)
+            held = [(uid, b"%d" % uid) for uid in range(1, 41) if uid % 7]
+            rendered.save_rendered(connection, 1, table, held)
+            rendered.copy_rendered(connection, 1, target, pairs)
+            wanted = [(new, b"%d" % old) for old, new in pairs if old % 7]
+            found = rendered.load_rendered(connection, target, table, range(1, 1000))
+            self.assertEqual(found, held * (target == 1) + wanted)
+
+        store.now(work)
+        store.close()
+
+
 class ChosenRowsTests(SynchronousTestCase):
     """Any choice of UIDs against any mailbox, with a neighbour on both sides."""
 
