@@ -41,9 +41,11 @@ FILE = "junk.db"
 # How much either kind of lesson must be there before the other kind is believed: half at this number.
 _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
-_MUST_BE_ALIKE = 5.0  # logits
+_MUST_BE_ALIKE = 4.5  # logits
+_CHANCE = 2.5  # logits for junk that few words in common can make up
 _PRIOR_SHARE = 0.1  # of the prior, once a person has taught enough
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
+_NEW_UNTIL = 500  # lessons at which the threshold is half way from the prior's to the taught filter's
 
 
 class FullJournal(Journal, HasFailed, Protocol):
@@ -277,13 +279,15 @@ class StatisticalFilter:
             needed = _MUST_BE_ALIKE * max(0.0, math.log2(1.0 + junk / (wanted + 1.0)) - 1.0)
             if len(memories) > 1 and not memories[0].lessons:
                 needed /= 2.0  # the family alone speaks, with half a voice
-            taught = max(0.0, taught - needed) * (1.0 + 2.0 * shortage)
+            taught = max(0.0, taught - needed - _CHANCE) * (1.0 + 2.0 * shortage * shortage)
         else:  # and the other way round
             taught *= junk / (junk + _ENOUGH_JUNK)
         known = min(junk, wanted * 2) / _PRIOR_UNTIL
         alone = 1.0 / (1.0 + known)  # 1 when nobody has taught anything
         share = _PRIOR_SHARE + (1.0 - _PRIOR_SHARE) * alone
-        threshold = self.settings.first_threshold * alone + self.settings.threshold * (1.0 - alone)
+        # Scores grow with what was taught, wanted mail's in error too: so does what is asked of junk.
+        new = 1.0 / (1.0 + known * _PRIOR_UNTIL / _NEW_UNTIL)
+        threshold = self.settings.first_threshold * new + self.settings.threshold * (1.0 - new)
         score = taught + share * prior_score(self._table(), features) - threshold
         tokens: tuple[Token, ...] = ()
         if explain:

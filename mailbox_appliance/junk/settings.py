@@ -14,7 +14,7 @@ class JunkSettings:
     mail: str  # STATE/mail
     family: str  # STATE/junk
     share: bool = True  # lessons also teach the family's memory
-    threshold: float = 8.5  # logits above which a taught filter says junk; see docs/junk.md
+    threshold: float = 20.5  # logits that the threshold of a taught filter tends to; see docs/junk.md
     first_threshold: float = 4.6  # of the prior alone
     loaded: int = 4  # accounts whose memory (2 MiB each) is held at once
     remember: float = 550 * _DAY  # seconds after which a lesson is taken back
