@@ -41,8 +41,8 @@ class SharingTests(SynchronousTestCase):
         ann.create_folder("Holiday")
         ann.append("Holiday", LETTER)
         ann.append("Holiday", LETTER)
-        ann.setacl("Holiday", "ben@example.test", "lrs")
-        self.assertEqual(ann.getacl("Holiday")[-1], (b"ben@example.test", b"lrs"))
+        ann.setacl("Holiday", "ben@example.test", "lrsi")
+        self.assertEqual(ann.getacl("Holiday")[-1], (b"ben@example.test", b"lrsi"))
         self.assertIn(HOLIDAY, [name for _, _, name in ben.list_folders()])
         self.assertEqual(ben.namespace().other, (("Other Users.", "."),))
 
@@ -52,7 +52,7 @@ class SharingTests(SynchronousTestCase):
         ann.select_folder("Holiday")
         self.assertEqual(ann.search("UNSEEN"), [1, 2])
         with self.assertRaises(self.client.Error):
-            ben.set_flags([1], [b"\\Deleted"])
+            ben.add_flags([1], [b"\\Deleted"])
         ben.idle()
         ann.append("Holiday", LETTER)
         self.assertIn((3, b"EXISTS"), ben.idle_check(10))
