@@ -249,6 +249,8 @@ class ApplianceService(MultiService):
             await built.certificates.start()
             built.stores.start()
             await built.spool.open()
+            for part in built.parts:
+                await part.prepare()
             await built.dispatch.start()
             for part in built.parts:
                 await part.start()

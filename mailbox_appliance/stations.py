@@ -165,7 +165,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         relay,
         Redelivery(door) if edge is None else edge.hand_over,
         bounces,
-        is_ours(addresses, captured=config.local),
+        is_ours(addresses, captured=config.local) if edge is None else edge.is_local,
         reactor,
         journal,
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),

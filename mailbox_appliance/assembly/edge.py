@@ -24,6 +24,7 @@ from mailbox_appliance.link.doors import DISK_FULL, OnceDoor, QueueDoor
 from mailbox_appliance.link.edge import EdgeLink
 from mailbox_appliance.link.pairing import CODE_SECONDS
 from mailbox_appliance.link.splice import Splices
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress, Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
@@ -101,6 +102,11 @@ class EdgePart(Part):
         queue_door = QueueDoor(_TellingSpool(spool, self.hand_over), rounds, room, self._reactor, self._journal)
         return OnceDoor(queue_door, self._taken, rounds, self._journal)
 
+    def is_local(self, address: Address) -> bool:
+        """Is it for the store? Without a list nobody knows, and everything waits."""
+        domains = self.directory.domains()
+        return not domains or not address.domain or address.domain in domains
+
     def make_splices(
         self, guard: RememberingGuard, own_token: Callable[[str], bytes | None], local_site: Callable[[], Any]
     ) -> None:
@@ -137,7 +143,7 @@ class EdgePart(Part):
         return self.smtp.factory("link").buildProtocol(None)
 
     def _ways(self) -> tuple[Any, ...]:
-        if not self.link.is_up or self.link.pairing is None:
+        if not self.link.is_up or self.link.pairing is None or not self.directory.domains():
             return ()
         if self._relay is None:
             self._relay = link_relay(
@@ -168,8 +174,8 @@ class EdgePart(Part):
 
     # ------------------------------------------------------------ the part's life
 
-    async def start(self) -> None:
-        """Key, pairing and list are read before a port admits anybody."""
+    async def prepare(self) -> None:
+        """The list is read before the queue runs: it says what is for the store, and not for the world."""
         await self.link.start()
 
     async def stop(self) -> None:

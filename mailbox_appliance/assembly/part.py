@@ -17,6 +17,12 @@ class Part:
 
     name = "part"
 
+    async def prepare(self) -> None:
+        """What must be known before the queue sends anything; parts are asked in their order.
+
+        Raises as ``start`` does.
+        """
+
     async def start(self) -> None:
         """Open what lies behind it, before a port admits anybody; parts start in their order.
 

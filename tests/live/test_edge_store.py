@@ -1,0 +1,136 @@
+"""Edge and store over a line that fails: nothing lost, nothing twice. Needs root for network namespaces."""
+
+from __future__ import annotations
+
+import random
+import re
+import time
+
+from twisted.trial.unittest import SynchronousTestCase
+
+from tests.live.appliance import wait_until
+from tests.live.two_halves import EDGE_ADDRESS, PASSWORD, PORTS, Halves, forbidden
+
+# A phone outside: reads its mail through the edge, and sends.
+PHONE = r"""
+import imaplib, smtplib, ssl, sys
+host, imaps, submissions, password = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+box = imaplib.IMAP4_SSL(host, imaps, ssl_context=context)
+box.login("ann@example.test", password)
+print("inbox", box.select()[1][0].decode())
+print("certificate", ssl.DER_cert_to_PEM_cert(box.sock.getpeercert(True))[:27])
+box.logout()
+client = smtplib.SMTP_SSL(host, submissions, context=context)
+client.login("ann@example.test", password)
+for number in sys.argv[5].split(","):
+    text = f"From: ann@example.test\r\nTo: z@far.example\r\nSubject: {number}\r\n\r\nhello\r\n"
+    client.sendmail("ann@example.test", ["z@far.example"], text)
+client.quit()
+print("sent")
+"""
+
+ASK = r"""
+import smtplib, sys
+client = smtplib.SMTP(sys.argv[1], int(sys.argv[2]), timeout=20)
+client.ehlo("far.example"); client.mail("x@far.example")
+for one in sys.argv[3:]:
+    print(one, client.rcpt(one)[0])
+"""
+
+
+class EdgeStoreTests(SynchronousTestCase):
+    def setUp(self) -> None:
+        if reason := forbidden():
+            self.skipTest(reason)
+        self.halves = Halves()
+        self.addCleanup(self.halves.close)
+
+    def numbers(self, count: int, first: int = 0) -> list[str]:
+        return sorted(f"m{number}" for number in range(first, first + count))
+
+    def test_all_well(self) -> None:
+        """Mail in and out, a phone through the edge, unknown people refused at the edge, new people known at once."""
+        halves = self.halves.start()
+        halves.send("ann@example.test", 0, 5)
+        halves.wait_for(5)
+        self.assertEqual(halves.arrived("ann@example.test"), self.numbers(5))
+        said = halves.run(0, PHONE, EDGE_ADDRESS, str(PORTS["imaps"]), str(PORTS["submissions"]), PASSWORD, "m1,m2")
+        self.assertIn("inbox 6", said)  # with the welcome
+        self.assertIn("sent", said)
+        wait_until(lambda: halves.sunk() == ["m1", "m2"], 20, "mail to leave by the edge")
+        log = halves.store.log()
+        self.assertRegex(log, rf"imap\.login account=ann@example\.test peer={re.escape(EDGE_ADDRESS)}")
+        asked = halves.run(0, ASK, EDGE_ADDRESS, str(PORTS["smtp"]), "ann@example.test", "ann+x@example.test",
+                           "postmaster@example.test", "nobody@example.test", "x@elsewhere.test")  # fmt: skip
+        self.assertEqual(re.findall(r"\b(\d{3})$", asked, re.MULTILINE), ["250", "250", "250", "550", "550"])
+        halves.store.cli("account", "add", "cleo@example.test", stdin=PASSWORD + "\n")
+        time.sleep(4)
+        asked = halves.run(0, ASK, EDGE_ADDRESS, str(PORTS["smtp"]), "cleo@example.test")
+        self.assertIn("cleo@example.test 250", asked)
+        self.assertIn("where nobody lives", halves.edge.cli("account", "list", status=1))
+        for half, other in ((halves.edge, "store home.example.test"), (halves.store, "edge mx.example.test")):
+            self.assertRegex(half.cli("status", status=None), rf"link: +ok: {other}, up for")
+            self.assertEqual(half.tracebacks(), [])
+            self.assertEqual(half.stop(), 0)
+
+    def test_store_away(self) -> None:
+        """The edge answers while the store is away, refuses whom it knows not to be there, and hands over afterwards."""
+        halves = self.halves.start()
+        halves.cut()
+        halves.store.kill()
+        halves.send("ann@example.test", 0, 20)
+        asked = halves.run(0, ASK, EDGE_ADDRESS, str(PORTS["smtp"]), "bob@example.test", "nobody@example.test")
+        self.assertIn("bob@example.test 250", asked)
+        self.assertIn("nobody@example.test 550", asked)
+        self.assertEqual(halves.arrived("ann@example.test"), [])
+        halves.edge.kill()  # and even that is forgotten by nobody
+        halves.edge.start()
+        halves.mend()
+        halves.store.start()
+        halves.wait_for(20)
+        self.assertEqual(halves.arrived("ann@example.test"), self.numbers(20))
+
+    def test_another_address(self) -> None:
+        """The store's address changes in the middle of it."""
+        halves = self.halves.start()
+        sender = halves.send("ann@example.test", 0, 100, wait=False)
+        time.sleep(1)
+        halves.move()
+        sender.wait(60)
+        halves.wait_for(100, 120)
+        self.assertEqual(halves.arrived("ann@example.test"), self.numbers(100))
+
+    def test_random_kills(self) -> None:
+        """Either side is killed, the line is cut, the address changes, at random: nothing lost, nothing twice."""
+        halves = self.halves.start()
+        rng = random.Random(20261122)
+        count = 400
+        sender = halves.send("ann@example.test", 0, count, wait=False)
+        events = []
+        for _ in range(12):
+            time.sleep(rng.uniform(0.2, 1.5))
+            event = rng.choice(["edge", "store", "store", "cut", "move"])
+            events.append(event)
+            if event == "cut":
+                halves.cut()
+                time.sleep(rng.uniform(0.1, 2.0))
+                halves.mend()
+            elif event == "move":
+                halves.move()
+            else:
+                half = halves.edge if event == "edge" else halves.store
+                half.kill()
+                half.start()
+        self.assertEqual(sender.wait(120), 0)
+        halves.wait_for(count, 180)
+        arrived = halves.arrived("ann@example.test")
+        # The sender asks again when the edge was killed before its answer: only that may bring a number twice.
+        twice = {one for one in arrived if arrived.count(one) > 1}
+        self.assertEqual(sorted(set(arrived)), self.numbers(count), events)
+        self.assertLessEqual(len(twice), events.count("edge"), (events, twice))
+        if "edge" not in events:
+            self.assertEqual(twice, set())
+        ids = re.findall(r"link\.came_over .*?id=(\S+)", halves.store.log())
+        kept = re.findall(r"delivery\.kept .*", halves.store.log())
+        self.assertLessEqual(len(kept) - 2, len(set(ids)), events)
