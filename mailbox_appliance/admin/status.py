@@ -50,7 +50,7 @@ class StatusDesk:
 
     async def status(self, arguments: Arguments) -> Result:
         """Look at everything."""
-        findings = [await check() for check in self._checks]
+        findings = [await _asked(check) for check in self._checks]
         width = max(len(finding.what) for finding in findings) + 1
         lines = []
         for finding in findings:
@@ -66,6 +66,15 @@ class StatusDesk:
             ],
         }
         return Result(tuple(lines), data=data, code=0 if good else 1)
+
+
+async def _asked(check: Check) -> Finding:
+    """A check that breaks is a finding itself: the others are still worth reading."""
+    try:
+        return await check()
+    except Exception as error:  # noqa: BLE001 - whatever it is, the owner shall see the rest
+        what = getattr(check, "__qualname__", "a check").partition(".<locals>")[0].rpartition(".")[2].replace("_", " ")
+        return Finding(what, f"could not be asked: {error}", "look for journal.broken in the journal")
 
 
 def mail_in(doors: Callable[[], Sequence[Door]], directory: Directory) -> Check:

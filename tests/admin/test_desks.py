@@ -392,6 +392,19 @@ class StatusTests(DeskCase):
         )
         self.assertEqual((result.code, self.do(status.StatusDesk([good]), "status").code), (1, 0))
 
+    def test_one_breaks(self) -> None:
+        """The others are shown all the same, and the broken one is something to do."""
+
+        async def good() -> status.Finding:
+            return status.Finding("disk", "9 GB free")
+
+        async def name_servers() -> status.Finding:
+            raise OSError(5, "Input/output error")
+
+        result = self.do(status.StatusDesk([name_servers, good]), "status")
+        self.assertEqual(result.code, 1)
+        self.assertRegex("\n".join(result.lines), r"TO DO: could not be asked: .*Input/output error\n(.*\n)+disk: +ok")
+
     def test_mail_in(self) -> None:
         """Shut doors, no domain, no account, all well."""
         doors = [Door("smtp", "tcp:25")]
