@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import resource
 import socket
 import stat
 from collections.abc import Callable
@@ -19,6 +20,10 @@ from twisted.internet.interfaces import IProtocolFactory
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOProtocol
 
 BACKLOG = 511
+
+
+USUAL_LIMIT = 8192  # descriptors; process.raise_descriptor_limit asks for as many
+FILES = 128  # descriptors kept for databases, mailboxes, spool files, name look-ups and listening ports
 
 
 class PortTaken(Exception):
@@ -79,6 +84,16 @@ def open_port(
         port = reactor.adoptStreamPort(sock.fileno(), family, IProtocolFactory(factory))
     port.stopReading()
     return Opened(key, text, port, bound)
+
+
+def most_connections(usual: int) -> int:
+    """How many connections each of SMTP and IMAP may hold, so that files can be opened whatever strangers do.
+
+    ``usual``, or half of what the process's limit of descriptors leaves beside the files; never less than 20.
+    """
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = USUAL_LIMIT if hard == resource.RLIM_INFINITY else min(hard, USUAL_LIMIT)
+    return min(usual, max((limit - FILES) // 2, 20))
 
 
 def _clear_leftover(key: str, text: str, path: str) -> None:

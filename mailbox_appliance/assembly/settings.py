@@ -15,11 +15,13 @@ from mailbox_appliance.queue.allowance import AllowanceSettings
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
 from mailbox_appliance.smtp.devices import Device
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
+from mailbox_appliance.sockets import most_connections
 from mailbox_appliance.store.account import StoreSettings
 
 
 def smtp_settings(config: Config) -> SmtpSettings:
     limits = config.limits
+    connections = most_connections(400)
     return SmtpSettings(
         hostname=config.hostname,
         spool=os.path.join(config.state, "spool"),
@@ -40,6 +42,8 @@ def smtp_settings(config: Config) -> SmtpSettings:
         submission_from=config.listen.submission_from,
         limits=Limits(
             message_size=limits.message_size,
+            connections=connections,
+            reserve=min(40, connections // 4),
             connections_per_address=limits.connections_per_address,
             idle=limits.smtp_idle,
         ),
@@ -48,10 +52,13 @@ def smtp_settings(config: Config) -> SmtpSettings:
 
 def imap_settings(config: Config) -> ImapSettings:
     limits = config.limits
+    connections = most_connections(400)
     return ImapSettings(
         hostname=config.hostname,
         spool=os.path.join(config.state, "spool"),
         message_size=limits.message_size,
+        connections=connections,
+        reserved=min(100, connections // 4),
         connections_per_address=limits.connections_per_address,
         idle_timeout=limits.imap_idle,
     )

@@ -10,9 +10,10 @@ from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from mailbox_appliance.journal.events.journal import Remarked
+from mailbox_appliance.journal.events.journal import NoDescriptors, Remarked
 from mailbox_appliance.journal.journal import Journal
 
+_EXHAUSTED = ("EMFILE encountered", "Could not accept new connection")  # twisted.internet.tcp, at accept
 _LOUD = {LogLevel.warn, LogLevel.error, LogLevel.critical}
 
 
@@ -22,6 +23,7 @@ class LogBridge:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._exhausted = float("-inf")
         self._inside = False
 
     def __call__(self, event: LogEvent) -> None:
@@ -43,5 +45,10 @@ class LogBridge:
             self._journal.broken(by, error)
         elif event.get("log_level") in _LOUD or event.get("isError"):
             self._journal.tell(Remarked(by=by, text=formatEvent(event)[:500]))
+        elif str(event.get("log_format", "")).startswith(_EXHAUSTED):
+            # Once a minute: a flood brings many, and all say the same.
+            if not 0 <= event.get("log_time", 0.0) - self._exhausted < 60:
+                self._exhausted = event.get("log_time", 0.0)
+                self._journal.tell(NoDescriptors(text=formatEvent(event)[:200]))
         elif by in ("stdout", "stderr"):
             self._journal.tell(Remarked(by=by, text=formatEvent(event)[:500]))

@@ -31,6 +31,8 @@ class Limits:
     connections: int = 400
     reserve: int = 40  # of these only for 587 and 465, so that a flood on 25 locks no user out
     connections_per_address: int = 50  # IPv6: per /64
+    arrivals: int = 300  # connections a minute from one network (/24, /64), log-ins of one account; more must wait
+    longest_wait: float = 10.0  # for the greeting, or for the answer to AUTH, of whoever comes too fast
     idle: float = 300.0  # RFC 5321 §4.5.3.2.7
     handshake: float = 60.0
     banner_wait: float = 0.05  # on 25: whoever talks within it did not wait for the greeting

@@ -18,6 +18,7 @@ from mailbox_appliance.smtp.acquaintances import Acquaintances
 from mailbox_appliance.smtp.devices import DaysWork
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import SmtpSettings, is_in
+from mailbox_appliance.smtp.pace import Pace
 
 
 class JournalPort(Protocol):
@@ -47,6 +48,7 @@ class Parts:
     allowance: Allowance | None = None
     acquaintances: Acquaintances = field(default_factory=Acquaintances)
     signing: Signing | None = None
+    pace: Pace = field(default_factory=Pace)
     days_work: DaysWork = field(default_factory=DaysWork)
 
 

@@ -28,6 +28,15 @@ class Report:
             told.TlsStarted(peer=str(client.address), service=client.service, version=client.tls, cipher=client.cipher)
         )
 
+    def slowed_down(self, seconds: float) -> None:
+        """The client comes too fast."""
+        client = self.client
+        self._journal.tell(
+            told.SlowedDown(
+                peer=str(client.address), service=client.service, account=client.account, seconds=round(seconds, 1)
+            )
+        )
+
     def introduced(self, client: Client) -> None:
         """XCLIENT has named another client."""
         self._journal.tell(

@@ -22,6 +22,7 @@ from mailbox_appliance.smtp.devices import Device, device_at
 from mailbox_appliance.smtp.intake import TOO_LARGE, Intake
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
+from mailbox_appliance.smtp.pace import neighbourhood
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.policy import Sender, refusal_of_sender
 from mailbox_appliance.smtp.recipients import rule
@@ -125,6 +126,8 @@ class Session:
 
     async def _greet(self) -> None:
         service = self._core.terms.service
+        if service.name not in ("lmtp", "link"):
+            await self._keep_pace(neighbourhood(self._report.client.address))
         if service.implicit_tls:
             await self._secure()
         elif service.name == "smtp" and self._limits.banner_wait and not self._need_not_wait():
@@ -133,6 +136,17 @@ class Session:
         parts = self._parts
         early = parts.acquaintances.may_talk_first(self._report.client.address, parts.clock.seconds())
         self._core.greet(self._welcome(), early=early)
+
+    async def _keep_pace(self, who: object) -> None:
+        """Whoever comes faster than anybody needs to waits; the owner's networks never do."""
+        parts, client = self._parts, self._report.client
+        if self._origin in (Origin.LAN, Origin.DEVICE) or is_in(client.address, parts.settings.trusted):
+            return
+        limits = self._limits
+        seconds = parts.pace.wait(who, parts.clock.seconds(), limits.arrivals, limits.longest_wait)
+        if seconds:
+            self._report.slowed_down(seconds)
+            await self._line.pause(seconds)
 
     def _need_not_wait(self) -> bool:
         """Acquaintances, and whoever the owner trusts anyway, are greeted at once."""
@@ -247,6 +261,8 @@ class Session:
         self._report.log_in(event, attempt)
         if attempt.wait:
             await self._line.pause(attempt.wait)
+        if attempt.principal is not None:
+            await self._keep_pace(str(attempt.principal.account))
         self._core.answer(attempt.reply)
 
     async def _claim(self, event: events.Claim) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import fields as fields_of
 from dataclasses import replace
 from ipaddress import ip_address
@@ -305,6 +306,8 @@ class LimitTests(SynchronousTestCase):
         "in_memory": "test_large",
         "memory_budget": "test_budget",
         "spool_piece": "test_memory_is_given_back_while_spooling",
+        "arrivals": "test_pace",
+        "longest_wait": "test_pace",
         "waiting_octets": "test_reading_stops_while_busy",
     }
 
@@ -320,6 +323,40 @@ class LimitTests(SynchronousTestCase):
         self.assertEqual((limits.errors, limits.unknown_recipients), (20, 100))
         self.assertEqual((limits.connections, limits.connections_per_address), (400, 50))
         self.assertEqual((limits.handshake, limits.idle, limits.drain), (60, 300, 30))
+
+    def test_pace(self) -> None:
+        """Who opens connections too fast waits for the greeting, each longer; others, and the LAN, are not affected."""
+        house = House(arrivals=6, longest_wait=25.0, banner_wait=0.0)
+        addresses = [f"203.0.113.{number}" for number in range(12)]
+        peers = [house.peer(address=address) for address in addresses]  # one /24
+        greeted = [bool(peer.taken()) for peer in peers]
+        self.assertEqual(greeted, [True] * 6 + [False] * 6)
+        self.assertTrue(house.peer(address="198.51.100.9").taken().startswith(b"220"))
+        self.assertTrue(all(house.peer(address=DEVICE).taken().startswith(b"220") for _ in range(9)))
+        house.clock.advance(10)
+        self.assertEqual([bool(peer.taken()) for peer in peers[6:]], [True] + [False] * 5)
+        house.clock.advance(15)  # nobody waits longer than that
+        self.assertEqual([bool(peer.taken()) for peer in peers[7:]], [True] * 5)
+        slow = [event.seconds for event in house.journal.events if isinstance(event, told.SlowedDown)]
+        self.assertEqual(slow, [10.0, 20.0, 25.0, 25.0, 25.0, 25.0])
+        house.clock.advance(60)
+        self.assertTrue(house.peer(address=addresses[0]).taken())
+        house.close()
+
+    def test_pace_of_an_account(self) -> None:
+        """Log-ins of one account from everywhere; the answer to AUTH waits."""
+        house = House(arrivals=2, longest_wait=60.0)
+        token = base64.b64encode(b"\0ann@example.org\0secret").decode()
+        said = []
+        for number in range(3):
+            peer = house.peer("submissions", f"198.51.{number}.9", wait=False)
+            peer.start_tls()
+            peer.taken()
+            said.append(talk(peer, "EHLO laptop.test", f"AUTH PLAIN {token}").splitlines()[-1][:3])
+        self.assertEqual(said, ["235", "235", "250"])
+        house.clock.advance(31)
+        self.assertEqual(peer.taken()[:3], b"235")
+        house.close()
 
     def test_hundred_recipients(self) -> None:
         """At least 100 recipients are taken in one message, each once."""

@@ -34,6 +34,15 @@ class Remarked(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NoDescriptors(Event):
+    """The process may open no more files: new connections are closed unanswered; raise LimitNOFILE of the service."""
+
+    name: ClassVar[str] = "journal.no_descriptors"
+    level: ClassVar[Level] = Level.WARNING
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrailLost(Event):
     """Steps could not be kept for `mailappliance trace` (see the reason); mail itself is not touched by this."""
 

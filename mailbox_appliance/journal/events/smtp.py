@@ -62,6 +62,19 @@ class TurnedAway(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SlowedDown(Event):
+    """A network opens connections, or an account logs in, faster than anybody needs to: it must wait for an answer."""
+
+    name: ClassVar[str] = "smtp.slowed_down"
+    level: ClassVar[Level] = Level.NOTICE
+    counted_by: ClassVar[tuple[str, ...]] = ("service",)
+    peer: str
+    service: str
+    account: str = ""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsStarted(Event):
     """A connection is encrypted from here on."""
 
