@@ -89,8 +89,8 @@ class JunkTests(SynchronousTestCase):
         self.assertEqual(told[0]["otherwise"], ["without content junk it would be accept"])
         (tokens,) = [one["tokens"] for one in told if "tokens" in one and one["mailbox"] == "Junk"]
         self.assertEqual(len(tokens), 10)
-        self.assertIn("carpets", self.appliance.cli("spam", "why", eleventh))
-        self.assertNotIn("carpets", self.appliance.log())
+        self.assertIn("dear customer", self.appliance.cli("spam", "why", eleventh))
+        self.assertNotIn("dear customer", self.appliance.log())
         self.client.move([uid], "INBOX")
         wait_until(lambda: "junk=no" in self.appliance.log(), what="the lesson that it was wanted")
 
