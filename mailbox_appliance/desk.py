@@ -18,6 +18,7 @@ from twisted.internet.defer import Deferred, execute
 
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
 from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
@@ -200,7 +201,8 @@ class OpenDesk:
             TraceDesk(journal),
             StatusDesk([_not_running, disk(config.state)]),
         ]
-        self._desk = Desk(desks, journal)
+        edge = config.role == "edge"
+        self._desk = Desk(edge_desks(desks) if edge else desks, journal, missing=AT_THE_STORE if edge else "")
 
     def _shares(self, users: Users, clock: _StandingClock, workers: _AtOnce, journal: Journal) -> Shares:
         state = self._config.state

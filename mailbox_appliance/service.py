@@ -33,6 +33,7 @@ from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.configuring import ReloadDesk
 from mailbox_appliance.admin.control import ControlSocket
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
 from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
@@ -91,8 +92,6 @@ from mailbox_appliance.workers import ThreadedWorkers
 FOLDERS = ("mail", "queue", "journal", "spool", "certificates", "dkim")
 DRAIN_SECONDS = 30.0
 DAY = 86_400.0
-PEOPLE = (DomainDesk, AccountDesk, AliasDesk, AppPasswordDesk, ThrowawayDesk, NamesDesk)
-AT_THE_STORE = "this is the edge, where nobody lives: say it on the store"
 START_TROUBLES = (PortTaken, StillRoot, StateInUse, DatabaseTrouble, CertificateTrouble, sqlite3.Error, OSError)
 
 
@@ -391,9 +390,10 @@ class ApplianceService(MultiService):
                 built.certificates,
                 built.names,
                 clock,
-                public_addresses,
+                public_addresses if built.store is None else frozenset,
                 built.names.forget,
                 lambda: built.pages.policy_id,
+                (lambda: "") if built.store is None else built.store.mail_host,
             ),
             CertDesk(built.certificates, built.certificates, clock),
             TraceDesk(self._journal),
@@ -406,8 +406,7 @@ class ApplianceService(MultiService):
         if built.edge is None and built.store is None:
             desks.append(PairDesk(None))
         if built.edge is not None:
-            # Nobody lives at an edge: people, their passwords and keys are the store's.
-            desks = [desk for desk in desks if not isinstance(desk, PEOPLE)]
+            desks = edge_desks(desks)
         missing = AT_THE_STORE if built.edge is not None else ""
         return Desk(desks, self._journal, missing=missing)
 

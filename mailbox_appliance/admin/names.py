@@ -80,8 +80,10 @@ class NamesDesk:
         own_addresses: Callable[[], frozenset[str]],
         forget: Callable[[], None],
         policy_id: Callable[[], str] = str,
+        mail_host: Callable[[], str] = str,
     ) -> None:
-        """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none."""
+        """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none; ``mail_host``: a store's edge."""
+        self._mail_host = mail_host
         self._policy_id = policy_id
         self._config_now = config_now
         self._directory = directory
@@ -195,7 +197,9 @@ class NamesDesk:
             tuple((one.name, one.text) for one in keys),
             reports_to=f"postmaster@{domain}",
             mta_sts_id=self._policy_id(),
-            tlsa=tuple(dict.fromkeys(self._keeper.tlsa())),
+            mail_host=self._mail_host(),
+            # Port 25 is the edge's, with a key of its own.
+            tlsa=() if self._mail_host() else tuple(dict.fromkeys(self._keeper.tlsa())),
             caa=_issuer(config),
             imaps=bool(config.listen.imaps),
             submissions=bool(config.listen.submissions),

@@ -63,16 +63,24 @@ class Publication:
     caa: tuple[str, ...] = ()  # issuers that may certify the domain
     imaps: bool = True
     submissions: bool = True
+    mail_host: str = ""  # another host takes and sends the domain's mail: the edge of a pair; "" is this one
+
+    @property
+    def outer(self) -> str:
+        """The host that the world's mail servers meet."""
+        return self.mail_host or self.hostname
 
 
 def records(publication: Publication) -> tuple[DnsRecord, ...]:
     """All of them, musts first."""
     one, domain, host = publication, publication.domain, publication.hostname
-    found = [DnsRecord(MUST, domain, "MX", f"10 {host}.", "where mail for the domain goes")]
+    found = [DnsRecord(MUST, domain, "MX", f"10 {one.outer}.", "where mail for the domain goes")]
     for text in one.addresses:
         address = ipaddress.ip_address(text)
         rdtype = "A" if address.version == 4 else "AAAA"
         found.append(DnsRecord(MUST, host, rdtype, str(address), "where the host is"))
+        if one.outer != host:
+            found.append(DnsRecord(MUST, one.outer, rdtype, str(address), "where the edge is"))
     found.append(DnsRecord(MUST, domain, "TXT", spf_record((), one.spf_includes), "who may send for the domain (SPF)"))
     found += [DnsRecord(MUST, name, "TXT", text, "proves our signatures (DKIM)") for name, text in one.dkim]
     rua = f"; rua=mailto:{one.reports_to}" if one.reports_to else ""
@@ -80,10 +88,10 @@ def records(publication: Publication) -> tuple[DnsRecord, ...]:
     found.append(DnsRecord(MUST, f"_dmarc.{domain}", "TXT", policy, "what others do with forgeries (DMARC)"))
     for text in one.addresses:
         pointer = ipaddress.ip_address(text).reverse_pointer
-        found.append(DnsRecord(SHOULD, pointer, "PTR", f"{host}.", "set by who gave you the address; many insist"))
-    if host != domain:
+        found.append(DnsRecord(SHOULD, pointer, "PTR", f"{one.outer}.", "set by who gave you the address; many insist"))
+    if one.outer != domain:
         found.append(
-            DnsRecord(SHOULD, host, "TXT", "v=spf1 a -all", "the host's own name, used in HELO and by bounces")
+            DnsRecord(SHOULD, one.outer, "TXT", "v=spf1 a -all", "the host's own name, used in HELO and by bounces")
         )
     if one.mta_sts_id:
         found.append(

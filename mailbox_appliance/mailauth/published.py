@@ -135,7 +135,7 @@ def _host(subject: Subject, answers: Answers) -> Finding:
 
 
 def _mx(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Answers) -> Found:
-    host, domain = subject.publication.hostname, subject.publication.domain
+    host, domain = subject.publication.outer, subject.publication.domain
     if answer.status is Status.NXDOMAIN:
         return NOT_YET, f"{domain} does not exist in the DNS", "register the domain, or see that it is delegated"
     targets = sorted(record for record in answer.records if isinstance(record, tuple))
@@ -160,7 +160,7 @@ def _mx(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Answ
 
 
 def _ptr(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Answers) -> Found:
-    host = subject.publication.hostname
+    host = subject.publication.outer
     address = next(
         text for text in subject.publication.addresses if ipaddress.ip_address(text).reverse_pointer == wanted[0].name
     )

@@ -80,3 +80,18 @@ class PublishTests(SynchronousTestCase):
             spf_record(["192.0.2.1", "192.0.2.0/24", "2001:db8::/32"], ["spf.isp.test"]),
             "v=spf1 mx ip4:192.0.2.1 ip4:192.0.2.0/24 ip6:2001:db8::/32 include:spf.isp.test -all",
         )
+
+
+class EdgeTests(SynchronousTestCase):
+    """A store's domain: the world meets its edge."""
+
+    def test_edge(self) -> None:
+        """MX, PTR and the HELO name are the edge's; both names lead to it; mail programs use the store's."""
+        found = records(Publication("example.org", "mail.example.org", ("192.0.2.1",), mail_host="mx.example.org"))
+        values = {(one.name, one.rdtype): one.value for one in found}
+        self.assertEqual(values["example.org", "MX"], "10 mx.example.org.")
+        self.assertEqual(values["1.2.0.192.in-addr.arpa", "PTR"], "mx.example.org.")
+        for name in ("mail.example.org", "mx.example.org"):
+            self.assertEqual(values[name, "A"], "192.0.2.1")
+        self.assertIn(("mx.example.org", "TXT"), values)
+        self.assertEqual(values["_imaps._tcp.example.org", "SRV"], "0 1 993 mail.example.org.")
