@@ -189,6 +189,11 @@ class StorePart(Part):
                 roster.add(Entry("address", recipient_key(address), "d"))
         for address in snapshot.accounts:
             roster.add(Entry("address", recipient_key(address), "df" if address in self._full else "d"))
+        for address in snapshot.lists:
+            # Its own parts (-request, -owner …) too, and details, in which bounces carry whom they are about.
+            stem, domain = address.local, address.domain
+            for local in (stem, *(f"{stem}-{part}" for part in PARTS)):
+                roster.add(Entry("address", recipient_key(Address(local, domain)), "d"))
         for address, throwaway in snapshot.throwaways.items():
             if throwaway.is_over(now):
                 text = plain_text(throwaway.text or "This address was given up")
