@@ -13,6 +13,7 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.delivery.notices import Notices
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.smtp.dropbox import DropBox
+from mailbox_appliance.smtp.dropfolder import FOR_EVERYBODY, FOR_OURSELVES
 from mailbox_appliance.smtp.localmail import DropSettings, LocalMail
 from mailbox_appliance.smtp.parts import Parts
 from mailbox_appliance.workers import ThreadedWorkers
@@ -49,7 +50,9 @@ def drop_settings(config: Config) -> DropSettings:
     """[sendmail], and what holds for every message."""
     smtp = smtp_settings(config)
     folder = config.sendmail.drop or os.path.join(config.state, "drop")
-    return DropSettings(folder, smtp.spool, config.hostname, smtp.limits, frozenset(config.sendmail.trusted))
+    # Below the state folder nobody else reaches it anyway.
+    mode = FOR_EVERYBODY if config.sendmail.drop else FOR_OURSELVES
+    return DropSettings(folder, smtp.spool, config.hostname, smtp.limits, mode, frozenset(config.sendmail.trusted))
 
 
 def user_name(uid: int) -> str:

@@ -58,7 +58,7 @@ class KeyRing:
 
 def _read_or_make(path: str, now: float) -> list[tuple[bytes, float]]:
     try:
-        with open(path, encoding="ascii") as file:
+        with open(path, encoding="utf-8") as file:
             rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
         keys = [(bytes.fromhex(key), float(made)) for key, made in rows]
     except FileNotFoundError:
@@ -75,7 +75,7 @@ def _write(path: str, keys: list[tuple[bytes, float]]) -> None:
     text = "# Secret. Key and when it was made; the first is in use.\n"
     text += "".join(f"{key.hex()} {made:.0f}\n" for key, made in keys)
     descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())

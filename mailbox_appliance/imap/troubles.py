@@ -7,11 +7,11 @@ RFC 2971 §1 wants no decisions made by ID: this is for faults that are known, e
 from __future__ import annotations
 
 import fnmatch
+import os
 import re
 import tomllib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Any
 
 SHIPPED = "clients.toml"
@@ -61,7 +61,8 @@ def hidden_and_behaviours(
 
 def shipped() -> str:
     """The record that comes with us. Blocks: ask a worker."""
-    return files(__package__).joinpath(SHIPPED).read_text("utf-8")
+    with open(os.path.join(os.path.dirname(__file__), SHIPPED), encoding="utf-8") as file:
+        return file.read()
 
 
 def read_record(text: str, known: Collection[str]) -> tuple[Trouble, ...]:

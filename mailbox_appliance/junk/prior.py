@@ -7,8 +7,8 @@ taught.
 from __future__ import annotations
 
 import functools
-import importlib.resources
 import math
+import os
 from collections.abc import Mapping
 
 from mailbox_appliance.junk.features import CLASSES, Features, hash_of
@@ -53,7 +53,8 @@ def _hash(kind: str, token: bytes) -> int:
 @functools.cache
 def shipped() -> Table:
     """The table that comes with the program."""
-    return read_prior(importlib.resources.files(__package__).joinpath("prior.txt").read_text("utf-8"))
+    with open(os.path.join(os.path.dirname(__file__), "prior.txt"), encoding="utf-8") as file:
+        return read_prior(file.read())
 
 
 def damping(features: Features) -> float:

@@ -88,8 +88,9 @@ class DropBox:
         Deferred.fromCoroutine(self._look())
 
     async def _look(self) -> None:
+        settings = self._mail.settings
         try:
-            moment = await self._workers.run("disk", dropfolder.prepared, self._mail.settings.folder)
+            moment = await self._workers.run("disk", dropfolder.prepared, settings.folder, settings.mode)
             now = self._clock.seconds()
             if moment != self._seen or any(due <= now for due in self._not_before.values()):
                 if await self._empty() and now - moment / 1e9 > YOUNG:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from mailbox_appliance.wire.dropped import MAGIC, SUFFIX
 
-FOLDER_MODE = 0o1733  # everybody may leave something, nobody but us may look
+FOR_EVERYBODY = 0o1733  # everybody may leave something, nobody but us may look
+FOR_OURSELVES = 0o700
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +23,18 @@ class Found:
     descriptor: int
 
 
-def prepared(folder: str) -> int:
+def prepared(folder: str, mode: int) -> int:
     """The folder with its mode; st_mtime_ns. Raises OSError."""
     try:
         found = os.stat(folder, follow_symlinks=False)
     except FileNotFoundError:
         os.makedirs(folder, exist_ok=True)
-        os.chmod(folder, FOLDER_MODE)
+        os.chmod(folder, mode)
         found = os.stat(folder, follow_symlinks=False)
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(20, "it is no folder", folder)
-    if stat.S_IMODE(found.st_mode) != FOLDER_MODE and found.st_uid == os.geteuid():
-        os.chmod(folder, FOLDER_MODE)
+    if stat.S_IMODE(found.st_mode) != mode and found.st_uid == os.geteuid():
+        os.chmod(folder, mode)
     return found.st_mtime_ns
 
 

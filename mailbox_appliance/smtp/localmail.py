@@ -33,6 +33,7 @@ class DropSettings:
     spool: str
     hostname: str
     limits: Limits
+    mode: int
     trusted: frozenset[str] = frozenset()
     outside_a_day: int = 200
     every: float = 2.0

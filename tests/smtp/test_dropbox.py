@@ -20,7 +20,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.smtp.dropbox import DropBox
-from mailbox_appliance.smtp.dropfolder import FOLDER_MODE
+from mailbox_appliance.smtp.dropfolder import FOR_EVERYBODY
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import Limits
 from mailbox_appliance.smtp.localmail import DropSettings, LocalMail
@@ -50,7 +50,12 @@ class DropCase(SynchronousTestCase):
         self.letters: list[tuple[Address, str, str]] = []
         directory = FakeDirectory({"example.org": "owner@example.org"}, ["ann@example.org", "owner@example.org"])
         self.settings = DropSettings(
-            self.folder, os.path.join(self.top, "spool"), "mx.example.org", Limits(message_size=1_000_000), self.trusted
+            self.folder,
+            os.path.join(self.top, "spool"),
+            "mx.example.org",
+            Limits(message_size=1_000_000),
+            FOR_EVERYBODY,
+            self.trusted,
         )
         # Files of a test belong to whoever runs it, who is trusted: the rules for others are asked for by uid.
         self.mail = LocalMail(self.settings, directory, None, lambda name: name in ("root", "cron", "backup"))
@@ -101,7 +106,7 @@ class TakingTests(DropCase):
 
     def test_cron(self) -> None:
         """A job's output: fields are made, the owner answers for a user without an address, the file goes."""
-        self.assertEqual(stat.S_IMODE(os.stat(self.folder).st_mode), FOLDER_MODE)
+        self.assertEqual(stat.S_IMODE(os.stat(self.folder).st_mode), FOR_EVERYBODY)
         self.send(
             "-FCronDaemon", "-i", "root", message="From: root (Cron Daemon)\nTo: root\nSubject: job\n\nout\n.\nmore\r\n"
         )
