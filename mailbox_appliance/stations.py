@@ -14,11 +14,12 @@ from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.clients import ClientRecord
 from mailbox_appliance.assembly.dropbox import DropPart
 from mailbox_appliance.assembly.edge import EdgePart
+from mailbox_appliance.assembly.evidence import EvidencePart
 from mailbox_appliance.assembly.halves import join_halves
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.lists import ListsPart
-from mailbox_appliance.assembly.names import make_checks, make_resolver
+from mailbox_appliance.assembly.names import make_resolver
 from mailbox_appliance.assembly.onward import make_onward
 from mailbox_appliance.assembly.own_folders import make_own_folders
 from mailbox_appliance.assembly.pages import WebPages
@@ -88,6 +89,7 @@ class Stations:
     smtp: SmtpStation
     imap: ImapHouse
     allowance: Allowance
+    evidence: EvidencePart
     parts: tuple[Part, ...] = ()
     edge: EdgePart | None = None  # role = "edge"
     store: StorePart | None = None  # role = "store"
@@ -170,6 +172,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         journal,
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
     )
+    evidence = EvidencePart(config, reactor, workers, journal, resolver, addresses)
     smtp_limits = smtp_settings(config)
     parts = Parts(
         smtp_limits,
@@ -181,7 +184,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         guard,
         acceptance,
         Budget(smtp_limits.limits.memory_budget),
-        make_checks(config, reactor, workers, journal, resolver, addresses),
+        evidence.made(config),
         allowance=allowance,
         signing=signing if edge is None else None,
     )
@@ -226,10 +229,12 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         smtp,
         imap,
         allowance,
+        evidence,
         (
             onward.part,
             lists,
             junk,
+            evidence,
             Resting(stores, reactor, journal),
             shares,
             own_folders,
@@ -247,7 +252,7 @@ def take_over(stations: Stations, config: Config, reactor: Any) -> None:
     """Give every station its new settings; what is open goes on with those it began with. For ``reload``."""
     stations.users.directory.settings_now = UsersSettings(default_quota=config.limits.quota)
     stations.guard.settings = guard_settings(config)
-    checks = make_checks(config, reactor, stations.workers, stations.journal, stations.names, stations.addresses)
+    checks = stations.evidence.made(config)
     stations.smtp.parts = replace(stations.smtp.parts, settings=smtp_settings(config), checks=checks)
     stations.allowance.settings = allowance_settings(config)
     stations.dkim_keys.forget()

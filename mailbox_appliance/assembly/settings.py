@@ -109,6 +109,11 @@ def checks_settings(config: Config) -> ChecksSettings:
     return ChecksSettings(
         authserv_id=config.hostname,
         lists=dns_lists(checks.dnsbl),
+        domain_lists=dns_lists(checks.domain_lists),
+        people=checks.people,
+        forwarders=checks.forwarders,
+        trusted_sealers=frozenset(checks.sealers),
+        trusted_lists=frozenset(checks.mailing_lists),
         switched_off=frozenset(checks.switched_off),
         weights=checks.weights,
         enabled=checks.enabled and not config.local,

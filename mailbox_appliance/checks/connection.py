@@ -6,8 +6,8 @@ Pure functions on answers we have; ``mailauth.lookups.settle`` fetches what they
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
+from mailbox_appliance.checks.faults import Fault
 from mailbox_appliance.checks.settings import DnsList
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
 from mailbox_appliance.mail.client import IPAddress
@@ -83,15 +83,6 @@ def check_helo(address: IPAddress, helo: str, ours: frozenset[str], answers: Ans
     if answer.status is Status.NXDOMAIN:
         return Evidence("helo", "unknown", reason=f"{name} does not exist", remedy=f"{name} needs an address record")
     return Evidence("helo", "other", reason=f"{name} has other addresses")
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """An answer of a list that is no listing."""
-
-    zone: str
-    answer: str
-    reason: str
 
 
 def check_lists(address: IPAddress, lists: tuple[DnsList, ...], answers: Answers) -> tuple[list[Evidence], list[Fault]]:

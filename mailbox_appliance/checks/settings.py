@@ -29,6 +29,8 @@ class ChecksSettings:
 
     authserv_id: str
     lists: tuple[DnsList, ...] = ()
+    domain_lists: tuple[DnsList, ...] = ()  # of domains: From, Reply-To, the reverse path, links in the text
+    people: tuple[str, ...] = ()  # whom forgers imitate, beside accounts that are named like people
     switched_off: frozenset[str] = frozenset()
     weights: Mapping[str, float] = field(default_factory=dict)
     actions: Mapping[str, Action] = field(default_factory=dict)

@@ -1,10 +1,11 @@
-"""The way of a stranger's message through the checks (fills ports/checks.Checks): three stages side by side, a verdict.
+"""The way of a stranger's message through the checks (fills ports/checks.Checks): its stages side by side, a verdict.
 
 ::
 
     connection     name of the address, HELO, DNS lists
     sender         SPF of HELO and of MAIL FROM
     content        DKIM and ARC; then DMARC with all that was proven
+    inside         files and links; the domains among them in lists; who pretends to be one of us
     verdict        checks/verdict.py; Authentication-Results go on top of the message
 
 No stage waits for the net longer than the message's budget, and no look-up that failed counts as a pass.
@@ -19,13 +20,18 @@ from typing import Protocol, TypeVar
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.checks import connection, content
+from mailbox_appliance.checks.attachments import check_attachments
 from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.bodies import digests
+from mailbox_appliance.checks.domains import check_domains, names_to_ask, registered
+from mailbox_appliance.checks.faults import ListFaults
+from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_domain
+from mailbox_appliance.checks.inside import Inside, look_inside
 from mailbox_appliance.checks.lookups import Inquiry, together
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.verdict import decide, turning_points
-from mailbox_appliance.journal.events.checks import Judged, ListFault
-from mailbox_appliance.mail.address import show_reverse_path
+from mailbox_appliance.journal.events.checks import Judged
+from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
@@ -42,8 +48,6 @@ from mailbox_appliance.ports.workers import Busy, Workers
 T = TypeVar("T")
 
 FAULT = Reply(451, "4.3.0", "The message could not be checked now, try again later")
-_TOLD_AGAIN = 3600.0  # seconds between two complaints about one list
-_MOST_TOLD = 64
 
 
 class ChecksJournal(Journal, HasFailed, Protocol):
@@ -61,6 +65,7 @@ class StrangerChecks:
         journal: ChecksJournal,
         resolver: Resolver,
         directory: Directory,
+        faults: ListFaults | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -68,7 +73,7 @@ class StrangerChecks:
         self._journal = journal
         self._resolver = resolver
         self._directory = directory
-        self._faults_told: dict[str, float] = {}
+        self.faults = faults if faults is not None else ListFaults(clock, journal)
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
         """ports/checks.Checks. What breaks in here defers the message: nothing passes unseen."""
@@ -105,16 +110,6 @@ class StrangerChecks:
         )
         return verdict
 
-    def tell_fault(self, fault: connection.Fault, trace: str) -> None:
-        """A list misbehaves: said once an hour."""
-        now = self._clock.seconds()
-        if now - self._faults_told.get(fault.zone, float("-inf")) < _TOLD_AGAIN:
-            return
-        while len(self._faults_told) >= _MOST_TOLD:
-            del self._faults_told[next(iter(self._faults_told))]
-        self._faults_told[fault.zone] = now
-        self._journal.tell(ListFault(trace=trace, zone=fault.zone, answer=fault.answer, reason=fault.reason))
-
     @property
     def parts(self) -> tuple[ChecksSettings, Clock, Workers, Directory]:
         """What an examination needs."""
@@ -141,15 +136,17 @@ class Examination:
         """The verdict, and the author as the journal shows it."""
         client = self._parcel.client
         assert client is not None  # a stranger's message has a peer
-        evidence, (helo, sender), (papers, proofs) = await together(
-            self._connection(client), self._sender(client), self._proofs()
+        papers = content.read_papers(self._parcel.content.header, self._clock.seconds(), self._settings)
+        author = author_of(papers.block)
+        evidence, (helo, sender), proofs, inside = await together(
+            self._connection(client), self._sender(client), self._proofs(papers), self._inside(papers, author)
         )
         evidence += content.spf_evidence(helo, sender, client)
         if self._on("dkim"):
             evidence += content.dkim_evidence(proofs)
         if proofs.arc.result != "none":
             evidence.append(Evidence("arc", proofs.arc.result, reason=proofs.arc.reason))
-        author = author_of(papers.block)
+        evidence += inside
         found: DmarcResult | None = None
         if author is None:
             evidence.append(Evidence("author", "unclear", reason="From does not name one author plainly"))
@@ -204,7 +201,7 @@ class Examination:
             return []
         listed, faults = await self._settle(lambda answers: connection.check_lists(client.address, lists, answers))
         for fault in faults:
-            self._station.tell_fault(fault, self._parcel.trace)
+            self._station.faults.note(fault, self._parcel.trace)
         return listed
 
     async def _sender(self, client: Client) -> tuple[spf.SpfResult | None, spf.SpfResult | None]:
@@ -217,8 +214,30 @@ class Examination:
             return None, sender
         return await self._settle(lambda answers: spf.check_helo(address, client.helo, answers)), sender
 
-    async def _proofs(self) -> tuple[content.Papers, content.Proofs]:
-        papers = content.read_papers(self._parcel.content.header, self._clock.seconds(), self._settings)
+    async def _proofs(self, papers: content.Papers) -> content.Proofs:
         needed = papers.bodies_needed()
         bodies = await digests(self._parcel.content, needed, self._workers, self._clock)
-        return papers, await self._settle(lambda answers: content.prove(papers, bodies, self._settings, answers))
+        return await self._settle(lambda answers: content.prove(papers, bodies, self._settings, answers))
+
+    async def _inside(self, papers: content.Papers, author: Address | None) -> list[Evidence]:
+        """Files, links, and who pretends to be one of us."""
+        inside = Inside()
+        if self._on("attachment") or (self._on("domain-list") and self._settings.domain_lists):
+            inside = await look_inside(self._parcel.content, self._workers, self._clock)
+        evidence = check_attachments(inside.files) if self._on("attachment") else []
+        if self._on("impostor") and author is not None:
+            persons = persons_of(await self._directory.accounts(), self._settings.people)
+            ours = self._directory.domains()
+            evidence += check_impostor(papers.block, author, ours, persons, registered)
+        return evidence + await self._domains(papers, author, inside.hosts)
+
+    async def _domains(self, papers: content.Papers, author: Address | None, hosts: tuple[str, ...]) -> list[Evidence]:
+        lists, path = self._settings.domain_lists, self._parcel.envelope.reverse_path
+        if not self._on("domain-list") or not lists:
+            return []
+        senders = (author.domain if author else "", reply_domain(papers.block), path.domain if path else "")
+        names = names_to_ask(senders, hosts, self._directory.domains())
+        listed, faults = await self._settle(lambda answers: check_domains(names, lists, answers))
+        for fault in faults:
+            self._station.faults.note(fault, self._parcel.trace)
+        return listed

@@ -489,6 +489,44 @@ KEYS: tuple[Key, ...] = (
         '["bl.example.net", "wl.example.net=-2"]',
     ),
     Key(
+        "checks.domain_lists",
+        values.several(values.dns_list),
+        "[]",
+        "Lists of bad domains in the DNS, written like those of dnsbl: asked about the domains of From, Reply-To and "
+        "the envelope, and about those that the text links to.",
+        '["dbl.example.net", "uri.example.net=4"]',
+    ),
+    Key(
+        "checks.forwarders",
+        _networks,
+        "[]",
+        "Hosts that forward mail to you (a school, an old provider): what they bring may fail DMARC and SPF, for they "
+        "are believed to have looked.",
+        '["192.0.2.25", "198.51.100.0/28"]',
+    ),
+    Key(
+        "checks.sealers",
+        values.several(values.full_host_name),
+        "[]",
+        "Domains whose ARC seal you trust: where such a seal says that DMARC passed, a failure here is forgiven.",
+        '["lists.example.net"]',
+    ),
+    Key(
+        "checks.mailing_lists",
+        values.several(values.full_host_name),
+        "[]",
+        "Domains of mailing lists: what they have signed, or what comes with their envelope and passes SPF, may carry "
+        "any From.",
+        '["lists.example.net"]',
+    ),
+    Key(
+        "checks.people",
+        values.several(values.text),
+        "[]",
+        "Names of people of the house: a stranger's address behind one of them is suspicious.",
+        '["Ann Miller", "Ben Miller"]',
+    ),
+    Key(
         "checks.weights",
         values.weights,
         "{}",

@@ -201,6 +201,11 @@ class Checks:
 
     enabled: bool = False
     dnsbl: tuple[str, ...] = ()
+    domain_lists: tuple[str, ...] = ()
+    forwarders: tuple[Network, ...] = ()
+    sealers: tuple[str, ...] = ()
+    mailing_lists: tuple[str, ...] = ()
+    people: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
     switched_off: tuple[str, ...] = ()
     greylist: bool = False
