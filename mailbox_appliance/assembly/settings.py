@@ -57,6 +57,7 @@ def imap_settings(config: Config) -> ImapSettings:
         hostname=config.hostname,
         spool=os.path.join(config.state, "spool"),
         message_size=limits.message_size,
+        messages_per_command=limits.imap_messages,
         connections=connections,
         reserved=min(100, connections // 4),
         connections_per_address=limits.connections_per_address,

@@ -425,6 +425,13 @@ KEYS: tuple[Key, ...] = (
         "100",
     ),
     Key("limits.smtp_idle", values.seconds, "300", "Close an SMTP connection that said nothing for so long.", "300"),
+    Key(
+        "limits.imap_messages",
+        values.count,
+        "0",
+        "How many messages one IMAP command may take (at least 1000); only few mail programs know of such limits.",
+        "10000",
+    ),
     Key("limits.imap_idle", values.seconds, "1800", "Close an IMAP connection that said nothing for so long.", "1800"),
     Key(
         "store.flush",

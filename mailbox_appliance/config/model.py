@@ -174,6 +174,7 @@ class Limits:
     outgoing_per_day: int = 0
     new_recipients_per_day: int = 0
     smtp_idle: float = 300.0
+    imap_messages: int = 0
     imap_idle: float = 1800.0
 
 

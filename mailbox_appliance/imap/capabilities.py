@@ -48,6 +48,7 @@ ROWS: tuple[tuple[str, Moment], ...] = (
     ("BINARY", _AFTER),  # RFC 3516
     ("REPLACE", _AFTER),  # RFC 8508
     ("APPENDLIMIT", _AFTER),  # RFC 7889
+    ("MESSAGELIMIT", _AFTER),  # RFC 9738
     ("SPECIAL-USE", _AFTER),  # RFC 6154
     ("CREATE-SPECIAL-USE", _AFTER),
     ("LIST-EXTENDED", _AFTER),  # RFC 5258
@@ -96,5 +97,9 @@ def offered(moment: Moment, settings: ImapSettings, hidden: frozenset[str] = fro
             continue
         if name == "APPENDLIMIT" and settings.message_size:
             name = f"APPENDLIMIT={settings.message_size}"
+        if name == "MESSAGELIMIT":
+            if not settings.messages_per_command:
+                continue
+            name = f"MESSAGELIMIT={settings.messages_per_command}"
         names.append(name)
     return names

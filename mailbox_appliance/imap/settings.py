@@ -21,6 +21,7 @@ class ImapSettings:
     hostname: str = "localhost"
     spool: str = ""
     message_size: int = 50 * 1024 * 1024  # APPENDLIMIT (RFC 7889); 0 = none
+    messages_per_command: int = 0  # MESSAGELIMIT (RFC 9738); 0 = none
     connections: int = 400
     connections_per_address: int = 50
     reserved: int = 100  # of ``connections``: only for those who have logged in

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from twisted.internet.task import Clock
@@ -145,6 +146,9 @@ class ImapStage:
                 other = self.others.get(words[0]) or self.world.connect().log_in()
                 self.others[words[0]] = other
                 other.ask(rest.partition(" ")[2])
+            case "limit":  # @ limit 2: so many messages a command (RFC 9738)
+                house = self.world.house
+                house.settings = replace(house.settings, messages_per_command=int(rest))
             case "advance":
                 self.world.clock.advance(float(rest))
             case "quota":

@@ -38,7 +38,7 @@ class CapabilityTests(SynchronousTestCase):
 
     def test_after_log_in(self) -> None:
         """The tagged OK and CAPABILITY tell the same; APPENDLIMIT has its figure."""
-        stage = World(ImapSettings(message_size=1000)).connect()
+        stage = World(ImapSettings(message_size=1000, messages_per_command=1000)).connect()
         stage.taken()
         told = said(stage.ask("a LOGIN ann@example.org secret"))
         self.assertEqual(told, said(stage.ask("b CAPABILITY")))

@@ -11,6 +11,7 @@ import errno
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.catenate import pour
 from mailbox_appliance.imap.commands.chosen import chosen_uids
 from mailbox_appliance.imap.commands.store import checked_flags
@@ -111,6 +112,7 @@ async def _append(
         load = _Load(session, incoming, mailbox)
         messages = [await _message(load)]
         while not incoming.ended and len(messages) < most:
+            ration.check(session, len(messages) + 1)
             messages.append(await _message(load))
         incoming.cursor.end()
         try:

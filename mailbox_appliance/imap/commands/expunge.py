@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.commands.chosen import chosen_uids
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import Done, Refused, Row, State
+from mailbox_appliance.mail.mailbox import DELETED
 from mailbox_appliance.wire.imap import commands, parse
 
 
@@ -14,11 +16,16 @@ async def expunge(session: Session, command: commands.Plain | commands.Expunge) 
     uids = chosen_uids(session, command.messages) if isinstance(command, commands.Expunge) else None
     if box.read_only:
         raise Refused("This mailbox is open for reading only.", b"CANNOT")
+    lowest = 0
+    if uids and ration.limit_of(session):  # RFC 9738 §3.1: of UID EXPUNGE alone, and only what it removes is counted
+        marked = [uid for uid in uids if (flags := box.flags_of(uid)) is not None and flags & DELETED]
+        uids, lowest = ration.newest(session, marked)
     if uids is None:
         await box.mailbox.expunge()
     elif uids:
         await box.mailbox.expunge(uids)
-    return Done("Expunged.", b"HIGHESTMODSEQ %d" % box.mailbox.highest_modseq if box.tell_vanished else b"")
+    code = b"HIGHESTMODSEQ %d" % box.mailbox.highest_modseq if box.tell_vanished else b""
+    return ration.told(session, Done("Expunged.", code), lowest)
 
 
 ROWS = (

@@ -7,6 +7,7 @@ read. The view does not change meanwhile: expunges are told after the last respo
 
 from __future__ import annotations
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.commands.chosen import chosen_places
 from mailbox_appliance.imap.commands.fetch_bodies import say_bodies
 from mailbox_appliance.imap.commands.fetch_plan import Plan, make_plan
@@ -35,6 +36,7 @@ async def fetch(session: Session, command: commands.Fetch) -> Done:
     selection = chosen_places(session, command.messages)
     if command.partial is not None:
         selection = sets.sliced(selection, *sets.window(command.partial, sets.size_of(selection)))
+        ration.check(session, sets.size_of(selection))
     attributes = command.attributes
     if box.uid_only and command.uid_implied:
         attributes = tuple([attribute for attribute in attributes if attribute is not Item.UID])
@@ -47,11 +49,17 @@ async def fetch(session: Session, command: commands.Fetch) -> Done:
         selection = await _changed(session, selection, command.changed_since)
     if Item.MODSEQ in attributes:
         session.enable("CONDSTORE")
-    said = await say_selection(session, attributes, selection)
+    selection, lowest = ration.newest_places(session, selection)
+    if lowest:  # RFC 9738 §3.1: from the highest UID down
+        said = 0
+        for place in reversed(tuple(sets.places(selection))):
+            said += await say_selection(session, attributes, [(place, place + 1)])
+    else:
+        said = await say_selection(session, attributes, selection)
     if said < sets.size_of(selection) and not command.messages.uids:
         # RFC 2180 §4.1.3 with RFC 5530: the rest is told, and NO would make clients give up on it.
-        return Done("Some of the messages are gone.", b"EXPUNGEISSUED")
-    return Done("Fetched.")
+        return ration.told(session, Done("Some of the messages are gone.", b"EXPUNGEISSUED"), lowest)
+    return ration.told(session, Done("Fetched."), lowest)
 
 
 async def say_selection(session: Session, attributes: tuple[Attribute, ...], selection: Selection) -> int:

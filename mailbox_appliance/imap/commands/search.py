@@ -13,6 +13,7 @@ from functools import partial
 from itertools import islice
 from operator import eq, gt
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.commands.chosen import chosen_uids
 from mailbox_appliance.imap.commands.esearch import highest_of, say_esearch
 from mailbox_appliance.imap.contexts import MOST_CONTEXTS, Context
@@ -60,7 +61,7 @@ async def search(session: Session, command: commands.Search) -> Done:
     if command.give is None and not command.order and "IMAP4REV2" in session.enabled:
         command = replace(command, give=frozenset({"ALL"}))  # RFC 9051 §6.4.4: the old answer is no more
     try:
-        key = resolved(session, command.key)
+        key, lowest = ration.narrowed(session, resolved(session, command.key), whole=bool(command.order))
         found = await find(session, key)
         if command.order:
             found = await ordered(session, command.order, found)
@@ -70,8 +71,9 @@ async def search(session: Session, command: commands.Search) -> Done:
         raise
     numbers = found if command.uids else await numbers_of(session, found)
     if command.give is None:
-        await _say_list(session, command, numbers, highest_of(session, found) if command.modseq else 0)
-        return Done("Searched.")
+        said = numbers[::-1] if lowest else numbers  # RFC 9738 §3.1: from the highest down
+        await _say_list(session, command, said, highest_of(session, found) if command.modseq else 0)
+        return ration.told(session, Done("Searched."), lowest)
     if "UPDATE" in command.give:
         if len(box.contexts) < MOST_CONTEXTS:
             box.renew = partial(_renew, session)
@@ -79,7 +81,7 @@ async def search(session: Session, command: commands.Search) -> Done:
         else:
             session.say(responses.condition(b"NO", "Too many.", b"NOUPDATE %b" % string(session.tag)))
     say_esearch(session, command, numbers, found)
-    return Done("Searched.")
+    return ration.told(session, Done("Searched."), lowest)
 
 
 async def _known_ids(session: Session, key: keys.SearchKey, known: dict[str, keys.Among]) -> None:

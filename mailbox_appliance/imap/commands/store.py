@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.commands.chosen import chosen_uids
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import Done, Refused, Row, State
@@ -37,6 +38,7 @@ async def store(session: Session, command: commands.Store) -> Done:
         raise Refused("This mailbox is open for reading only.", b"CANNOT")
     if command.unchanged_since is not None:
         session.enable("CONDSTORE")
+    uids, lowest = ration.newest(session, uids)
     missing = box.tracker.owes_expunges and any(box.tracker.is_gone(uid) for uid in uids)
     conflicting: tuple[int, ...] = ()
     if uids:
@@ -46,6 +48,8 @@ async def store(session: Session, command: commands.Store) -> Done:
         refused = set(conflicting)
         # With CONDSTORE the new modification sequences are told even when .SILENT (RFC 7162 §3.1.3).
         tell = done.changed if command.silent else [uid for uid in uids if uid not in refused] if refused else uids
+        if lowest:
+            tell = tell[::-1]
         if box.tell_modseq or not command.silent:
             for start in range(0, len(tell), 500):
                 session.say(box.flag_lines(tell[start : start + 500], silent=command.silent))
@@ -55,10 +59,11 @@ async def store(session: Session, command: commands.Store) -> Done:
             modified = sets.say_set(sorted(conflicting))
         else:
             modified = sets.say_set(sorted(box.tracker.place(uid) + 1 for uid in conflicting))
-        return Done("Some were changed by others.", b"MODIFIED %b" % modified)
+        return ration.told(session, Done("Some were changed by others.", b"MODIFIED %b" % modified), lowest)
     if missing and not command.messages.uids and not command.silent:
-        return Done("Some of the messages are gone.", b"EXPUNGEISSUED")  # RFC 2180 §4.2.1
-    return Done("Done.")
+        gone = Done("Some of the messages are gone.", b"EXPUNGEISSUED")  # RFC 2180 §4.2.1
+        return ration.told(session, gone, lowest)
+    return ration.told(session, Done("Done."), lowest)
 
 
 ROWS = (

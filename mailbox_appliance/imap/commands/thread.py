@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 
+from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.commands.search import find, numbers_of, resolved
 from mailbox_appliance.imap.kept import LARGEST_ANSWER, MOST_ANSWERS
 from mailbox_appliance.imap.session import Session
@@ -19,12 +20,13 @@ _SAID_AT_ONCE = 65_536
 
 async def thread(session: Session, command: commands.Thread) -> Done:
     """Say who answered whom."""
-    found = await find(session, resolved(session, command.key))
+    key, _ = ration.narrowed(session, resolved(session, command.key), whole=True)
+    found = await find(session, key)
     numbers = found if command.uids else await numbers_of(session, found)
     asked = array("I", found).tobytes() + (b"" if command.uids else array("I", numbers).tobytes())
-    key = (command.algorithm, command.uids, hashlib.blake2b(asked, digest_size=16).digest())
+    kept_under = (command.algorithm, command.uids, hashlib.blake2b(asked, digest_size=16).digest())
     answers = kept_of(session).threads
-    answer = answers.get(key)
+    answer = answers.get(kept_under)
     if answer is None:
         messages = await threadables(session, found, numbers)
         steps = references(messages) if command.algorithm == "REFERENCES" else ordered_subject(messages)
@@ -38,7 +40,7 @@ async def thread(session: Session, command: commands.Thread) -> Done:
         while len(answers) >= MOST_ANSWERS:
             del answers[next(iter(answers))]
         if len(answer) <= LARGEST_ANSWER:
-            answers[key] = answer
+            answers[kept_under] = answer
     session.say(b"* THREAD " if answer else b"* THREAD")
     for start in range(0, len(answer), _SAID_AT_ONCE):
         session.say(answer[start : start + _SAID_AT_ONCE])

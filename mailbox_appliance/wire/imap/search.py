@@ -23,6 +23,7 @@ from mailbox_appliance.wire.imap.sets import partial_range, read_set
 DEEPEST = 100
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")
 MOST_KEYS = 2000
+_MOST = (1 << 32) - 1
 CHARSETS = (b"US-ASCII", b"UTF-8")  # told in BADCHARSET; every charset that Python can decode is taken
 ALGORITHMS = ("REFERENCES", "ORDEREDSUBJECT")
 _RETURN = frozenset({"MIN", "MAX", "COUNT", "ALL", "SAVE", "PARTIAL", "UPDATE", "CONTEXT", "RELEVANCY"})
@@ -282,6 +283,10 @@ class Program:
         return keys.ModSeq(self._cursor.modseq())
 
 
+def _between(first: int, last: int) -> SearchKey:
+    return keys.Among(((first, last),) if first <= last else ())
+
+
 _ARGUMENTS: dict[str, Callable[[Program], SearchKey]] = {
     "BODY": lambda p: keys.InBody(p._needle()),
     "TEXT": lambda p: keys.InText(p._needle()),
@@ -295,5 +300,7 @@ _ARGUMENTS: dict[str, Callable[[Program], SearchKey]] = {
     "EMAILID": lambda p: p._object_id(thread=False),
     "THREADID": lambda p: p._object_id(thread=True),
     "UID": lambda p: read_set(p._cursor, uids=True),
+    "UIDAFTER": lambda p: _between(p._cursor.nonzero() + 1, _MOST),  # RFC 9738 §3.2
+    "UIDBEFORE": lambda p: _between(1, p._cursor.nonzero() - 1),
     "MODSEQ": Program._modseq,
 }

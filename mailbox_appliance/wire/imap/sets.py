@@ -134,6 +134,21 @@ def window(partial: tuple[int, int], count: int) -> tuple[int, int]:
     return max(count + last, 0), max(count + first + 1, 0)
 
 
+def common(one: Selection, other: Selection) -> Selection:
+    """The places that are in both."""
+    both: Selection = []
+    rest = iter(other)
+    low, high = next(rest, (0, 0))
+    for first, last in one:
+        while high and low < last:
+            if max(low, first) < min(high, last):
+                both.append((max(low, first), min(high, last)))
+            if high > last:
+                break
+            low, high = next(rest, (0, 0))
+    return both
+
+
 def size_of(selection: Selection) -> int:
     """How many places."""
     return sum(high - low for low, high in selection)
