@@ -96,7 +96,7 @@ class LocalModeTests(TestCase):
     def run_offlineimap(self, *command: str) -> None:
         """Run it; when its threads wait for one another it gets a second chance, when one waits for us it does not.
 
-        (It was seen once to stand still on a slow machine.) A Python that is told to abort says where each thread is.
+        (It was seen once to stand still on a slow machine.) A Python with faulthandler that gets SIGILL says where each thread is.
         """
         environ = {**environment(), "PYTHONFAULTHANDLER": "1"}
         for chance in (1, 2):
@@ -106,7 +106,7 @@ class LocalModeTests(TestCase):
             try:
                 status = process.wait(60)
             except subprocess.TimeoutExpired:
-                process.send_signal(signal.SIGABRT)
+                process.send_signal(signal.SIGILL)
                 process.wait(20)
                 said = log.read_text("utf-8", "replace")
                 journal = (self.folder / "log").read_text("utf-8", "replace")
