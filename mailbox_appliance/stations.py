@@ -25,6 +25,7 @@ from mailbox_appliance.assembly.own_folders import make_own_folders
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
+from mailbox_appliance.assembly.reports import ReportsPart
 from mailbox_appliance.assembly.resting import Resting
 from mailbox_appliance.assembly.settings import (
     allowance_settings,
@@ -241,6 +242,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             ClientRecord.of(config, imap, workers, journal),
             Ballast(state, reactor, workers, journal),
             DropPart(config, reactor, workers, journal, parts, notices),
+            ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store),
             *halves,
         ),
         edge,

@@ -30,6 +30,7 @@ from mailbox_appliance.journal.events.delivery import (
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.mailbox import INBOX
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.report import DELIVERED, EXPANDED, Fate
@@ -40,6 +41,7 @@ from mailbox_appliance.ports.delivery import Outgoing, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.lists import Mailings, Taken
 from mailbox_appliance.ports.queue import Reports, Spool
+from mailbox_appliance.ports.reports import ReportReading
 from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Rounds, Rows, Write
 from mailbox_appliance.ports.store import Depot
 from mailbox_appliance.ports.users import AtList, Directory, Known, LocalMailbox
@@ -52,6 +54,7 @@ FULL_NOW = Reply(452, "4.2.2", "The mailbox is full")
 DISK_FULL = Reply(452, "4.3.1", "Not enough room here, try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The mail store cannot be written just now, try again later")
 
+REPORTS, REPORT = "Reports", "report"  # the folder, and why something goes there
 REST = "undo_send"  # the account's setting, in seconds
 LONGEST_REST = 86_400
 
@@ -101,6 +104,7 @@ class Door:
     """Fills ``ports.delivery.Acceptance``. ``reports`` is set once the queue stands, which needs this door itself."""
 
     reports: Reports | None = None
+    reading: ReportReading | None = None  # of what others report about our domains
 
     def __init__(
         self,
@@ -159,7 +163,7 @@ class Door:
         parcel = await self._rested(parcel)
         try:
             plan = _Plan([await self._routing.route(parcel, recipient) for recipient in recipients])
-            plan.routed = _answered(parcel, plan.routed)
+            plan.routed = [self._filed(parcel, one) for one in _answered(parcel, plan.routed)]
             if parcel.envelope.hold_until > self._clock.seconds():
                 plan.routed = [_held(routed) for routed in plan.routed]
             self._take_outside(plan)
@@ -186,8 +190,18 @@ class Door:
             if plan.queued or plan.outgoing:
                 self._spool.entered(parcel.trace)
         self._tell(parcel, plan, receipts)
+        if self.reading is not None and any(copy.target.why == REPORT for copy in plan.copies):
+            await self.reading.take(parcel)
         await self._report_success(parcel, plan, receipts)
         return receipts
+
+    def _filed(self, parcel: Parcel, routed: Routed) -> Routed:
+        """Machines report daily: that goes beside what people write to a postmaster."""
+        reading = self.reading
+        if reading is None or routed.refusal or not reading.is_report(parcel, routed.recipient.forward_path):
+            return routed
+        targets = (replace(one, mailbox=REPORTS, why=REPORT) if one.mailbox == INBOX else one for one in routed.targets)
+        return replace(routed, targets=tuple(targets))
 
     async def _rested(self, parcel: Parcel) -> Parcel:
         """What an account submits may rest for a while, so that it can be taken back (undo send)."""

@@ -1,10 +1,11 @@
-"""What is junk, who is wanted, who knocks: spam, firewall, sender, guard."""
+"""What is junk, who is wanted, who knocks, who used our name: spam, firewall, sender, report, guard."""
 
 from __future__ import annotations
 
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+from mailbox_appliance.admin.reports import ReportsDesk
 from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.verb import Argument, Verb
 from mailbox_appliance.admin.verbs.arguments import ADDRESS
@@ -77,6 +78,18 @@ VERBS: tuple[Verb, ...] = (
         SenderDesk.list,
         "Show the senders that are allowed or blocked.",
         (Argument("address", "only those of this account", required=False),),
+        lists=True,
+    ),
+    Verb(
+        "report",
+        "",
+        ReportsDesk,
+        ReportsDesk.report,
+        "Say who sent mail in our name, what others made of it, and what to do.",
+        (
+            Argument("days", "of so many days, 7 when nothing is said", "option", required=False),
+            Argument("domain", "only this domain", "option", required=False),
+        ),
         lists=True,
     ),
     Verb("guard", "list", GuardingDesk, GuardingDesk.list, "Show who is shut out, and until when.", lists=True),

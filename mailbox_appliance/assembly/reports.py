@@ -1,0 +1,66 @@
+"""Reports about our domains: the folder, the figures, the verb."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from mailbox_appliance.acme.names import public_addresses
+from mailbox_appliance.admin.reports import ReportsDesk
+from mailbox_appliance.assembly.changing import Names
+from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.store import StorePart
+from mailbox_appliance.config.model import Config
+from mailbox_appliance.database import Database
+from mailbox_appliance.delivery.acceptance import Door
+from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.ports.users import Directory
+from mailbox_appliance.reports.memory import MIGRATIONS, ReportMemory
+from mailbox_appliance.reports.station import ReportStation
+from mailbox_appliance.workers import ThreadedWorkers
+
+
+class ReportsPart(Part):
+    """STATE/reports.db. Gives ``door`` its reader of reports."""
+
+    name = "reports"
+
+    def __init__(
+        self,
+        config: Config,
+        reactor: Any,
+        workers: ThreadedWorkers,
+        journal: Journal,
+        directory: Directory,
+        names: Names,
+        door: Door,
+        store: StorePart | None,
+    ) -> None:
+        self._config = config
+        self._clock = reactor
+        path = os.path.join(config.state, "reports.db")
+        self._memory = ReportMemory(Database(path, MIGRATIONS, workers, synchronous="NORMAL"))
+        edge_name = (lambda: store.edge_name) if store is not None else str
+        self.station = ReportStation(self._memory, directory, workers, reactor, journal, edge_name)
+        resolver = None if config.local else names
+        self._desk = ReportsDesk(
+            self._memory, directory, reactor, public_addresses, lambda: self._config.hostname, resolver
+        )
+        door.reading = self.station
+
+    async def stop(self) -> None:
+        """What waits unread is in its mailbox."""
+        await self.station.stop()
+
+    async def each_day(self) -> None:
+        """Away with what is half a year old."""
+        await self._memory.forget_old(self._clock.seconds())
+
+    def take_over(self, config: Config) -> None:
+        """``reload``."""
+        self._config = config
+
+    def desks(self) -> Sequence[object]:
+        """``report``."""
+        return (self._desk,)

@@ -1,0 +1,1 @@
+"""What others report of our domains (DMARC, TLS), and what we report of theirs."""

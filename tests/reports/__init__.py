@@ -1,0 +1,1 @@
+"""Reports about our domains, and ours about those of others."""
