@@ -59,6 +59,7 @@ from mailbox_appliance.store.papers import MailPapers
 from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
+from mailbox_appliance.users.strength.judge import JudgedHere
 
 T = TypeVar("T")
 
@@ -164,7 +165,9 @@ class OpenDesk:
         trail = Trail(Database(trail_path, TRAIL_MIGRATIONS, workers, synchronous="NORMAL"), clock)
         self._journal = journal = Journal(clock, None, trail)
         settings = UsersSettings(default_quota=config.limits.quota)
-        self._users = users = Users.at(os.path.join(config.state, "users.db"), workers, clock, journal, settings)
+        self._users = users = Users.at(
+            os.path.join(config.state, "users.db"), workers, clock, journal, settings, JudgedHere()
+        )
         guard_file = GuardFile(os.path.join(config.state, "guard.db"), workers)
         self._guard = guard = RememberingGuard(clock, journal, guard_file)
         folder = os.path.join(config.state, "queue")

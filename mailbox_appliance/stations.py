@@ -63,6 +63,7 @@ from mailbox_appliance.store.depot import MailDepot
 from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
+from mailbox_appliance.users.strength.spawned import Children
 from mailbox_appliance.workers import ThreadedWorkers
 
 
@@ -99,9 +100,9 @@ class Stations:
 def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal) -> Stations:
     """Build and join. Constructors only: no file, socket or thread is touched."""
     state = config.state
-    users = Users.at(
-        os.path.join(state, "users.db"), workers, reactor, journal, UsersSettings(default_quota=config.limits.quota)
-    )
+    children = Children(reactor)
+    users_settings = UsersSettings(default_quota=config.limits.quota)
+    users = Users.at(os.path.join(state, "users.db"), workers, reactor, journal, users_settings, children)
     guard = RememberingGuard(
         reactor, journal, GuardFile(os.path.join(state, "guard.db"), workers), guard_settings(config)
     )

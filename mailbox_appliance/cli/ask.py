@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from mailbox_appliance.admin.configuring import ConfigDesk
+from mailbox_appliance.admin.guessing import GuessingDesk
 from mailbox_appliance.admin.importing import ImportDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Verb
@@ -48,6 +49,8 @@ def ask(option: str | None, verb: Verb, arguments: Mapping[str, Any]) -> Result:
 def _here(option: str | None, verb: Verb, arguments: Mapping[str, Any]) -> Result:
     """Run a coroutine that waits for nothing."""
     desk: object = ConfigDesk(option)
+    if verb.desk is GuessingDesk:
+        desk = GuessingDesk()
     if verb.desk is ImportDesk:
         from mailbox_appliance.cli.importing import Terminal
 

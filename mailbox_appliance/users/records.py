@@ -58,6 +58,28 @@ class AppPasswordRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class AuditRecord:
+    """What is known of one main password: ``weak`` is a kind of weakness or "". ``account`` is the account's number."""
+
+    account: int
+    hash_version: int
+    judged: float | None = None
+    weak: str = ""
+    found: float | None = None
+    allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LinkRecord:
+    """A link by which an account chooses another password."""
+
+    digest: bytes = field(repr=False)
+    account: int
+    hash_version: int
+    expires: float
+
+
+@dataclass(frozen=True, slots=True)
 class ThrowawayRecord:
     """A throw-away address. ``account`` is the account's number; times in epoch seconds, None for never."""
 

@@ -116,4 +116,25 @@ CREATE TABLE list_members (
 )
 """
 
-MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS, SECRETS, LISTS)
+# What is known of main passwords, each row about one hash_version only; and links to choose another, one use each.
+PASSWORD_AUDITS = """
+CREATE TABLE password_audits (
+    account INTEGER PRIMARY KEY REFERENCES accounts (id) ON DELETE CASCADE,
+    hash_version INTEGER NOT NULL,
+    judged REAL,                          -- when it was judged while it was in hand; NULL: not yet
+    guessing TEXT NOT NULL DEFAULT '',    -- of which order of guesses "tried" tells
+    tried INTEGER NOT NULL DEFAULT 0,     -- so many guesses were wrong
+    guessed REAL,                         -- when one was tried last
+    weak TEXT NOT NULL DEFAULT '',        -- a kind of weakness, '' = none known
+    found REAL,
+    allowed INTEGER NOT NULL DEFAULT 0    -- the owner lets it send all the same
+);
+CREATE TABLE password_links (
+    digest BLOB PRIMARY KEY,              -- SHA-256 of what stands in the link
+    account INTEGER NOT NULL REFERENCES accounts (id) ON DELETE CASCADE,
+    hash_version INTEGER NOT NULL,        -- worth nothing once the password has changed
+    expires REAL NOT NULL
+) WITHOUT ROWID
+"""
+
+MIGRATIONS: tuple[str, ...] = (VERSION_1, THROWAWAYS, SECRETS, LISTS, PASSWORD_AUDITS)

@@ -37,7 +37,14 @@ from mailbox_appliance.ports.users import (
     Resolution,
     Unknown,
 )
-from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord, DomainRecord, ThrowawayRecord
+from mailbox_appliance.users.records import (
+    AccountRecord,
+    AppPasswordRecord,
+    AuditRecord,
+    DomainRecord,
+    LinkRecord,
+    ThrowawayRecord,
+)
 
 SEPARATOR = "+"
 ROLES = frozenset({"postmaster", "hostmaster", "webmaster", "abuse"})
@@ -74,6 +81,15 @@ class Snapshot:
     throwaways: Mapping[Address, ThrowawayRecord] = field(default_factory=dict)  # those that are over included
     salt_key: bytes = b""  # makes the salts of names that nobody has
     lists: Mapping[Address, MailingList] = field(default_factory=dict)
+    audits: Mapping[int, AuditRecord] = field(default_factory=dict)  # by the account's number
+    links: Mapping[bytes, LinkRecord] = field(default_factory=dict)  # by digest
+
+    def audit(self, account: AccountRecord) -> AuditRecord:
+        """What is known of the password that ``account`` has now."""
+        known = self.audits.get(account.number)
+        if known is None or known.hash_version != account.hash_version:
+            return AuditRecord(account.number, account.hash_version)
+        return known
 
     @cached_property
     def domain_names(self) -> frozenset[str]:
@@ -277,7 +293,21 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
     }
     secrets = dict(connection.execute("SELECT name, value FROM secrets"))
     snapshot = Snapshot(domains, living, resting, aliases, app_passwords, throwaways, secrets.get("salts", b""))
-    return dataclasses.replace(snapshot, lists=read_lists(connection, snapshot))
+    audits, links = read_audits(connection)
+    return dataclasses.replace(snapshot, lists=read_lists(connection, snapshot), audits=audits, links=links)
+
+
+def read_audits(connection: sqlite3.Connection) -> tuple[dict[int, AuditRecord], dict[bytes, LinkRecord]]:
+    """What is known of main passwords, and the links to change them; how far guessing has come stays on the disk."""
+    audits = {
+        row[0]: AuditRecord(row[0], row[1], row[2], row[3], row[4], bool(row[5]))
+        for row in connection.execute("SELECT account, hash_version, judged, weak, found, allowed FROM password_audits")
+    }
+    links = {
+        row[0]: LinkRecord(*row)
+        for row in connection.execute("SELECT digest, account, hash_version, expires FROM password_links")
+    }
+    return audits, links
 
 
 def read_lists(connection: sqlite3.Connection, people: Snapshot) -> dict[Address, MailingList]:

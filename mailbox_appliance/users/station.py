@@ -20,6 +20,7 @@ from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
 from mailbox_appliance.users.password import Passwords
 from mailbox_appliance.users.portal import PortalLogIn
 from mailbox_appliance.users.schema import MIGRATIONS
+from mailbox_appliance.users.strength.spawned import Judge
 from mailbox_appliance.users.uses import LastUses
 
 
@@ -51,8 +52,12 @@ class Users:
         clock: Clock,
         journal: FullJournal,
         settings: UsersSettings | None = None,
+        judge: Judge | None = None,
     ) -> Users:
-        """Put it together; ``path`` is STATE/users.db. Nothing is opened before :meth:`start`."""
+        """Put it together; ``path`` is STATE/users.db. Nothing is opened before :meth:`start`.
+
+        ``judge`` None: of a password that is set only the shape is looked at.
+        """
         settings = settings or UsersSettings()
         database = Database(path, MIGRATIONS, workers, synchronous="FULL")
         directory = SnapshotDirectory(database, settings, clock.seconds)
@@ -62,7 +67,7 @@ class Users:
             directory,
             PortalLogIn(directory, passwords, clock, journal, uses),
             Domains(directory, clock, journal),
-            Accounts(directory, passwords, clock, journal),
+            Accounts(directory, passwords, clock, journal, judge),
             Aliases(directory, journal),
             AppPasswords(directory, workers, clock, journal, uses),
             Vacations(directory, journal),

@@ -16,6 +16,7 @@ NOUNS: dict[str, str] = {
     "account": "People who have a mailbox.",
     "import": "Old mail, brought in from elsewhere.",
     "apppassword": "A password for each phone and mail program, each revocable alone.",
+    "password": "How good passwords are.",
     "alias": "Further addresses that lead to accounts or elsewhere.",
     "throwaway": "Addresses to give away, each ended alone.",
     "vacation": "Answers while somebody is away.",

@@ -1,7 +1,8 @@
-"""People and addresses: domain, account, import, apppassword, alias, throwaway, vacation, share."""
+"""People and addresses: domain, account, import, apppassword, password, alias, throwaway, vacation, share."""
 
 from __future__ import annotations
 
+from mailbox_appliance.admin.guessing import GuessingDesk
 from mailbox_appliance.admin.importing import ImportDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.sharing import ShareDesk
@@ -203,6 +204,16 @@ VERBS: tuple[Verb, ...] = (
         "Make a device's password worthless.",
         (ADDRESS, Argument("device", "its name or its key")),
         changes=True,
+    ),
+    Verb(
+        "password",
+        "suggest",
+        GuessingDesk,
+        GuessingDesk.suggest,
+        "Make passphrases to choose from; nobody keeps them.",
+        (Argument("count", "how many (default: 5)", required=False),),
+        lists=True,
+        here=True,
     ),
     Verb(
         "alias",

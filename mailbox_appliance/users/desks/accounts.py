@@ -6,7 +6,7 @@ import re
 import secrets
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from mailbox_appliance.journal.events.users import (
     AccountAdded,
@@ -28,6 +28,8 @@ from mailbox_appliance.users.directory import SnapshotDirectory
 from mailbox_appliance.users.password import Passwords, generate_password, weakness
 from mailbox_appliance.users.records import AccountRecord
 from mailbox_appliance.users.snapshot import Snapshot, lookup_key
+from mailbox_appliance.users.strength.facts import own_words, words_of_new
+from mailbox_appliance.users.strength.spawned import Judge, NotJudged
 
 Work = Callable[[sqlite3.Connection], object]
 _SETTING_KEY = re.compile(r"[a-z][a-z0-9_.-]{0,39}")
@@ -38,7 +40,16 @@ MOST_SETTINGS = 64
 class Accounts:
     """Every method that changes something raises UsersError when it refuses."""
 
-    def __init__(self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: Journal) -> None:
+    def __init__(
+        self,
+        directory: SnapshotDirectory,
+        passwords: Passwords,
+        clock: Clock,
+        journal: Journal,
+        judge: Judge | None = None,
+    ) -> None:
+        """``judge`` None: only the shape of a password is looked at."""
+        self._judge = judge
         self._directory = directory
         self._passwords = passwords
         self._clock = clock
@@ -72,7 +83,7 @@ class Accounts:
         """
         address = new_account_address(text)
         _refuse_taken(self._directory.snapshot, address)  # before the work of hashing
-        chosen = _good_password(generate_password() if password is None else password, address)
+        chosen, judged = await self._good_password(password, address, words_of_new(self._directory.snapshot, address))
         hash = await self._hashed(chosen)
         row = (
             address.local,
@@ -96,6 +107,7 @@ class Accounts:
                 ).lastrowid
                 if becomes_owner:
                     connection.execute("UPDATE domains SET owner = ? WHERE name = ?", (number, address.domain))
+                forget_known(connection, number, judged)
                 return becomes_owner
 
             return work
@@ -110,17 +122,52 @@ class Accounts:
         except Busy as error:
             raise UsersError(f"nothing was changed: {error}; try again in a moment") from error
 
-    async def set_password(self, account: str, password: str | None = None) -> str:
-        """Another main password; None generates one. Returns the generated one, else ''."""
+    async def _good_password(
+        self, given: str | None, address: Address, words: Sequence[str]
+    ) -> tuple[str, float | None]:
+        """The password to be set, and when it was judged (None: not yet). Raises UsersError with what is wrong."""
+        if given is None:
+            return generate_password(), self._clock.seconds()
+        chosen = _shapely(given, address)
+        if self._judge is None:
+            return chosen, None
+        try:
+            why = await self._judge.judge(chosen, words)
+        except NotJudged as trouble:
+            raise UsersError(f"nothing was changed: {trouble}; try again, or let a password be made") from None
+        if why:
+            raise UsersError(f"{why}; `mailappliance password suggest` shows some")
+        return chosen, self._clock.seconds()
+
+    async def set_password(
+        self,
+        account: str,
+        password: str | None = None,
+        *,
+        still: Callable[[Snapshot, AccountRecord], bool] | None = None,
+    ) -> str:
+        """Another main password; None generates one. Returns the generated one, else ''.
+
+        ``still`` is asked in the moment of the change: False refuses it.
+        """
         record = living(self._directory.snapshot, account)
-        chosen = _good_password(generate_password() if password is None else password, record.address)
+        chosen, judged = await self._good_password(
+            password, record.address, own_words(self._directory.snapshot, record)
+        )
         hash = await self._hashed(chosen)
 
         def plan(snapshot: Snapshot) -> Work:
-            number = living(snapshot, account).number
-            return lambda connection: connection.execute(
-                "UPDATE accounts SET hash = ?, hash_version = hash_version + 1 WHERE id = ?", (hash, number)
-            )
+            now = living(snapshot, account)
+            if still is not None and not still(snapshot, now):
+                raise UsersError("the password has changed in the meantime; nothing was changed")
+
+            def work(connection: sqlite3.Connection) -> None:
+                connection.execute(
+                    "UPDATE accounts SET hash = ?, hash_version = hash_version + 1 WHERE id = ?", (hash, now.number)
+                )
+                forget_known(connection, now.number, judged)
+
+            return work
 
         await self._directory.edit(plan)
         self._journal.tell(PasswordChanged(account=str(record.address)))
@@ -284,7 +331,18 @@ def _delete(snapshot: Snapshot, record: AccountRecord) -> Work:
     return work
 
 
-def _good_password(password: str, address: Address) -> str:
+def forget_known(connection: sqlite3.Connection, account: int | None, judged: float | None) -> None:
+    """A password has been set: what was known of the last one, and links to change it, are worth nothing."""
+    connection.execute("DELETE FROM password_links WHERE account = ?", (account,))
+    connection.execute("DELETE FROM password_audits WHERE account = ?", (account,))
+    connection.execute(
+        "INSERT INTO password_audits (account, hash_version, judged) SELECT id, hash_version, ? FROM accounts "
+        "WHERE id = ?",
+        (judged, account),
+    )
+
+
+def _shapely(password: str, address: Address) -> str:
     complaint = weakness(password, str(address))
     if not complaint and apppassword.canonical(password) is not None:
         complaint = "the password looks like an app password (24 letters and digits): make it longer or shorter"
