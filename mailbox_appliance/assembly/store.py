@@ -114,7 +114,15 @@ class StorePart(Part):
         self._taken = CameOver(spool, self._reactor)
         counting = Counting(spool, self._reactor, self._journal)
         self.link.own_status = lambda: counting.status(self._config.state)
-        return OnceDoor(inner, self._taken, rounds, self._journal, self._addresses, self._was_delivered)
+        return OnceDoor(
+            inner,
+            self._taken,
+            rounds,
+            self._journal,
+            self._addresses,
+            self._was_delivered,
+            self._config.hostname.lower(),
+        )
 
     def way_up(self, memory: RelayMemory) -> WayUp:
         """Mail for the world goes by the edge; domains and senders with a host of their own as the owner says."""

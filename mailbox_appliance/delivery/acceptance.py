@@ -464,7 +464,7 @@ def rest_of(settings: Mapping[str, str]) -> int:
 def _answered(parcel: Parcel, routed: list[Routed]) -> list[Routed]:
     """Who does not want it refuses it where nobody hears but him and the peer; else it goes where he sees it least."""
     alone = parcel.each_answered or all(one.unwanted is not None or one.refusal is not None for one in routed)
-    if not alone:
+    if not alone or parcel.taken_already:
         return routed
     return [
         replace(one, refusal=one.unwanted.verdict.reply or REFUSED) if one.unwanted is not None else one

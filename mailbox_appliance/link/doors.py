@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from mailbox_appliance.journal.events.delivery import DiskFull, Queued, Refused
 from mailbox_appliance.journal.events.link import CameOver
-from mailbox_appliance.link.facts import NoFacts, facts_of, take_facts, with_facts
+from mailbox_appliance.link.facts import NoFacts, facts_of, in_our_name, take_facts, with_facts
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
@@ -82,6 +82,7 @@ class OnceDoor:
 
     ``was_delivered`` looks into the mailboxes themselves: between a message's file and the row that remembers it lies
     the one moment in which a kill could make it come twice.
+    ``authserv_id`` is the store's name, under which it says what the edge has found out.
     """
 
     def __init__(
@@ -92,6 +93,7 @@ class OnceDoor:
         journal: Journal,
         ours: Directory | None = None,
         was_delivered: WasDelivered | None = None,
+        authserv_id: str = "",
     ) -> None:
         self._inner = inner
         self._taken = taken
@@ -99,6 +101,7 @@ class OnceDoor:
         self._journal = journal
         self._ours = ours
         self._was_delivered = was_delivered
+        self._authserv_id = authserv_id
         self._under_way: set[tuple[str, Address]] = set()
 
     def room_for(self, recipient: Recipient, octets: int) -> Awaitable[Reply | None]:
@@ -125,14 +128,16 @@ class OnceDoor:
         )
         if self._ours is not None:
             envelope = replace(parcel.envelope, require_tls=facts.require_tls)
+            verdict, content = in_our_name(facts.verdict, content, self._authserv_id)
             parcel = replace(
                 parcel,
                 origin=facts.origin,
                 envelope=envelope,
                 content=content,
                 client=facts.client,
-                verdict=facts.verdict,
+                verdict=verdict,
                 message_id=facts.message_id,
+                taken_already=True,
             )
         else:
             parcel = replace(parcel, content=content)

@@ -9,21 +9,27 @@ from __future__ import annotations
 
 import base64
 import json
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any
 
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.header import group_fields, remove_fields
 from mailbox_appliance.mail.message import Content
-from mailbox_appliance.mail.verdict import Action, Verdict
-from mailbox_appliance.ports.delivery import Parcel
+from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
+from mailbox_appliance.ports.delivery import ACCEPTED, Parcel
 
 FIELD, AGAIN = "x-mailappliance-link", "x-mailappliance-again"
 _NAME, _AGAIN_NAME = b"X-Mailappliance-Link", b"X-Mailappliance-Again"
 _LONGEST = 250  # signs of a text
 _WIDTH = 72
 _CLIENT = ("service", "helo", "tls", "cipher")
+_MOST_EVIDENCE = 64
+_LONGEST_FIELDS = 16_384  # octets of what the checks put on top of the message
+_SPEAKER = re.compile(rb"(?im)^(authentication-results:\s*)[^\s;]+")  # RFC 8601 §2.2: the authserv-id comes first
 
 
 class NoFacts(ValueError):
@@ -38,17 +44,10 @@ class Facts:
     origin: Origin
     arrived: float
     client: Client | None = None
-    action: Action = Action.ACCEPT
-    reason: str = ""
-    score: float = 0.0
+    verdict: Verdict = ACCEPTED
     message_id: str = ""
     require_tls: bool = False
     again: bool = False
-
-    @property
-    def verdict(self) -> Verdict:
-        """As the edge gave it."""
-        return Verdict(self.action, self.reason, score=self.score)
 
 
 def facts_of(parcel: Parcel, now: float) -> Facts:
@@ -58,9 +57,7 @@ def facts_of(parcel: Parcel, now: float) -> Facts:
         parcel.origin,
         now,
         parcel.client,
-        parcel.verdict.action,
-        parcel.verdict.reason,
-        parcel.verdict.score,
+        parcel.verdict,
         parcel.message_id,
         parcel.envelope.require_tls,
     )
@@ -73,9 +70,7 @@ def with_facts(content: Content, facts: Facts) -> Content:
         "id": facts.id,
         "origin": facts.origin.value,
         "arrived": facts.arrived,
-        "action": facts.action.value,
-        "reason": facts.reason[:_LONGEST],
-        "score": facts.score,
+        "verdict": _shown(facts.verdict),
         "message_id": facts.message_id[:_LONGEST],
         "require_tls": facts.require_tls,
     }
@@ -85,6 +80,58 @@ def with_facts(content: Content, facts: Facts) -> Content:
     text = base64.urlsafe_b64encode(json.dumps(data).encode()).decode("ascii")
     pieces = [text[at : at + _WIDTH] for at in range(0, len(text), _WIDTH)]
     return content.with_prefix(_NAME + b":" + "".join(f"\n {piece}" for piece in pieces).encode("ascii") + b"\n")
+
+
+def _shown(verdict: Verdict) -> dict[str, Any]:
+    """A verdict as JSON, without the reply: whoever was to hear it has been answered."""
+    fields = verdict.fields if len(verdict.fields) <= _LONGEST_FIELDS else b""
+    return {
+        "action": verdict.action.value,
+        "reason": verdict.reason[:_LONGEST],
+        "score": verdict.score,
+        "evidence": [
+            [one.check, one.result, one.weight, one.reason[:_LONGEST], one.remedy[:_LONGEST]]
+            for one in verdict.evidence[:_MOST_EVIDENCE]
+        ],
+        "fields": fields.decode("latin-1"),
+        "final": verdict.is_final,
+        "rests": verdict.rests,
+        "author": str(verdict.author) if verdict.author is not None else "",
+        "proven": verdict.is_proven,
+    }
+
+
+def _read(data: dict[str, Any]) -> Verdict:
+    """Raises ValueError, KeyError, TypeError."""
+    return Verdict(
+        Action(data["action"]),
+        str(data["reason"])[:_LONGEST],
+        None,
+        tuple(_evidence(one) for one in data["evidence"][:_MOST_EVIDENCE]),
+        float(data["score"]),
+        str(data["fields"])[:_LONGEST_FIELDS].encode("latin-1"),
+        bool(data["final"]),
+        bool(data["rests"]),
+        Address.parse(str(data["author"])) if data["author"] else None,
+        bool(data["proven"]),
+    )
+
+
+def _evidence(data: Sequence[Any]) -> Evidence:
+    check, result, weight, reason, remedy = data
+    return Evidence(str(check), str(result), float(weight), str(reason)[:_LONGEST], str(remedy)[:_LONGEST])
+
+
+def in_our_name(verdict: Verdict, content: Content, authserv_id: str) -> tuple[Verdict, Content]:
+    """What the edge found out, said by the pair under one name (RFC 8601 §2.5), here the store's.
+
+    So whoever reads Authentication-Results at the store (the filter, ARC seals, mail programs) trusts one name alone.
+    """
+    fields = _SPEAKER.sub(rb"\g<1>" + authserv_id.encode("ascii", "replace"), verdict.fields)
+    if fields == verdict.fields or verdict.fields not in content.header:
+        return verdict, content
+    header = content.header.replace(verdict.fields, fields, 1)
+    return replace(verdict, fields=fields), replace(content, header=header)
 
 
 def once_more(content: Content) -> Content:
@@ -114,14 +161,12 @@ def take_facts(content: Content) -> tuple[Facts, Content]:
             Origin(data["origin"]),
             float(data["arrived"]),
             client,
-            Action(data["action"]),
-            str(data["reason"])[:_LONGEST],
-            float(data["score"]),
+            _read(data["verdict"]),
             str(data["message_id"])[:_LONGEST],
             bool(data["require_tls"]),
             again=AGAIN.encode("ascii") in groups,
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise NoFacts(f"its facts of the link are damaged: {type(error).__name__}") from None
     header = remove_fields(content.header, lambda name, _: name in (FIELD, AGAIN))
     lines = content.lines - (content.header.count(b"\n") - header.count(b"\n"))

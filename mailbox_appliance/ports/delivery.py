@@ -30,6 +30,7 @@ class Parcel:
     client: Client | None = None
     message_id: str = ""
     each_answered: bool = False  # LMTP, PRDR: every recipient hears its own reply, so nothing is queued in its stead
+    taken_already: bool = False  # by our edge, whose client hears nothing more: who does not want it has it as junk
     rows: tuple[Rows, ...] = ()  # to be committed in the same round as the message, when somebody takes it
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 
@@ -54,19 +55,32 @@ def read_facts(header: bytes) -> HeaderFacts:
 
 def strip_border_fields(header: bytes, authserv_id: str, *, submission: bool) -> bytes:
     """The block without what only we may say, and on submission without Bcc."""
-    ours = authserv_id.encode("ascii", "replace").lower()
-    named = re.compile(rb"(?<![a-z0-9.\-])" + re.escape(ours) + rb"(?![a-z0-9\-]|\.[a-z0-9])")
+    is_ours = _said_by(authserv_id)
 
     def unwanted(name: str, value: bytes) -> bool:
         if name in STRIPPED or name.startswith(STRIPPED_PREFIX):
             return True
-        if name == "authentication-results":
-            return named.search(value.lower().partition(b";")[0]) is not None
-        if name == "received-spf":
-            return named.search(value.lower()) is not None
-        return submission and name in STRIPPED_ON_SUBMISSION
+        return is_ours(name, value) or (submission and name in STRIPPED_ON_SUBMISSION)
 
     return remove_fields(header, unwanted)
+
+
+def strip_paired_fields(header: bytes, authserv_id: str, *, submission: bool = False) -> bytes:
+    """The block without what a stranger has said in our name: the other half of a pair knows it by another name."""
+    return remove_fields(header, _said_by(authserv_id))
+
+
+def _said_by(authserv_id: str) -> Callable[[str, bytes], bool]:
+    """Is a field one of the results that only we may state (RFC 8601 §5)?"""
+    ours = authserv_id.encode("ascii", "replace").lower()
+    named = re.compile(rb"(?<![a-z0-9.\-])" + re.escape(ours) + rb"(?![a-z0-9\-]|\.[a-z0-9])")
+
+    def is_ours(name: str, value: bytes) -> bool:
+        if name == "authentication-results":
+            return named.search(value.lower().partition(b";")[0]) is not None
+        return name == "received-spf" and named.search(value.lower()) is not None
+
+    return is_ours
 
 
 @functools.lru_cache(maxsize=2)

@@ -192,8 +192,9 @@ class Border:
     def _mend(self, deal: Transaction, content: Content, facts: fields.HeaderFacts, now: float) -> tuple[Content, str]:
         """Take out what only we may say, put our trace fields on top; mend what users submit (RFC 6409 §8)."""
         settings, ours = self._settings, deal.is_ours
-        if facts.suspicious and deal.origin is not Origin.PAIRED:
-            header = fields.strip_border_fields(content.header, settings.our_authserv_id, submission=ours)
+        if facts.suspicious:
+            strip = fields.strip_paired_fields if deal.origin is Origin.PAIRED else fields.strip_border_fields
+            header = strip(content.header, settings.our_authserv_id, submission=ours)
             content = _with_header(content, header)
         only = next(iter(deal.recipients)).forward_path if len(deal.recipients) == 1 else None
         top = fields.received_field(

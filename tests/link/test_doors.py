@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailbox_appliance.link.carriage import AWAY, HandOver
 from mailbox_appliance.link.directory import FULL, EdgeDirectory
 from mailbox_appliance.link.doors import HERE_ALREADY, NO_RELAY, NOT_PAIRED, OnceDoor
-from mailbox_appliance.link.facts import Facts, NoFacts, facts_of, once_more, take_facts, with_facts
+from mailbox_appliance.link.facts import Facts, NoFacts, facts_of, in_our_name, once_more, take_facts, with_facts
 from mailbox_appliance.link.roster import Incoming, Roster
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client, Origin
@@ -20,7 +20,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
-from mailbox_appliance.mail.verdict import Action, Verdict
+from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
 from mailbox_appliance.ports.delivery import Parcel, Receipt
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.ports.rounds import Commit
@@ -32,7 +32,7 @@ from tests.kit.journal import RememberedJournal
 ANN, BOB, FAMILY = (Address(name, "example.org") for name in ("ann", "bob", "family"))
 CONTENT = Content(b"From: x@far.example\nSubject: hi\n\n", b"hello\n", 4)
 CLIENT = Client(ip_address("203.0.113.7"), 50_000, "smtp", "far.example", True, "TLSv1.3", "AES")
-JUNK = Verdict(Action.JUNK, "looks bad", score=7.5)
+JUNK = Verdict(Action.JUNK, "looks bad", score=7.5, is_final=False)
 
 
 def now(work: Any) -> Any:
@@ -101,9 +101,26 @@ class FactsTests(SynchronousTestCase):
         sent = Parcel("edge1", Origin.WAN, Envelope(None, require_tls=True), CONTENT, JUNK, CLIENT, "<1@x>")
         facts, content = take_facts(with_facts(CONTENT, facts_of(sent, 17.0)))
         self.assertEqual(content, CONTENT)
-        self.assertEqual(facts, Facts("edge1", Origin.WAN, 17.0, CLIENT, Action.JUNK, "looks bad", 7.5, "<1@x>", True))
-        self.assertEqual(facts.verdict, JUNK)
+        self.assertEqual(facts, Facts("edge1", Origin.WAN, 17.0, CLIENT, JUNK, "<1@x>", True))
         self.assertTrue(take_facts(once_more(with_facts(CONTENT, facts)))[0].again)
+
+    def test_what_was_found_out(self) -> None:
+        """Evidence, author and proof travel whole: the store judges with them as if it had found them itself."""
+        evidence = (Evidence("spf", "pass", 0.0, "good; and\nmore", "none"), Evidence("dkim", "fail", 0.5))
+        found = Verdict(
+            Action.REJECT, "perhaps", None, evidence, 9.5, b"Authentication-Results: mx.example.org; spf=pass\n",
+            is_final=False, rests=True, author=Address("x", "far.example"), is_proven=True,
+        )  # fmt: skip
+        facts, content = take_facts(with_facts(CONTENT, Facts("e1", Origin.WAN, 1.0, CLIENT, found)))
+        self.assertEqual((facts.verdict, content), (found, CONTENT))
+
+    def test_one_name(self) -> None:
+        """Results are said under the store's name, and nobody else's words are touched."""
+        fields = b"Authentication-Results: mx.example.org;\n\tspf=pass smtp.mailfrom=far.example\n"
+        theirs = CONTENT.with_prefix(b"Authentication-Results: other.example; spf=fail\n")
+        verdict, content = in_our_name(Verdict(fields=fields), theirs.with_prefix(fields), "home.example.org")
+        renamed = fields.replace(b"mx.example.org", b"home.example.org")
+        self.assertEqual((verdict.fields, content), (renamed, theirs.with_prefix(renamed)))
 
     def test_what_a_stranger_wrote(self) -> None:
         """The topmost field is the other half's; one that was in the message is taken out unread."""
@@ -143,7 +160,7 @@ class OnceTests(SynchronousTestCase):
             directory,
             was_delivered,
         )
-        self.content = with_facts(CONTENT, Facts("e1", Origin.WAN, 5.0, CLIENT, Action.JUNK, "bad", 7.0))
+        self.content = with_facts(CONTENT, Facts("e1", Origin.WAN, 5.0, CLIENT, JUNK))
 
     def accept(self, *to: Address, content: Content | None = None) -> Sequence[Receipt]:
         return now(self.door.accept(parcel(*to, content=content or self.content)))  # type: ignore[no-any-return]
@@ -161,7 +178,7 @@ class OnceTests(SynchronousTestCase):
         self.accept(ANN)
         (seen,) = self.inner.parcels
         self.assertEqual((seen.origin, seen.client, seen.content), (Origin.WAN, CLIENT, CONTENT))
-        self.assertEqual(seen.verdict, Verdict(Action.JUNK, "bad", score=7.0))
+        self.assertEqual(seen.verdict, JUNK)
 
     def test_refused_is_not_remembered(self) -> None:
         """A full mailbox today may take it tomorrow."""
