@@ -154,7 +154,7 @@ class PersonalVerdicts:
     async def _listed(self, case: Case) -> Sequence[Evidence]:
         if case.account is None or case.author is None:
             return ()
-        standing, _ = await self._acquaintance.senders.standing(case.account, case.author)
+        standing = await self._acquaintance.senders.judged_by(case.account, case.author)
         if standing is Standing.BLOCKED:
             remedy = f"`mailappliance sender remove {case.account} {case.author}`"
             return (Evidence("sender", "blocked", reason=f"{case.account} has blocked {case.author}", remedy=remedy),)
@@ -179,6 +179,10 @@ class PersonalVerdicts:
 
     async def _content(self, case: Case) -> Sequence[Evidence]:
         parcel = case.parcel
+        if not self.settings.enabled and case.account is not None:
+            # Whom nobody has taught enough the filter says nothing for: then the message need not be read either.
+            if sum(await self._filter.balance(case.account)) < self.settings.least_lessons:
+                return ()
         seen = seen_words(parcel.verdict.fields + b"\n", self.settings.authserv_id)
         path = parcel.envelope.reverse_path
         kept = parcel.content.with_prefix(f"Return-Path: <{path or ''}>\n".encode("utf-8", "replace"))

@@ -28,6 +28,7 @@ MIGRATIONS = (
 MOST_PATTERNS = 2_000  # of one account
 MOST_MET = 20_000
 _DAY = 86_400
+_MOST_WITHOUT = 4_096
 
 
 class Standing(enum.Enum):
@@ -66,8 +67,23 @@ class Senders:
     def __init__(self, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
+        self._met: dict[tuple[str, bytes, int], int] = {}  # letters not written yet
+        self._writing = False
+        self._without: set[str] = set()  # accounts known to have no list
 
-    def standing(self, account: Address, author: Address) -> Awaitable[tuple[Standing, int]]:
+    async def judged_by(self, account: Address, author: Address) -> Standing:
+        """The list's word alone; nobody is looked up for an account that has no list."""
+        person = str(account)
+        if person in self._without:
+            return Standing.NONE
+        standing, _ = await self.standing(account, author)
+        if standing is Standing.NONE and not await self._database.run(lambda c: _has_list(c, person)):
+            if len(self._without) >= _MOST_WITHOUT:
+                self._without.clear()
+            self._without.add(person)
+        return standing
+
+    async def standing(self, account: Address, author: Address) -> tuple[Standing, int]:
         """The list's word on an author (the address before its domain), and how many letters came from him."""
         person = str(account)
         patterns = (pattern_of(str(author)), *_domains(author))
@@ -87,34 +103,35 @@ class Senders:
             ).fetchone()
             return standing, met[0] if met is not None else 0
 
-        return self._database.run(look_up)
+        standing, letters = await self._database.run(look_up)
+        waiting = sum(count for key, count in self._met.items() if key[:2] == (person, digest)) if self._met else 0
+        return standing, letters + waiting
 
-    def meet(self, account: Address, author: Address) -> Awaitable[None]:
-        """A letter of his has been taken."""
-        day = int(self._clock.seconds() // _DAY)
-        row = (str(account), _digest(account, author), day)
+    async def meet(self, account: Address, author: Address) -> None:
+        """A letter of his has been taken. Who comes while others are written goes with the next.
 
-        def note(connection: sqlite3.Connection) -> None:
-            connection.execute(
-                "INSERT INTO met VALUES (?, ?, ?, 1) ON CONFLICT DO UPDATE SET letters=letters+1, day=excluded.day", row
-            )
-            (count,) = connection.execute("SELECT count(*) FROM met WHERE account=?", row[:1]).fetchone()
-            if count > MOST_MET:
-                connection.execute(
-                    "DELETE FROM met WHERE account=?1 AND digest IN "
-                    "(SELECT digest FROM met WHERE account=?1 ORDER BY day LIMIT ?2)",
-                    (row[0], count - MOST_MET),
-                )
-
-        return self._database.run(note)
+        Raises sqlite3.Error and the like; then these meetings are forgotten.
+        """
+        key = (str(account), _digest(account, author), int(self._clock.seconds() // _DAY))
+        self._met[key] = self._met.get(key, 0) + 1
+        if self._writing:
+            return
+        self._writing = True
+        try:
+            met, self._met = self._met, {}
+            await self._database.run(lambda connection: _note(connection, met))
+        finally:
+            self._writing = False
 
     def put(self, account: Address, pattern: str, *, allowed: bool) -> Awaitable[None]:
         """Set a line of the list, over the contrary one. Raises TooMany."""
         row = (str(account), pattern, int(allowed), self._clock.seconds())
+        self._without.discard(row[0])
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO sender VALUES (?, ?, ?, ?)", row)
             (count,) = connection.execute("SELECT count(*) FROM sender WHERE account=?", row[:1]).fetchone()
+            self._without.discard(row[0])
             if count > MOST_PATTERNS:
                 raise TooMany(f"{row[0]} has {MOST_PATTERNS} senders in the list already; remove some first")
 
@@ -153,6 +170,26 @@ class Senders:
     def close(self) -> None:
         """Close the file."""
         self._database.close()
+
+
+def _has_list(connection: sqlite3.Connection, person: str) -> bool:
+    return connection.execute("SELECT 1 FROM sender WHERE account=? LIMIT 1", (person,)).fetchone() is not None
+
+
+def _note(connection: sqlite3.Connection, met: dict[tuple[str, bytes, int], int]) -> None:
+    connection.executemany(
+        "INSERT INTO met VALUES (?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET letters=letters+excluded.letters, day=excluded.day",
+        [(*key, letters) for key, letters in met.items()],
+    )
+    for person in {person for person, _, _ in met}:
+        (count,) = connection.execute("SELECT count(*) FROM met WHERE account=?", (person,)).fetchone()
+        if count > MOST_MET:
+            connection.execute(
+                "DELETE FROM met WHERE account=?1 AND digest IN "
+                "(SELECT digest FROM met WHERE account=?1 ORDER BY day LIMIT ?2)",
+                (person, count - MOST_MET),
+            )
 
 
 def _domains(author: Address) -> list[str]:

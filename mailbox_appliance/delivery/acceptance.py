@@ -15,7 +15,7 @@ from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
 from mailbox_appliance.delivery.rests import Resting
 from mailbox_appliance.delivery.routing import NOT_FORWARDED, REJECTS, Routed, Routing, Target
-from mailbox_appliance.delivery.space import Space
+from mailbox_appliance.delivery.space import Backlog, Space
 from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.events.delivery import (
     BounceReturned,
@@ -52,6 +52,7 @@ WILL_BE_SENT = Reply(250, "2.1.5", "Queued")
 FULL_FOR_GOOD = Reply(552, "5.2.2", "The mailbox is full")
 FULL_NOW = Reply(452, "4.2.2", "The mailbox is full")
 DISK_FULL = Reply(452, "4.3.1", "Not enough room here, try again later")
+DISK_SLOW = Reply(452, "4.3.1", "The disk does not keep up just now, try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The mail store cannot be written just now, try again later")
 
 REPORTS, REPORT = "Reports", "report"  # the folder, and why something goes there
@@ -65,9 +66,14 @@ TOO_BUSY = Reply(451, "4.3.2", "Too much to do just now, try again later")
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceSettings:
-    """``full_is_temporary``: a full mailbox says 452, so that senders try again for days, instead of 552."""
+    """``full_is_temporary``: a full mailbox says 452, so that senders try again for days, instead of 552.
+
+    ``slow``: when something has waited for the disk so many seconds, nothing new is taken at RCPT. Senders wait ten
+    minutes for the reply to a message (RFC 5321 §4.5.3.2.6), but impatient ones send it again.
+    """
 
     full_is_temporary: bool = False
+    slow: float = 20.0
 
 
 @dataclass(slots=True)
@@ -136,6 +142,7 @@ class Door:
         self._mailings = mailings
         self._disk_told = float("-inf")
         self._clock = clock
+        self._backlog = Backlog(clock)
 
     # ------------------------------------------------------------ RCPT
 
@@ -143,6 +150,8 @@ class Door:
         """None when ``octets`` for ``recipient`` would be taken, else what to say."""
         if not await self._space.has_room(octets):
             return DISK_FULL
+        if self._backlog.oldest > self._settings.slow:
+            return DISK_SLOW
         resolution = await self._directory.resolve(recipient.forward_path)
         if not isinstance(resolution, Known):
             return None
@@ -179,7 +188,8 @@ class Door:
         commit = self._commit(parcel, plan)
         if commit.writes or commit.rows:
             try:
-                await self._rounds.commit(commit)
+                with self._backlog.waiting():
+                    await self._rounds.commit(commit)
             except DiskTrouble as trouble:
                 self._local.abandon(plan.copies + plan.resting)
                 return self._disk_trouble(parcel, trouble)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 from twisted.internet.defer import ensureDeferred
 
@@ -57,6 +58,31 @@ class Space:
         finally:
             self._looked = self._clock.seconds()
             self._looking = False
+
+
+class Backlog:
+    """Who waits for the disk, and since when. A disk that is too slow is no better than a full one."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._waiting: dict[object, float] = {}  # in the order of their coming
+
+    @contextlib.contextmanager
+    def waiting(self) -> Iterator[None]:
+        """While something is made durable."""
+        key = object()
+        self._waiting[key] = self._clock.seconds()
+        try:
+            yield
+        finally:
+            del self._waiting[key]
+
+    @property
+    def oldest(self) -> float:
+        """Seconds for which the first of them has waited; 0 when nobody waits."""
+        for began in self._waiting.values():
+            return self._clock.seconds() - began
+        return 0.0
 
 
 def _free_octets(folder: str) -> int:

@@ -74,6 +74,7 @@ class StatisticalFilter:
         self._clock = clock
         self._accounts: OrderedDict[str, _Loaded] = OrderedDict()
         self._prior: Table | None = None
+        self._nothing = weighing.empty()
         self._told: set[str] = set()
 
     # ------------------------------------------------------------ the port
@@ -197,7 +198,7 @@ class StatisticalFilter:
         """The memory at ``path``, loaded, with one user more."""
         loaded = self._accounts.get(path)
         if loaded is None:
-            loaded = self._accounts[path] = _Loaded(Memory(path, self._workers, self._clock))
+            loaded = self._accounts[path] = _Loaded(Memory(path, self._workers, self._clock, self._nothing))
         self._accounts.move_to_end(path)
         loaded.users += 1
         try:
@@ -240,12 +241,16 @@ class StatisticalFilter:
                 loaded.turns.give()
         finally:
             loaded.users -= 1
+            self._let_go()
 
     def _let_go(self) -> None:
         """Close the memories that have rested longest; the family's stays."""
-        spare = len(self._accounts) - self.settings.loaded - 1
+        heavy = sum(not one.memory.is_blank for one in self._accounts.values())
+        spare = max(heavy - self.settings.loaded - 1, len(self._accounts) - self.settings.known)
         for path in list(self._accounts) if spare > 0 else ():
             loaded = self._accounts[path]
+            if loaded.memory.is_blank and len(self._accounts) <= self.settings.known:
+                continue  # it costs next to nothing
             if spare > 0 and loaded.ready and not loaded.users and not path.startswith(self.settings.family):
                 del self._accounts[path]
                 loaded.memory.close()

@@ -102,9 +102,11 @@ class Memory:
     The methods that wait must not run beside one another: the filter holds a lock a memory.
     """
 
-    def __init__(self, path: str, workers: Workers, clock: Clock) -> None:
+    def __init__(self, path: str, workers: Workers, clock: Clock, nothing: array[int] | None = None) -> None:
+        """``nothing``: weights that know nothing, which many memories may share until they are taught."""
         self.path = path
-        self.weights = weighing.empty()
+        self._nothing = nothing if nothing is not None else weighing.empty()
+        self.weights = self._nothing
         self.junk = 0  # lessons of either kind
         self.wanted = 0
         self._octets = 0
@@ -112,6 +114,16 @@ class Memory:
         self._clock = clock
         self._workers = workers
         self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=128)
+
+    @property
+    def is_blank(self) -> bool:
+        """Has it no weights of its own?"""
+        return self.weights is self._nothing
+
+    def _own_weights(self) -> array[int]:
+        if self.is_blank:
+            self.weights = weighing.empty()
+        return self.weights
 
     @property
     def lessons(self) -> int:
@@ -125,7 +137,7 @@ class Memory:
             page = array("i", octets)
             if len(page) != _PAGE or not 0 <= number < SLOTS // _PAGE:
                 raise ValueError(f"{self.path}: page {number} is damaged")
-            self.weights[number * _PAGE : (number + 1) * _PAGE] = page
+            self._own_weights()[number * _PAGE : (number + 1) * _PAGE] = page
         slices = Slices(self._clock)
         for change in changes:
             self._apply(change)
@@ -247,7 +259,7 @@ class Memory:
     def _apply(self, change: Change) -> None:
         for step, slots in zip(change[:3], change[3:], strict=True):
             if step:
-                weighing.apply(self.weights, unpack(slots), step)
+                weighing.apply(self._own_weights(), unpack(slots), step)
 
 
 def _change_of(lesson: Lesson, steps: Steps) -> Change:

@@ -17,6 +17,7 @@ class JunkSettings:
     threshold: float = 20.5  # logits that the threshold of a taught filter tends to; see docs/junk.md
     first_threshold: float = 4.6  # of the prior alone
     loaded: int = 4  # accounts whose memory (2 MiB each) is held at once
+    known: int = 256  # accounts of whom it is remembered that nobody has taught them, or what
     remember: float = 550 * _DAY  # seconds after which a lesson is taken back
     most_octets: int = 10 << 20  # of an account's lessons on disk
     family_octets: int = 20 << 20

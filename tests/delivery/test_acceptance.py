@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import replace
+from unittest import mock
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.delivery.acceptance import AcceptanceSettings
@@ -17,6 +19,7 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Action, Verdict
+from mailbox_appliance.ports.rounds import Commit
 from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution
 from tests.kit.disk import RecordingDisk
 from tests.kit.fake_relay import FakeRelay
@@ -220,6 +223,30 @@ class FullTests(DoorCase):
         reply = now(office.door.room_for(Recipient(ANN), 1 << 60))
         assert reply is not None
         self.assertEqual((reply.code, reply.enhanced), (452, "4.3.1"))
+
+    def test_slow_disk(self) -> None:
+        """While something has waited too long for the disk, RCPT says 452; what is under way is finished and kept."""
+        office = self.office()
+        waiting: Deferred[None] = Deferred()
+        commit = office.rounds.commit
+
+        def later(job: Commit) -> Deferred[None]:
+            return waiting.addCallback(lambda _: commit(job))
+
+        bob = Recipient(BOB)
+        with mock.patch.object(office.rounds, "commit", later):
+            going = Deferred.fromCoroutine(office.door.accept(office.parcel(["ann@example.org"])))
+            office.clock.advance(19)
+            self.assertIsNone(now(office.door.room_for(bob, 1000)))
+            office.clock.advance(2)
+            reply = now(office.door.room_for(bob, 1000))
+            assert reply is not None
+            self.assertEqual((reply.code, reply.enhanced), (452, "4.3.1"))
+            waiting.callback(None)
+        (receipt,) = self.successResultOf(going)
+        self.assertEqual(receipt.reply.code, 250)
+        self.assertEqual(len(office.depot.files("ann@example.org")), 1)
+        self.assertIsNone(now(office.door.room_for(bob, 1000)))
 
     def test_store_trouble(self) -> None:
         """A store that is broken is a temporary fault, not a full mailbox."""
