@@ -53,7 +53,7 @@ class SmallFolder:
         self.clock = clock
         self.workers = workers
         # As of an index that was lost: no earlier modification sequence is higher.
-        self.highest_modseq = self._first_modseq = int(clock.seconds()) << 20
+        self.highest_modseq = self._first_modseq = int(clock.seconds() * (1 << 20))
         self.sheets: list[Sheet] = []
         self.watchers: list[Watcher] = []
         self.is_measured = True

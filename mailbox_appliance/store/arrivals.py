@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
 CHUNK = 500  # newcomers admitted in one transaction
+MOST_NUMBERED = 10_000  # that are remembered for those who bring them
 MANY = 200  # so many are numbered without further delay
 
 _Waiting = tuple[Newcomer, "Deferred[int] | None"]
@@ -33,6 +34,7 @@ class Arrivals:
     def __init__(self, box: OpenMailbox) -> None:
         self._box = box
         self._waiting: list[_Waiting] = []
+        self._numbered: dict[str, int] = {}  # given while somebody brings messages, by base
         self._timer: Timer | None = None
         self._is_flushing = False
 
@@ -67,6 +69,18 @@ class Arrivals:
         if self._waiting and not self._is_flushing and not self._box.is_dead:
             self._is_flushing = True
             shielded(self._flush()).addErrback(self._box.failed)
+
+    def note(self, numbers: Mapping[str, int]) -> None:
+        """These files have their UIDs, perhaps from a look that saw them before the one who brings them asks here.
+
+        Remembered while there is such a one: others may expunge them meanwhile, and they were there all the same.
+        """
+        if not self._box.guests:
+            self._numbered.clear()
+            return
+        self._numbered.update({base_of(file): uid for file, uid in numbers.items()})
+        while len(self._numbered) > MOST_NUMBERED:
+            del self._numbered[next(iter(self._numbered))]
 
     def stop(self) -> None:
         """No timer runs; what waits lies in new/ and is found by the next look."""
@@ -129,10 +143,11 @@ class Arrivals:
         """A look at the directory was quicker and has numbered them."""
         box = self._box
         number = box.number
+        lately = {n.file: uid for n in newcomers if (uid := self._numbered.get(base_of(n.file)))}
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
             rows = {n.file: index.find_base(connection, number, base_of(n.file)) for n in newcomers}
-            found = {file: row[0] for file, row in rows.items() if row is not None}
+            found = lately | {file: row[0] for file, row in rows.items() if row is not None}
             ours = [n for n in newcomers if n.counted and n.file in found]
             octets = sum(size_of(base_of(n.file)) or 0 for n in ours)
             quota.add(box.folder.root, octets, len(ours))

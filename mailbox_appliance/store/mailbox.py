@@ -303,6 +303,7 @@ class OpenMailbox:
     def apply_admitted(self, done: Admitted) -> None:
         """Messages that have their UIDs now: arrays first, then the watchers."""
         self.take_row(done.row)
+        self._arrivals.note(done.numbers)
         if done.changed:
             self.set_flags(done.changed, done.modseq, None)
         if not done.rows:

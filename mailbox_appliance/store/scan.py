@@ -66,8 +66,11 @@ class Changes:
 
 
 def next_modseq(row: MailboxRow, now: float) -> int:
-    """Higher than all before; bound to the clock, so that an index older than its clients never repeats one."""
-    return max(row.highest_modseq + 1, int(now) << 20)
+    """Higher than all before; bound to the clock, so that an index older than its clients never repeats one.
+
+    A million steps a second are more than there can be changes: none that was told is ahead of the clock.
+    """
+    return max(row.highest_modseq + 1, int(now * (1 << 20)))
 
 
 def mtimes(folder: Folder) -> tuple[int, int]:

@@ -104,6 +104,18 @@ class LossTests(StoreCase):
         self.assertEqual(state_of(box)[1], self.before[1])
         self.assertEqual(self.shop.append("Subject: another\n\n"), self.next + 2)
 
+    def test_the_index_is_lost_again_and_again_within_a_second(self) -> None:
+        """What was told in this very second is below what the new one tells."""
+        for _ in range(3):
+            self.shop.lose_index()
+            self.shop.clock.advance(0.001)
+            self.reopen()
+            box = self.shop.open()
+            self.assertGreater(min(box.modseqs), self.modseq)
+            self.shop.do(box.mark([2], FlagAction.ADD, ["\\Flagged"]))
+            self.shop.do(box.mark([2], FlagAction.REMOVE, ["\\Flagged"]))
+            self.modseq = box.highest_modseq
+
     def test_an_older_index_never_repeats_a_modseq(self) -> None:
         """A power cut may roll the index back; what changes afterwards is above what clients saw."""
         box = self.shop.open()

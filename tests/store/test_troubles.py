@@ -15,7 +15,7 @@ from mailbox_appliance.journal.events.store import (
     StoreLocked,
     StoreNotWritable,
 )
-from mailbox_appliance.ports.rounds import DiskTrouble
+from mailbox_appliance.ports.rounds import Commit, DiskTrouble
 from mailbox_appliance.ports.store import Column, FlagAction, Problem, StoreError
 from mailbox_appliance.store import dotlock, uidlist
 from tests.store.kit import StoreCase, Watching, message
@@ -198,6 +198,36 @@ class TroubleTests(StoreCase):
         self.assertEqual(list(box.flags), [1])
         self.patch(self.shop.workers, "run", real)
         self.shop.do(box.mark([1], FlagAction.ADD, ["\\Flagged"]))
+
+
+class RaceTests(StoreCase):
+    """Sessions that do all they can to one message at once."""
+
+    def test_expunged_before_its_uid_was_told(self) -> None:
+        """A look numbers a file of ours before we do, somebody expunges it: the APPEND was done all the same."""
+        box = self.shop.open()
+        self.shop.append("Subject: first\n\n")
+        usage = self.shop.do(self.shop.store.quota()).used
+        commit = self.shop.rounds.commit
+
+        async def and_they_are_quicker(job: Commit) -> None:
+            await commit(job)
+            await box.refresh_locked(thorough=True)
+            await box.mark([2], FlagAction.ADD, ["\\Deleted"])
+            await box.expunge([2])
+
+        self.patch(self.shop.rounds, "commit", and_they_are_quicker)
+        self.assertEqual(self.shop.append("Subject: second\n\n"), 2)
+        self.assertEqual(list(box.uids), [1])
+        self.assertEqual(self.shop.do(self.shop.store.quota()).used, usage)
+
+    def test_what_was_given_is_forgotten(self) -> None:
+        """Numbers are remembered only while somebody brings messages."""
+        box = self.shop.open()
+        self.shop.append()
+        self.shop.drop_in("1.foreign")
+        self.shop.do(box.refresh())
+        self.assertEqual(box._arrivals._numbered, {})
 
 
 class RestTests(StoreCase):
