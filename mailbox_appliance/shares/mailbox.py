@@ -15,7 +15,6 @@ from array import array
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from itertools import compress
-from operator import or_
 from typing import cast
 
 from twisted.internet.defer import DeferredLock
@@ -23,6 +22,7 @@ from twisted.internet.defer import DeferredLock
 from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import DELETED, SEEN, SYSTEM_FLAGS, MailboxStatus
+from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.store import (
     Column,
     Copied,
@@ -35,12 +35,14 @@ from mailbox_appliance.ports.store import (
     StoreError,
     Watcher,
 )
+from mailbox_appliance.shares.overlay import ALL_BUT_SEEN, overlay
 from mailbox_appliance.shares.searching import matching
 from mailbox_appliance.shares.seen import Mark, Place, SeenMarks
 from mailbox_appliance.shares.waiting import Held, shielded
+from mailbox_appliance.slices import Slices
 
 NEVER_RECENT = 1 << 32  # \\Recent is the owner's affair
-_ALL_BUT_SEEN = (1 << 64) - 1 - SEEN
+_ATTEMPTS = 4
 _LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
 _WRITE = tuple(name for bit, name in SYSTEM_FLAGS if bit not in (SEEN, DELETED))
@@ -67,6 +69,7 @@ class SharedMailbox:
         name_now: Callable[[], str],
         copying: Copy,
         left: Callable[[SharedMailbox], None],
+        clock: Clock,
     ) -> None:
         self.base = base
         self._owner = owner
@@ -82,7 +85,9 @@ class SharedMailbox:
         self._name_now = name_now
         self._copying = copying
         self._left = left
+        self._clock = clock
         self._ready = False
+        self._stale = False  # the owner's mailbox has changed while our arrays were being made
         self._held_at: int | None = None  # highest_modseq while a mark of ours is being written
 
     async def load(self) -> None:
@@ -95,19 +100,24 @@ class SharedMailbox:
             raise
         if self.is_dead:
             raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox is gone")
-        self._fill(marks)
+        try:
+            await self._fill(marks)
+        except BaseException:
+            self.leave()
+            raise
 
-    def _fill(self, marks: Sequence[Mark]) -> None:
-        base = self.base
-        self._uids = base.uids
-        octets = bytearray(len(base.uids))
-        self.modseqs = base.modseqs[:]
-        for mark in marks:
-            at = self.position(mark.uid)
-            if at >= 0:
-                octets[at] = mark.seen
-                self.modseqs[at] = max(self.modseqs[at], mark.modseq)
-        self.flags = array("Q", map(or_, map(_ALL_BUT_SEEN.__and__, base.flags), octets))
+    async def _fill(self, marks: Sequence[Mark]) -> None:
+        """In slices; a change of the owner's mailbox meanwhile makes it begin again, at last without a pause."""
+        slices: Slices | None = Slices(self._clock)
+        for attempt in range(_ATTEMPTS):
+            self._stale = False
+            slices = slices if attempt < _ATTEMPTS - 1 else None
+            self.flags, self.modseqs = await overlay(self.base, marks, slices)
+            if self.is_dead:
+                raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox is gone")
+            if not self._stale:
+                break
+        self._uids = self.base.uids
         self._ready = True
 
     # ------------------------------------------------------------ plain facts
@@ -222,16 +232,18 @@ class SharedMailbox:
 
     def arrived(self, count: int) -> None:
         if not self._ready:
+            self._stale = True
             return
         self._uids = self.base.uids
         start = len(self.flags)
-        self.flags.extend(map(_ALL_BUT_SEEN.__and__, self.base.flags[start:count]))
+        self.flags.extend(map(ALL_BUT_SEEN.__and__, self.base.flags[start:count]))
         self.modseqs.extend(self.base.modseqs[start:count])
         for watcher in tuple(self.watchers):
             watcher.arrived(count)
 
     def expunged(self, uids: Sequence[int], modseq: int) -> None:
         if not self._ready:
+            self._stale = True
             return
         keep = bytearray(b"\1") * len(self._uids)
         for uid in uids:
@@ -246,13 +258,14 @@ class SharedMailbox:
 
     def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
         if not self._ready:
+            self._stale = True
             return
         told = []
         for uid in uids:
             at = self.position(uid)
             if at < 0:
                 continue
-            flags = self.base.flags[at] & _ALL_BUT_SEEN | self.flags[at] & SEEN
+            flags = self.base.flags[at] & ALL_BUT_SEEN | self.flags[at] & SEEN
             if flags != self.flags[at]:  # what the owner has read is not the reader's affair
                 self.flags[at] = flags
                 self.modseqs[at] = modseq
@@ -379,7 +392,7 @@ class SharedMailbox:
         for uid in wanted:
             at = self.position(uid)
             if at >= 0:
-                self.flags[at] = self.flags[at] & _ALL_BUT_SEEN | bit
+                self.flags[at] = self.flags[at] & ALL_BUT_SEEN | bit
                 self.modseqs[at] = max(modseq, self.modseqs[at])
                 told.append(uid)
         for watcher in tuple(self.watchers) if told else ():

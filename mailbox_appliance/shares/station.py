@@ -56,7 +56,7 @@ class Shares:
         self.catalogue = Catalogue(papers, accounts, clock)
         self.catalogue.changed = self._rights_changed
         self._accounts = accounts
-        self._clock = clock
+        self.clock = clock
         self._journal = journal
         self._stores: dict[Address, SharingStore] = {}
         self._open: set[SharedMailbox] = set()
@@ -78,7 +78,7 @@ class Shares:
         """Somebody reads a mailbox of others: from now on rights taken away elsewhere are looked for."""
         self._open.add(box)
         if self._timer is None:
-            self._timer = self._clock.callLater(LOOK_SECONDS, self._look)
+            self._timer = self.clock.callLater(LOOK_SECONDS, self._look)
 
     def left(self, box: SharedMailbox) -> None:
         """No longer."""
@@ -87,7 +87,7 @@ class Shares:
     def _look(self) -> None:
         self._timer = None
         if self._open:
-            self._timer = self._clock.callLater(LOOK_SECONDS, self._look)
+            self._timer = self.clock.callLater(LOOK_SECONDS, self._look)
             shielded(self.catalogue.fresh()).addErrback(self._failed)
 
     def _failed(self, failure: object) -> None:

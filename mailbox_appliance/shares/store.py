@@ -240,6 +240,7 @@ class SharingStore:
             lambda: name_of(now(), self.account),
             self._copy,
             self._box_left,
+            self._shares.clock,
         )
 
     def _box_left(self, box: SharedMailbox) -> None:
