@@ -15,6 +15,8 @@ import sys
 import tempfile
 from typing import IO, Any
 
+BAD_NONCES = 3  # so often more than the library the same request is said again
+
 
 def main(commands: IO[str], out: IO[str]) -> int:
     """Run one order; always says a last line, and returns 0 when that is a certificate."""
@@ -70,7 +72,20 @@ def _client(request: dict[str, Any]) -> tuple[Any, Any]:
     from josepy.jwk import JWKEC
 
     key = JWKEC(key=_account_key(request["account_key"]))
-    network = client.ClientNetwork(
+
+    class Network(client.ClientNetwork):
+        """Tries again as often as RFC 8555 §6.5 lets one expect; the library does so once."""
+
+        def post(self, *args: Any, **kwargs: Any) -> Any:
+            for _ in range(BAD_NONCES):
+                try:
+                    return super().post(*args, **kwargs)
+                except messages.Error as error:
+                    if error.code != "badNonce":
+                        raise
+            return super().post(*args, **kwargs)
+
+    network = Network(
         key, alg=ES256, verify_ssl=_trusted(request["trust_anchor"]), user_agent="mailappliance", timeout=30
     )
     directory = client.ClientV2.get_directory(request["directory"], network)

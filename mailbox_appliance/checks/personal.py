@@ -27,7 +27,7 @@ from mailbox_appliance.checks.senders import Senders, Standing
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.verdict import decide, turning_points
 from mailbox_appliance.database import DatabaseTrouble
-from mailbox_appliance.journal.events.checks import JudgedFor
+from mailbox_appliance.journal.events.checks import AcquaintanceLost, JudgedFor
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.authfields import seen_words
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
@@ -207,4 +207,4 @@ class PersonalVerdicts:
         try:
             await self._acquaintance.senders.meet(account, author)
         except _TROUBLE as error:
-            self._journal.broken("checks", error)
+            self._journal.tell(AcquaintanceLost(account=str(account), reason=str(error)[:200]))

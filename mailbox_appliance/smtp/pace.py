@@ -8,6 +8,7 @@ flood from taking turns away from others, while a list host or a phone that reco
 from __future__ import annotations
 
 from collections import OrderedDict
+from ipaddress import ip_network
 
 from mailbox_appliance.mail.client import IPAddress
 
@@ -33,6 +34,18 @@ class Pace:
         if len(self._buckets) > MOST_KEPT:
             self._buckets.popitem(last=False)
         return max(-left / rate, 0.0)
+
+
+_AT_HOME = tuple(
+    map(
+        ip_network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1/128", "fc00::/7", "fe80::/10")
+    )
+)
+
+
+def is_at_home(address: IPAddress) -> bool:
+    """An address of this machine or of a private network: behind it may be everybody (a container's gateway, a NAT)."""
+    return any(address in network for network in _AT_HOME)
 
 
 def neighbourhood(address: IPAddress) -> object:

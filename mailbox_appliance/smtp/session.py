@@ -22,7 +22,7 @@ from mailbox_appliance.smtp.devices import Device, device_at
 from mailbox_appliance.smtp.intake import TOO_LARGE, Intake
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
-from mailbox_appliance.smtp.pace import neighbourhood
+from mailbox_appliance.smtp.pace import is_at_home, neighbourhood
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.policy import Sender, refusal_of_sender
 from mailbox_appliance.smtp.recipients import rule
@@ -138,9 +138,11 @@ class Session:
         self._core.greet(self._welcome(), early=early)
 
     async def _keep_pace(self, who: object) -> None:
-        """Whoever comes faster than anybody needs to waits; the owner's networks never do."""
+        """Whoever comes faster than anybody needs to waits; the owner's networks and private ones never do."""
         parts, client = self._parts, self._report.client
         if self._origin in (Origin.LAN, Origin.DEVICE) or is_in(client.address, parts.settings.trusted):
+            return
+        if is_at_home(client.address):
             return
         limits = self._limits
         seconds = parts.pace.wait(who, parts.clock.seconds(), limits.arrivals, limits.longest_wait)

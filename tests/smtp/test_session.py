@@ -343,6 +343,14 @@ class LimitTests(SynchronousTestCase):
         self.assertTrue(house.peer(address=addresses[0]).taken())
         house.close()
 
+    def test_pace_at_home(self) -> None:
+        """This machine, a container's gateway and a private network may come as fast as they like."""
+        house = House(arrivals=2, longest_wait=60.0, banner_wait=0.0, connections=0, connections_per_address=0)
+        for address in ("127.0.0.1", "::1", "172.17.0.1", "192.168.1.2", "10.1.2.3", "fd00::5", "fe80::1"):
+            for _ in range(5):
+                self.assertTrue(house.peer(address=address).taken().startswith(b"220"), address)
+        house.close()
+
     def test_pace_of_an_account(self) -> None:
         """Log-ins of one account from everywhere; the answer to AUTH waits."""
         house = House(arrivals=2, longest_wait=60.0)

@@ -67,6 +67,16 @@ class ListFault(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AcquaintanceLost(Event):
+    """Who writes to whom could not be written down, so the sender is a stranger again next time: is the disk full?"""
+
+    name: ClassVar[str] = "checks.acquaintance_lost"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyMade(Event):
     """A key that signs a domain's mail was made; publish its record (`mailappliance dns records`)."""
 
