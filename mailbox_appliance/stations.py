@@ -108,7 +108,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     )
     resolver = Names(make_resolver(config, reactor, journal))
     tokens = ChallengeTokens()
-    edge = EdgePart(config, reactor, workers, journal) if config.role == "edge" else None
+    edge = EdgePart(config, reactor, workers, journal, resolver) if config.role == "edge" else None
     pages = WebPages(config, reactor, tokens, users.directory.domains, lambda: (config.hostname,))
     certificates = make_keeper(config, reactor, workers, journal, resolver, tokens, pages.names)
     pages.certificates = certificates
@@ -154,7 +154,8 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     store = None
     acceptance: Acceptance = door
     if config.role == "store":
-        store = StorePart(config, reactor, workers, journal, users, addresses, depot)
+        store = StorePart(config, reactor, workers, journal, users, addresses, depot, junk.senders)
+        stores.on_use = store.counted
         acceptance = store.door(door, spool, rounds)
         pages.mail_hosts = store.mail_hosts
     elif edge is not None:
@@ -182,7 +183,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         workers,
         journal,
         addresses,
-        users.log_in,
+        users.log_in if store is None else store.log_in(users.log_in),
         guard,
         acceptance,
         Budget(smtp_limits.limits.memory_budget),
@@ -206,9 +207,12 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         sharing=shares.shares,
     )
     users.directory.watch(imap.look_at_log_ins)
+    users.directory.watch(certificates.look_soon)
     guard.on_campaign = tell_of_campaigns(users, notices, journal)
     queue_desk = QueueDesk(spool, dispatch, reactor, journal, relay)
     smtp = SmtpStation(parts, certificates)
+    if store is not None:
+        store.pins = certificates.tlsa
     halves = join_halves(edge, store, smtp, imap, pages, tokens, guard, queue_desk)
     return Stations(
         workers,

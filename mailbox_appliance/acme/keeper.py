@@ -32,6 +32,7 @@ from mailbox_appliance.ports.certificates import CertificateState, CertificateTr
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Workers
 
+NAMES_SOON = 60.0  # seconds between a change of our domains and an order: its DNS is being made, too
 FILES_LOOK = 3600.0  # seconds between looks at certificate files that others renew
 SOON = 21 * 86400.0  # a certificate of files that ends sooner is complained about
 
@@ -130,6 +131,11 @@ class CertificateKeeper:
         """The ports are open: order what is missing, and look after what is there from now on."""
         self._watching = True
         self._later(1.0)
+
+    def look_soon(self) -> None:
+        """The names may be others now: an order for those that are missing need not wait for the next day."""
+        if self._watching and self._source != "files":
+            self._later(NAMES_SOON)
 
     async def stop(self) -> None:
         """No more looks; an order that runs is given up."""

@@ -74,7 +74,9 @@ def open_ports(config: Config) -> list[tuple[int, str, tuple[str, ...]]]:
     for protocol, endpoints in config.listen.endpoints().items():
         for endpoint in endpoints:
             if endpoint.kind in ("tcp", "tcp6") and not endpoint.is_loopback:
-                only = config.listen.submission_from if protocol.startswith("submission") else ()
+                # An edge keeps it by itself: its store may come from anywhere, and is always let in.
+                kept = protocol.startswith("submission") and config.role != "edge"
+                only = config.listen.submission_from if kept else ()
                 found[endpoint.port] = (WHY[protocol], tuple(map(str, only)))
     return [(port, *found[port]) for port in sorted(found)]
 

@@ -11,29 +11,32 @@ from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import size_words, span_words
 from mailbox_appliance.assembly.changing import QueueDesk
-from mailbox_appliance.assembly.link import Counting, link_finding, link_folder, link_relay, spawn
+from mailbox_appliance.assembly.link import LINK_TIMES, Counting, link_finding, link_folder, link_relay, spawn
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.config.model import LINK_PORT, Config
 from mailbox_appliance.delivery.space import Space
 from mailbox_appliance.guard.guard import RememberingGuard
 from mailbox_appliance.journal.events.link import PairCodeMade
 from mailbox_appliance.journal.journal import Journal
-from mailbox_appliance.link.carriage import HandOver
+from mailbox_appliance.link.account import EDGE
+from mailbox_appliance.link.carriage import Carry, HandOver
 from mailbox_appliance.link.directory import EdgeDirectory
 from mailbox_appliance.link.doors import DISK_FULL, OnceDoor, QueueDoor
 from mailbox_appliance.link.edge import EdgeLink
 from mailbox_appliance.link.pairing import CODE_SECONDS
 from mailbox_appliance.link.splice import Splices
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.mail.client import IPAddress, Origin
+from mailbox_appliance.mail.client import IPAddress, Origin, peer_address
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.rounds import Commit, Rounds
 from mailbox_appliance.queue.schedule import DAY
 from mailbox_appliance.queue.spool import QueueSpool, SpoolSettings
 from mailbox_appliance.queue.taken import CameOver
 from mailbox_appliance.relay.carry import MailRelay
+from mailbox_appliance.relay.settings import Host, RelaySettings, Security
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.listener import SmtpStation
 from mailbox_appliance.wire.pairing import Code
@@ -67,7 +70,11 @@ class EdgePart(Part):
     smtp: SmtpStation | None = None
     queue_desk: QueueDesk | None = None
 
-    def __init__(self, config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal) -> None:
+    def __init__(
+        self, config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Resolver
+    ) -> None:
+        self._names = names
+        self._door_relay: MailRelay | None = None
         self._config = config
         self._reactor = reactor
         self._workers = workers
@@ -99,7 +106,9 @@ class EdgePart(Part):
         self._taken = CameOver(spool, self._reactor)
         counting = Counting(spool, self._reactor, self._journal)
         self.link.own_status = lambda: counting.status(self._config.state)
-        queue_door = QueueDoor(_TellingSpool(spool, self.hand_over), rounds, room, self._reactor, self._journal)
+        queue_door = QueueDoor(
+            _TellingSpool(spool, self.hand_over), rounds, room, self._reactor, self._journal, self.directory.standing
+        )
         return OnceDoor(queue_door, self._taken, rounds, self._journal)
 
     def is_local(self, address: Address) -> bool:
@@ -124,11 +133,17 @@ class EdgePart(Part):
         )
 
     def _may_enter(self, address: IPAddress, service: str) -> str:
-        """``submission_from`` keeps 587 and 465 for whom the owner says."""
+        """``submission_from`` keeps 587 and 465 for whom the owner says, and for where our store is."""
         networks = self._config.listen.submission_from
-        if service in ("submission", "submissions") and networks and not is_in(address, networks):
-            return "not in submission_from"
+        if service not in ("submission", "submissions") or not networks or is_in(address, networks):
+            return ""
+        # Its address may change with the day, and its people may come by the same one (NAT): no network can name it.
+        if str(address) != self._store_address():
+            return "neither in submission_from nor our store"
         return ""
+
+    def _store_address(self) -> str:
+        return str(peer_address(self.link.peer_address)) if self.link.is_up else ""
 
     def factory(self, protocol: str) -> Any:
         """For the ports that are the link's or lead on; None for the others."""
@@ -143,15 +158,32 @@ class EdgePart(Part):
         return self.smtp.factory("link").buildProtocol(None)
 
     def _ways(self) -> tuple[Any, ...]:
-        if not self.link.is_up or self.link.pairing is None or not self.directory.domains():
+        """Straight to the store's port 587, where it has told us one; else, and when that fails, over the link."""
+        if self.link.pairing is None or not self.directory.domains():
             return ()
+        straight = self._straight()
+        return (*straight, *self._over_the_link(self.link.pairing.name)) if self.link.is_up else straight
+
+    def _straight(self) -> tuple[Carry, ...]:
+        door = self.link.door
+        if door is None:
+            return ()
+        if self._door_relay is None:
+            host = Host(
+                door.host, door.port, Security.STARTTLS, str(EDGE), link_folder(self._config).door_path, door.pins
+            )
+            settings = RelaySettings(self._config.hostname, smarthost=host, timeouts=LINK_TIMES)
+            self._door_relay = MailRelay(self._reactor, self._workers, self._names, self._journal, settings)
+        return (self._door_relay.carry,)
+
+    def _over_the_link(self, name: str) -> tuple[Carry, ...]:
         if self._relay is None:
             self._relay = link_relay(
                 self._config,
                 self._reactor,
                 self._workers,
                 self._journal,
-                self.link.pairing.name,
+                name,
                 self.link.connect_down,
                 lambda: self.link.peer_address,
             )
@@ -163,12 +195,16 @@ class EdgePart(Part):
         elif what == "down" and self._relay is not None:
             relay, self._relay = self._relay, None
             relay.stop()
+        elif what == "door" and self._door_relay is not None:
+            relay, self._door_relay = self._door_relay, None
+            relay.stop()
 
     async def _send_all(self) -> None:
         """The store is here: everything that waits for it goes now."""
         assert self.queue_desk is not None
-        if self._relay is not None:
-            self._relay.forget()
+        for relay in (self._relay, self._door_relay):
+            if relay is not None:
+                relay.forget()
         for domain in sorted(self.directory.domains()):
             await self.queue_desk.flush(domain)
 
@@ -182,8 +218,9 @@ class EdgePart(Part):
         """Hang up."""
         if self.splices is not None:
             self.splices.close()
-        if self._relay is not None:
-            self._relay.stop()
+        for relay in (self._relay, self._door_relay):
+            if relay is not None:
+                relay.stop()
         await self.link.stop()
 
     async def each_day(self) -> None:

@@ -37,7 +37,7 @@ from mailbox_appliance.wire.link import Status as LinkStatus
 from mailbox_appliance.workers import ThreadedWorkers
 
 # On a line that is watched, patience is not needed.
-_TIMES = Timeouts(connect=10.0, greeting=20.0, hello=20.0, envelope=60.0, data=60.0, block=60.0, final=300.0)
+LINK_TIMES = Timeouts(connect=10.0, greeting=20.0, hello=20.0, envelope=60.0, data=60.0, block=60.0, final=300.0)
 _NO_ADDRESS = "192.0.2.1"  # RFC 5737: nobody's; shown when the other side's is not known
 _COUNT_EVERY = 5.0
 
@@ -93,7 +93,7 @@ def link_relay(
         base or RelaySettings(config.hostname),
         smarthost=Host(name or "the-other-half.invalid", 25, Security.NONE),
         direct=False,
-        timeouts=_TIMES,
+        timeouts=LINK_TIMES,
         dead_for=1.0,
     )
 

@@ -14,8 +14,10 @@ from mailbox_appliance.assembly.changing import QueueDesk, WayOut
 from mailbox_appliance.assembly.link import Counting, link_finding, link_folder, link_relay, marked, spawn
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import relay_settings
+from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.config.model import LINK_PORT, Config
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.link.account import EdgeMayToo
 from mailbox_appliance.link.doors import OnceDoor
 from mailbox_appliance.link.found import is_in_maildir
 from mailbox_appliance.link.roster import Roster, recipient_key
@@ -30,7 +32,7 @@ from mailbox_appliance.ports.lists import PARTS
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import Depot, StoreError
-from mailbox_appliance.ports.users import Directory, Known, LocalMailbox, NotOurs, Unknown
+from mailbox_appliance.ports.users import Directory, Known, LocalMailbox, LogIn, NotOurs, Unknown
 from mailbox_appliance.queue.spool import QueueSpool
 from mailbox_appliance.queue.taken import CameOver
 from mailbox_appliance.relay.carry import MailRelay
@@ -38,11 +40,12 @@ from mailbox_appliance.relay.memory import RelayMemory
 from mailbox_appliance.smtp.listener import SmtpStation
 from mailbox_appliance.users.snapshot import ROLES
 from mailbox_appliance.users.station import Users
-from mailbox_appliance.wire.link import Entry, plain_text
+from mailbox_appliance.wire.link import Door, Entry, plain_text
 from mailbox_appliance.wire.pairing import PairingWrong, read_code
 from mailbox_appliance.workers import ThreadedWorkers
 
-FULL_EVERY = 20.0  # seconds between looks at which mailboxes are full
+FULL_EVERY = 300.0  # seconds between looks at all mailboxes: what other programs put there is told by nobody
+MOST_SENDERS = 20_000  # lines of people's lists that the edge is told; the store goes by all of them
 YES = Reply(250, "2.1.5", "Recipient ok")
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 NOT_OURS = Reply(550, "5.7.1", "Relaying denied")
@@ -70,6 +73,7 @@ class StorePart(Part):
     queue_desk: QueueDesk | None = None
     acceptance: Acceptance | None = None
     services: Mapping[str, Callable[[], Any]] = {}
+    pins: Callable[[], tuple[str, ...]] = tuple  # TLSA data of our keys
 
     def __init__(
         self,
@@ -80,6 +84,7 @@ class StorePart(Part):
         users: Users,
         addresses: Directory,
         depot: Depot,
+        senders: Senders,
     ) -> None:
         self._config = config
         self._reactor = reactor
@@ -89,8 +94,11 @@ class StorePart(Part):
         self._addresses = addresses
         self._depot = depot
         self._taken: CameOver | None = None
-        self._full: frozenset[Address] = frozenset()
+        self._senders = senders
+        self._full: set[Address] = set()
+        self._counted: set[Address] = set()  # whose mailboxes have grown or shrunk since they were looked at
         self._looked = float("-inf")
+        users.directory.watch(self._people_changed)
         arrivals = Arrivals(self._open_services, reactor, journal)
         self.link = StoreLink(
             link_folder(config),
@@ -105,6 +113,7 @@ class StorePart(Part):
             arrivals.arrived,
             self._changed,
         )
+        self.link.own_door = self._own_door
 
     # ------------------------------------------------------------ joining
 
@@ -123,6 +132,16 @@ class StorePart(Part):
             self._was_delivered,
             self._config.hostname.lower(),
         )
+
+    def log_in(self, people: LogIn) -> LogIn:
+        """For 587 and 465: the people, and the edge that brings mail."""
+        return EdgeMayToo(people, lambda: self.link.secret if self.link.pairing is not None else "")
+
+    def _own_door(self) -> Door:
+        """What the edge is told of our port 587: where ``listen.submission_at`` says that it finds it."""
+        at = self._config.listen.submission_at
+        keys = tuple(one.rpartition(" ")[2].lower() for one in self.pins() if one.startswith("3 1 1 "))[:4]
+        return Door(at.host, at.port, self.link.secret, keys) if at is not None and keys else Door()
 
     def way_up(self, memory: RelayMemory) -> WayUp:
         """Mail for the world goes by the edge; domains and senders with a host of their own as the owner says."""
@@ -180,9 +199,7 @@ class StorePart(Part):
         """Everybody who gets mail here, as of now."""
         now = self._reactor.seconds()
         snapshot = self._users.directory.snapshot
-        if now - self._looked >= FULL_EVERY:
-            self._looked = now
-            self._full = await self._full_ones(tuple(snapshot.accounts))
+        await self._look_who_is_full(now)
         roster = Roster(Entry("domain", name) for name in snapshot.domains)
         for domain, record in snapshot.domains.items():
             if snapshot.owner(domain) is not None:
@@ -191,7 +208,7 @@ class StorePart(Part):
             if record.catch_all is not None:
                 roster.add(Entry("catchall", domain))
         for address in snapshot.aliases:
-            roster.add(Entry("address", recipient_key(address), "d"))
+            roster.add(Entry("address", recipient_key(address), "d", self._only_account(address)))
         for one in snapshot.lists.values():
             for address in (one.address, *(one.part(word) for word in PARTS)):
                 roster.add(Entry("address", recipient_key(address), "d"))
@@ -207,18 +224,43 @@ class StorePart(Part):
                 text = plain_text(throwaway.text or "This address was given up")
                 roster.add(Entry("gone", recipient_key(address), text=text))
             else:
-                roster.add(Entry("address", recipient_key(address)))
+                roster.add(Entry("address", recipient_key(address), text=self._only_account(address)))
+        for line in (await self._senders.listing(None))[:MOST_SENDERS]:
+            roster.add(Entry("sender", f"{line.account} {line.pattern}", "a" if line.allowed else "b"))
         return roster
 
-    async def _full_ones(self, accounts: tuple[Address, ...]) -> frozenset[Address]:
-        full = set()
-        for account in accounts:
+    def _only_account(self, address: Address) -> str:
+        """Whose lists of senders count for it: of what leads to several, or outside, nobody's alone."""
+        resolution = self._users.directory.resolve_now(address)
+        if not isinstance(resolution, Known) or len(resolution.destinations) != 1:
+            return ""
+        (one,) = resolution.destinations
+        return str(one.account) if isinstance(one, LocalMailbox) else ""
+
+    def counted(self, account: Address) -> None:
+        """A mailbox has grown or shrunk: the next look at the list, within seconds, asks whether it is full."""
+        self._counted.add(account)
+
+    def _people_changed(self) -> None:
+        """Somebody new, or another quota."""
+        self._looked = float("-inf")
+
+    async def _look_who_is_full(self, now: float) -> None:
+        """Those whose use has changed; everybody after a change of the people, and now and then."""
+        everybody = tuple(self._users.directory.snapshot.accounts)
+        counted, self._counted = self._counted, set()
+        if now - self._looked >= FULL_EVERY:
+            self._looked = now
+            counted = set(everybody)
+            self._full &= counted
+        for account in counted.intersection(everybody):
             try:
-                if not await self._depot.room(account, 1):
-                    full.add(account)
+                if await self._depot.room(account, 1):
+                    self._full.discard(account)
+                else:
+                    self._full.add(account)
             except StoreError:
                 continue  # the store says so itself when mail comes
-        return frozenset(full)
 
     async def _judge(self, address: Address, octets: int) -> Reply:
         """Of an address that is on no list."""

@@ -192,6 +192,14 @@ KEYS: tuple[Key, ...] = (
         '["192.168.1.0/24"]',
     ),
     Key(
+        "listen.submission_at",
+        values.host_and_port,
+        "",
+        "At a store that can be reached from outside: where its edge finds its port 587. Mail then comes that way, and "
+        "over the link only when it cannot.",
+        '"home.example.org:587"',
+    ),
+    Key(
         "networks.lan",
         _networks,
         "[]",

@@ -67,6 +67,7 @@ class Listen:
     managesieve: tuple[Endpoint, ...] = ()
     link: tuple[Endpoint, ...] = ()  # an edge's: everywhere(LINK_PORT) when nothing is said
     submission_from: tuple[Network, ...] = ()  # () = from everywhere
+    submission_at: HostPort | None = None  # a store's: where its edge finds its port 587
 
     def endpoints(self) -> dict[str, tuple[Endpoint, ...]]:
         """Protocol → its endpoints, in the order of the file."""

@@ -273,6 +273,9 @@ def _together(config: Config) -> list[Complaint]:
     found += _crossed_endpoints(config.listen)
     if config.listen.link and config.role != "edge":
         found.append(Complaint("listen.link", "is for an edge", 'write role = "edge", or leave the key out'))
+    if config.listen.submission_at is not None and config.role != "store":
+        remedy = 'write role = "store", or leave the key out'
+        found.append(Complaint("listen.submission_at", "is for a store", remedy))
     if config.role == "edge" and config.listen.lmtp:
         found.append(Complaint("listen.lmtp", "has nobody to deliver to at an edge", "leave the key out"))
     return found

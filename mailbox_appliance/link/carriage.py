@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from mailbox_appliance.link.facts import once_more
+from mailbox_appliance.link.facts import AGAIN, once_more
+from mailbox_appliance.mail.header import group_fields
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.relay import Shipment
@@ -24,7 +25,7 @@ Carry = Callable[[Shipment], Awaitable[tuple[Outcome, ...]]]
 
 
 class HandOver:
-    """``ways`` in order: the next one is tried for whom the one before could not be reached; each None when closed."""
+    """``ways`` in order: the next one is tried when one has not brought it there, whatever the reason was."""
 
     def __init__(self, ways: Callable[[], tuple[Carry, ...]]) -> None:
         self._ways = ways
@@ -52,6 +53,8 @@ class HandOver:
         for way in self._ways():
             self._fresh.pop(shipment.trace, None)
             (last,) = await way(shipment)
-            if last.result is not Result.TRY_AGAIN or last.remote:
+            if last.result is not Result.TRY_AGAIN:
                 return last
+            if AGAIN.encode("ascii") not in group_fields(shipment.content.header):
+                shipment = replace(shipment, content=once_more(shipment.content))  # it may have come this far
         return last

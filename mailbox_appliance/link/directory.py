@@ -108,6 +108,21 @@ class EdgeDirectory:
             return CANNOT_TELL
         return None
 
+    def standing(self, recipient: Address, author: Address) -> str:
+        """What the one person behind an address has said of a sender: "a" allowed, "b" blocked, "" nothing."""
+        entry = self._entry(recipient)
+        if not isinstance(entry, Entry) or entry.kind != "address":
+            return ""
+        account = entry.text or entry.address
+        folded = author.folded()
+        labels = folded.domain.split(".")
+        domains = ["@" + ".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
+        for sender in (str(folded).lower(), *domains):
+            found = self._roster().get("sender", f"{account} {sender}")
+            if found is not None:
+                return found.flags
+        return ""
+
     async def owns(self, account: Address, address: Address) -> bool:
         """Nobody logs in at the edge."""
         return False

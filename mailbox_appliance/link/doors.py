@@ -31,17 +31,33 @@ DISK_FULL = Reply(452, "4.3.1", "Not enough room here, try again later")
 DISK_TROUBLE = Reply(451, "4.3.0", "The queue cannot be written just now, try again later")
 NOT_PAIRED = Reply(554, "5.6.0", "This message does not come from the other half of the pair")
 NO_RELAY = Reply(550, "5.7.1", "Relaying denied")
+NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sender")
 MOST_UNDER_WAY = 1000
 
 RoomOf = Callable[[Recipient, int], Awaitable[Reply | None]]
+# (recipient, author) → "a": he always takes the author's mail, "b": he never does, ""
+Standing = Callable[[Address, Address], str]
 # (id of a message, account's address as named, since when) → has it been delivered there, before a crash?
 WasDelivered = Callable[[str, Address, float], Awaitable[bool]]
 
 
 class QueueDoor:
-    """Everything into the queue, with the facts that the store must know."""
+    """Everything into the queue, with the facts that the store must know.
 
-    def __init__(self, spool: Spool, rounds: Rounds, room: RoomOf, clock: Clock, journal: Journal) -> None:
+    ``standing`` says what people have said of a sender: whom everybody named in the envelope has blocked is refused
+    while he listens. Where others take the message the store puts it aside for those who do not want it.
+    """
+
+    def __init__(
+        self,
+        spool: Spool,
+        rounds: Rounds,
+        room: RoomOf,
+        clock: Clock,
+        journal: Journal,
+        standing: Standing = lambda recipient, author: "",
+    ) -> None:
+        self._standing = standing
         self._spool = spool
         self._rounds = rounds
         self._room = room
@@ -54,6 +70,16 @@ class QueueDoor:
 
     async def accept(self, parcel: Parcel) -> tuple[Receipt, ...]:
         """All of it, or nothing."""
+        recipients, wanted = parcel.envelope.recipients, self._wanted(parcel)
+        for address in [str(one.forward_path) for one in recipients if one not in wanted]:
+            reason = f"{address} has blocked {parcel.verdict.author}"
+            self._journal.tell(Refused(trace=parcel.trace, recipient=address, reply=str(NOT_WANTED), reason=reason))
+        if len(wanted) < len(recipients):
+            parcel = replace(parcel, envelope=replace(parcel.envelope, recipients=wanted))
+        taken = {one.recipient: one for one in await self._queue(parcel)} if wanted else {}
+        return tuple(taken.get(one) or Receipt(one, NOT_WANTED) for one in recipients)
+
+    async def _queue(self, parcel: Parcel) -> tuple[Receipt, ...]:
         recipients, content = parcel.envelope.recipients, parcel.content
         if parcel.origin is not Origin.PAIRED:
             content = with_facts(content, facts_of(parcel, self._clock.seconds()))
@@ -75,6 +101,14 @@ class QueueDoor:
             )
         )
         return tuple(Receipt(one, QUEUED) for one in recipients)
+
+    def _wanted(self, parcel: Parcel) -> tuple[Recipient, ...]:
+        """Without those who have blocked the author, where they can be answered: alone, or each by himself."""
+        recipients, author = parcel.envelope.recipients, parcel.verdict.author
+        if parcel.origin is Origin.PAIRED or author is None:
+            return recipients
+        wanted = tuple(one for one in recipients if self._standing(one.forward_path, author) != "b")
+        return wanted if parcel.each_answered or not wanted else recipients
 
 
 class OnceDoor:

@@ -81,6 +81,7 @@ class EdgeLink:
         self._all: set[LinkConnection] = set()
         self._heard = 0.0
         self._timer: Timer | None = None
+        self.door: words.Door | None = None  # the store's port 587, when we can reach it
         self._asked: dict[int, Deferred[Reply | None]] = {}
         self._number = 0
         self.since = 0.0  # the link is up since, or down since
@@ -96,6 +97,7 @@ class EdgeLink:
         self._own = await self._workers.run("disk", self._folder.own, self._hostname, now)
         self._tls.current = tls.EdgeTls(self._own)
         self.pairing = await self._workers.run("disk", self._folder.pairing)
+        self.door = _door_of(await self._workers.run("disk", self._folder.read_door))
         octets = await self._workers.run("disk", self._folder.read_list)
         self._incoming = Incoming(Roster.from_octets(octets) or Roster())
         self.since = self.list_since = now
@@ -180,6 +182,7 @@ class EdgeLink:
         pairing = Pairing("edge", met.name, fingerprint(met.certificate), self._clock.seconds())
         await self._workers.run("disk", self._folder.keep, pairing)
         self._cut("there is a new pairing")
+        await self._keep_door(words.Door())
         self.pairing = pairing
         self._journal.tell(told.Paired(host=met.name, fingerprint=pairing.fingerprint))
 
@@ -234,8 +237,21 @@ class EdgeLink:
                 asked.callback(Reply(said.code, said.enhanced, said.text))
         elif isinstance(said, words.Status):
             self.other_status = said
+        elif isinstance(said, words.Door):
+            if said != (self.door or words.Door()):
+                Deferred.fromCoroutine(self._keep_door(said)).addErrback(self._door_not_kept)
         else:
             raise words.LinkWrong(f"not a store's word: {said.line()[:40]}")
+
+    async def _keep_door(self, door: words.Door) -> None:
+        """Written first: the relay reads the secret from the file."""
+        if door != (self.door or words.Door()):
+            await self._workers.run("disk", self._folder.write_door, door.secret, door.line())
+            self.door = door if door.host else None
+            self.on_change("door")
+
+    def _door_not_kept(self, failure: Any) -> None:
+        self._journal.tell(told.ListNotKept(reason=f"the store's port 587: {failure.value}"[:250]))
 
     def _taken_list(self) -> None:
         self.list_since = self._clock.seconds()
@@ -335,3 +351,12 @@ class EdgeLink:
         protocol = factory.buildProtocol(None)
         connection.carry(protocol)
         return protocol
+
+
+def _door_of(line: bytes) -> words.Door | None:
+    """As it was written down; None for none, or a damaged one."""
+    try:
+        said = words.read_line(line)
+    except words.LinkWrong:
+        return None
+    return said if isinstance(said, words.Door) and said.host else None

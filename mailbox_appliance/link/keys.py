@@ -10,6 +10,7 @@ import datetime
 import hashlib
 import json
 import os
+import secrets
 from dataclasses import asdict, dataclass, field
 
 from cryptography import x509
@@ -86,6 +87,34 @@ class LinkFolder:
     def keep(self, pairing: Pairing) -> None:
         """From now on with this one, and nobody else. Raises OSError."""
         write_private(os.path.join(self.path, "pairing.json"), json.dumps(asdict(pairing), indent=1).encode())
+
+    def secret(self, *, anew: bool = False) -> str:
+        """What the edge says on our port 587; made at the first call. Raises OSError."""
+        path = os.path.join(self.path, "edge.secret")
+        if not anew:
+            try:
+                return _read(path).decode("ascii").strip()
+            except (FileNotFoundError, ValueError):
+                pass
+        made = secrets.token_urlsafe(24)
+        write_private(path, made.encode("ascii") + b"\n")
+        return made
+
+    @property
+    def door_path(self) -> str:
+        """At the edge: the secret for the store's port 587 in the first line, then where that is."""
+        return os.path.join(self.path, "door")
+
+    def read_door(self) -> bytes:
+        """The last line of that file; b"" when there is none."""
+        try:
+            return _read(self.door_path).partition(b"\n")[2].strip()
+        except FileNotFoundError:
+            return b""
+
+    def write_door(self, secret: str, line: str) -> None:
+        """Raises OSError."""
+        write_private(self.door_path, f"{secret}\n{line}\n".encode("ascii"))
 
     def read_list(self) -> bytes:
         """The recipients' list as it was written; b"" when there is none."""

@@ -6,6 +6,7 @@ When the line is lost it is dialled again, soon at first, later every half minut
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -121,6 +122,9 @@ class StoreLink:
         self._answering = 0
         self._timers: dict[str, Timer] = {}
         self._running = False
+        self.own_door: Callable[[], words.Door] = words.Door  # our port 587, if the edge can reach it
+        self._told_door: words.Door | None = None
+        self.secret = ""  # with which the edge logs in there
         self.trouble = ""
         self.since = 0.0
         self.other_status: words.Status | None = None
@@ -133,6 +137,7 @@ class StoreLink:
         now = self._clock.seconds()
         self._own = await self._workers.run("disk", self._folder.own, self._hostname, now)
         self.pairing = await self._workers.run("disk", self._folder.pairing)
+        self.secret = await self._workers.run("disk", self._folder.secret)
         self.since = now
         self._running = True
         self._later("dial", 0.0, self._dial_control)
@@ -197,6 +202,7 @@ class StoreLink:
         met: Met = await visit_pairing(connection, self._clock, code.secret, self._own.certificate, self._hostname)
         pairing = Pairing("store", met.name, fingerprint(met.certificate), self._clock.seconds(), code.host, code.port)
         await self._workers.run("disk", self._folder.keep, pairing)
+        self.secret = await self._workers.run("disk", functools.partial(self._folder.secret, anew=True))
         self._cut("there is a new pairing")
         self.pairing = pairing
         self._journal.tell(told.Paired(host=met.name, fingerprint=pairing.fingerprint))
@@ -244,7 +250,7 @@ class StoreLink:
     def _begin_control(self, connection: LinkConnection) -> None:
         self._control = connection
         self._heard = self.since = self._clock.seconds()
-        self._sent, self._edge_has = None, ""
+        self._sent, self._edge_has, self._told_door = None, "", None
         lines = words.Lines()
 
         def reader(octets: bytes) -> None:
@@ -296,8 +302,15 @@ class StoreLink:
         status = self.own_status()
         if status is not None:
             self._say(status)
+        self._tell_door()
         self._fill()
         self._later("ping", PING_EVERY, self._ping)
+
+    def _tell_door(self) -> None:
+        door = self.own_door()
+        if door != self._told_door:
+            self._told_door = door
+            self._say(door)
 
     def _said(self, said: words.Said) -> None:
         self._heard = self._clock.seconds()
@@ -306,6 +319,7 @@ class StoreLink:
             self._failures = 0
             self.trouble = ""
             self._journal.tell(told.LinkUp(host=said.hostname, peer=self._control.address))
+            self._tell_door()
             self._fill()
             self.on_change("up")
         elif isinstance(said, words.Have):

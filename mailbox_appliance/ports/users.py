@@ -75,7 +75,8 @@ class Principal:
     """A logged-in user. ``device`` is the label of the app password used, '' for the main password.
 
     ``proof`` stands for what was proven (which password, and its how-manieth); ``LogIn.still_admits`` knows it.
-    ``hidden`` are the IMAP capabilities that the account's mail programs are not shown.
+    ``hidden`` are the IMAP capabilities that the account's mail programs are not shown. ``paired``: no person, but the
+    other half of our pair.
     """
 
     account: Address
@@ -84,6 +85,7 @@ class Principal:
     quota: int = 0  # octets; 0 = none
     proof: int = field(default=0, compare=False)
     hidden: frozenset[str] = frozenset()
+    paired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,8 +16,10 @@ from twisted.internet.protocol import Factory
 
 from mailbox_appliance.journal.events.relay import PasswordFileReadable, TlsDowngraded
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mailauth.tlsa import Tlsa, Usage
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.relay.dane import Dane
 from mailbox_appliance.relay.demands import NOTHING, Demand
 from mailbox_appliance.relay.mx import Target
 from mailbox_appliance.relay.passwords import PasswordTrouble, read_password
@@ -113,7 +115,8 @@ class Dialler:
         if host.security is Security.NONE:
             return Terms(self._settings.hostname, credentials=credentials)
         try:
-            handshake = await self.tls.handshake(target.host, strict=True)
+            pinned = _pinned(host) if host.pins else None
+            handshake = await self.tls.handshake(target.host, strict=pinned is None, dane=pinned)
         except (OSError, SSL.Error, Busy) as error:
             text = _anchor_fault(self._settings, error)
             raise SessionTrouble(Trouble.CERTIFICATE, Reply(454, "4.7.5", "no trusted roots"), text) from None
@@ -130,6 +133,11 @@ class Dialler:
             self._warned.add(host.password_file)
             self._journal.tell(PasswordFileReadable(path=host.password_file, mode=f"{mode:04o}"))
         return Credentials(host.user, password)
+
+
+def _pinned(host: Host) -> Dane:
+    """A pin is what a TLSA record of our own would be: usage 3, the key's SHA-256."""
+    return Dane(host.host, tuple(Tlsa(Usage.DANE_EE, 1, 1, bytes.fromhex(one)) for one in host.pins), (host.host,))
 
 
 def _anchor_fault(settings: RelaySettings, error: Exception) -> str:

@@ -27,6 +27,7 @@ class Host:
     security: Security = Security.STARTTLS
     user: str = ""
     password_file: str = ""
+    pins: tuple[str, ...] = ()  # SHA-256 of keys (SPKI), hex: one of them, and neither roots nor name, is the proof
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"

@@ -258,12 +258,16 @@ class Session:
     async def _end_log_in(self, event: events.LogIn, attempt: login.Attempt) -> None:
         if attempt.principal is not None:
             self._principal = attempt.principal
-            self._origin = Origin.AUTHENTICATED
-            self._report.client = replace(self._report.client, account=str(attempt.principal.account))
+            if attempt.principal.paired:  # as if it had come over the link
+                self._origin = Origin.PAIRED
+                self._report.client = replace(self._report.client, service="link")
+            else:
+                self._origin = Origin.AUTHENTICATED
+                self._report.client = replace(self._report.client, account=str(attempt.principal.account))
         self._report.log_in(event, attempt)
         if attempt.wait:
             await self._line.pause(attempt.wait)
-        if attempt.principal is not None:
+        if attempt.principal is not None and not attempt.principal.paired:
             await self._keep_pace(str(attempt.principal.account))
         self._core.answer(attempt.reply)
 
@@ -342,7 +346,9 @@ class Session:
             if len(deal.recipients) >= parts.days_work.left(deal.device, parts.clock.seconds()):
                 self._refuse_recipient(deal, event, devices.SPENT, "the device's recipients of this day are used up")
                 return
-        if reply is None and self._principal is not None and parts.allowance is not None and self._leaves(recipient):
+        sends = self._principal is not None and not self._principal.paired
+        if reply is None and sends and parts.allowance is not None and self._leaves(recipient):
+            assert self._principal is not None
             outside = [one.forward_path for one in deal.recipients if self._leaves(one)]
             reply = await parts.allowance.refusal(self._principal.account, [*outside, recipient.forward_path])
             if reply is not None:

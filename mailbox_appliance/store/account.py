@@ -88,6 +88,7 @@ class Account:
         vocabularies: Vocabularies | None = None,
         habits: Habits | None = None,
         lookout: Lookout | None = None,
+        use_changed: Callable[[Address], None] = lambda account: None,
     ) -> None:
         self.address = address
         self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
@@ -108,7 +109,7 @@ class Account:
         self.vocabularies = vocabularies or Vocabularies()
         self.habits: Habits = habits or Listeners()
         self.lookout = lookout
-        self.room = Room(self, limit_of)
+        self.room = Room(self, limit_of, use_changed)
         self.damaged: Callable[[], None] = lambda: None
 
     async def run(self, work: Callable[[sqlite3.Connection], T]) -> T:

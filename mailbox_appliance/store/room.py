@@ -17,11 +17,17 @@ FRESH_SECONDS = 2.0
 
 
 class Room:
-    """``limit_of`` gives the account's limit in octets, 0 for none."""
+    """``limit_of`` gives the account's limit in octets, 0 for none. ``changed`` hears whenever the use has changed."""
 
-    def __init__(self, account: Account, limit_of: Callable[[Address], Awaitable[int]]) -> None:
+    def __init__(
+        self,
+        account: Account,
+        limit_of: Callable[[Address], Awaitable[int]],
+        changed: Callable[[Address], None] = lambda account: None,
+    ) -> None:
         self._account = account
         self._limit_of = limit_of
+        self._changed = changed
         self._limit = 0
         self._octets = 0
         self._messages = 0
@@ -62,8 +68,10 @@ class Room:
     def forget(self) -> None:
         """Count again at the next question."""
         self._read_at = None
+        self._changed(self._account.address)
 
     def note(self, octets: int, messages: int) -> None:
         """Messages of ours came or went (``maildirsize`` has been told by the worker)."""
         self._octets = max(self._octets + octets, 0)
         self._messages = max(self._messages + messages, 0)
+        self._changed(self._account.address)

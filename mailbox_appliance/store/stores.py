@@ -59,6 +59,7 @@ class MailStores:
         self._is_nearby = is_nearby(settings.mail)
         self._vocabularies = Vocabularies()
         self.habits = Listeners()
+        self.on_use: Callable[[Address], None] = lambda account: None  # more is kept there now, or less
         self._stores: dict[Address, AccountStore] = {}
         self._making = DeferredLock()
         self._resting: dict[OpenMailbox, tuple[AccountStore, float]] = {}
@@ -100,6 +101,7 @@ class MailStores:
                 vocabularies=self._vocabularies,
                 habits=self.habits,
                 lookout=self._eyes,
+                use_changed=self.on_use,
             )
             store = AccountStore(account, self._rests)
             await store.prepare()

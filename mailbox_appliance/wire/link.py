@@ -11,6 +11,7 @@ are percent-encoded where they hold blanks. Whoever says something that is not i
             - KIND ADDRESS                 an entry that goes
             end NEW                        that was all; the list's digest is NEW now
             answer N CODE ENHANCED TEXT    to ask N
+            door HOST PORT SECRET PINS     where its port 587 is, the edge's secret, the keys it shows; door - : none
     edge    have DIGEST COUNT              the list it holds; - when it holds none
             ask N OCTETS ADDRESS           would this recipient be taken?
 """
@@ -19,13 +20,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import ClassVar
 from urllib.parse import unquote
 
 LONGEST_LINE = 2048
 LONGEST_TEXT = 250
-KINDS = ("domain", "address", "catchall", "gone")
+KINDS = ("domain", "address", "catchall", "gone", "sender")
 NONE = "-"
 
 
@@ -38,9 +39,12 @@ class Entry:
     """One row of the recipients' list.
 
     domain    a domain of the store's
-    address   somebody there; flags: d = subaddresses too (ann+shop), f = the mailbox is full
+    address   somebody there; flags: d = subaddresses too (ann+shop), f = the mailbox is full; ``text`` is the account
+              it leads to when that is one alone with another name
     catchall  whatever else stands before that domain
     gone      an address that was given up: ``text`` is said to whoever writes to it
+    sender    "account sender": flags b = whose mail the account does not take, a = whose it always takes; the sender
+              is an address or "@domain"
     """
 
     kind: str
@@ -159,7 +163,20 @@ class Answer:
         return f"answer {self.number} {self.code} {self.enhanced or NONE} {self.text}"
 
 
-Said = Hello | Ping | Pong | Status | ListBegins | Added | Removed | ListEnds | Have | Ask | Answer
+@dataclass(frozen=True, slots=True)
+class Door:
+    """The store's port 587, straight from the edge. ``pins``: SHA-256 of its certificates' keys (SPKI), in hex."""
+
+    host: str = ""  # "": there is none
+    port: int = 0
+    secret: str = field(default="", repr=False)
+    pins: tuple[str, ...] = ()
+
+    def line(self) -> str:
+        return f"door {self.host} {self.port} {self.secret} {','.join(self.pins)}" if self.host else f"door {NONE}"
+
+
+Said = Hello | Ping | Pong | Status | ListBegins | Added | Removed | ListEnds | Have | Ask | Answer | Door
 
 
 def encoded(address: str) -> str:
@@ -173,7 +190,7 @@ def plain_text(text: str) -> str:
 
 
 _DIGEST = "([0-9a-f]{32})"
-_KIND = "(domain|address|catchall|gone)"
+_KIND = "(domain|address|catchall|gone|sender)"
 _NUMBER = r"(\d{1,15})"
 _WORD = r"([^ \x00-\x1f\x7f]{1,1000})"
 _REST = r"(?: ([^\x00-\x1f\x7f]*))?"
@@ -188,13 +205,18 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[..., Said]], ...] = tuple(
         (f"status {_NUMBER} {_NUMBER}", lambda queued, free: Status(int(queued), int(free))),
         (f"list {_DIGEST} (?:-|{_DIGEST})", lambda new, old: ListBegins(new, old or "")),
         (
-            rf"\+ {_KIND} (-|[df]{{1,2}}) {_WORD}{_REST}",
+            rf"\+ {_KIND} (-|[abdf]{{1,2}}) {_WORD}{_REST}",
             lambda kind, flags, address, text: Added(
                 Entry(kind, unquote(address), "" if flags == NONE else flags, (text or "")[:LONGEST_TEXT])
             ),
         ),
         (f"- {_KIND} {_WORD}", lambda kind, address: Removed(kind, unquote(address))),
         (f"end {_DIGEST}", ListEnds),
+        (f"door {NONE}", Door),
+        (
+            r"door ([A-Za-z0-9.:_-]{1,255}) (\d{1,5}) ([A-Za-z0-9_-]{20,100}) ([0-9a-f]{64}(?:,[0-9a-f]{64}){0,3})",
+            lambda host, port, secret, pins: Door(host, int(port), secret, tuple(pins.split(","))),
+        ),
         (f"have (?:-|{_DIGEST}) {_NUMBER}", lambda digest, count: Have(digest or "", int(count))),
         (f"ask {_NUMBER} {_NUMBER} {_WORD}", lambda n, octets, address: Ask(int(n), int(octets), unquote(address))),
         (

@@ -9,7 +9,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.acme.keeper import CertificateKeeper, CertificateSettings
+from mailbox_appliance.acme.keeper import NAMES_SOON, CertificateKeeper, CertificateSettings
 from mailbox_appliance.acme.orders import AcmeSettings, Orders
 from mailbox_appliance.acme.selfmade import SelfMade
 from mailbox_appliance.acme.tokens import ChallengeTokens
@@ -194,6 +194,25 @@ class AcmeTests(KeeperCase):
         self.pass_days(1.1)
         self.assertEqual(keeper.states()[0].names, ("mx.example", "imap.example"))
         self.assertEqual(keeper.states()[0].trouble, "")
+
+    def test_a_new_domain(self) -> None:
+        """A name that is new among ours is ordered soon, and not when the certificate is due; no news, no order."""
+        more: list[str] = []
+        keeper = self.keeper("mx.example")
+        assert keeper._orders is not None
+        keeper._orders._more_names = lambda: tuple(more)
+        self.do(keeper.start())
+        keeper.watch()
+        self.clock.advance(2)
+        keeper.look_soon()
+        self.clock.advance(NAMES_SOON)
+        self.assertEqual(len(self.authority.orders), 1)
+        more.append("mta-sts.new.example")
+        keeper.look_soon()
+        self.clock.advance(NAMES_SOON)
+        self.assertEqual(self.authority.orders[-1].names, ("mx.example", "mta-sts.new.example"))
+        self.assertEqual(keeper.states()[0].names, ("mx.example", "mta-sts.new.example"))
+        self.do(keeper.stop())
 
     def test_names_that_lead_elsewhere(self) -> None:
         """Names that our resolver shows to be another's are not ordered, unless the owner listed the names."""

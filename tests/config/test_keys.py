@@ -27,6 +27,7 @@ TOGETHER = (
     "tls.certificate",
     "tls.key",
     "listen.link",
+    "listen.submission_at",
 )
 
 

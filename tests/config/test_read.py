@@ -35,6 +35,10 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
     (HOST + "xyzzy = 1", ("xyzzy is not a key; remove it; `mailappliance config sample` shows every key",)),
     (HOST + "listen = 5", ("listen is a section, not a key; write [listen] on a line of its own",)),
     (HOST + 'role = "edge"', ()),
+    (
+        HOST + '[listen]\nsubmission_at = "home.example.org:587"',
+        ('listen.submission_at is for a store; write role = "store", or leave the key out',),
+    ),
     (HOST + '[listen]\nlink = ["tcp:4025"]', ('listen.link is for an edge; write role = "edge", or leave the key out',)),
     (
         HOST + 'role = "edge"\n[listen]\nlmtp = ["unix:/run/x"]',

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -11,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.link.carriage import AWAY, HandOver
 from mailbox_appliance.link.directory import FULL, EdgeDirectory
-from mailbox_appliance.link.doors import HERE_ALREADY, NO_RELAY, NOT_PAIRED, OnceDoor
+from mailbox_appliance.link.doors import HERE_ALREADY, NO_RELAY, NOT_PAIRED, OnceDoor, QueueDoor
 from mailbox_appliance.link.facts import Facts, NoFacts, facts_of, in_our_name, once_more, take_facts, with_facts
 from mailbox_appliance.link.roster import Incoming, Roster
 from mailbox_appliance.mail.address import Address
@@ -28,6 +29,7 @@ from mailbox_appliance.ports.users import Known, NotOurs, Unknown
 from mailbox_appliance.wire.link import Added, Entry, LinkWrong
 from tests.kit.fake_directory import FakeDirectory
 from tests.kit.journal import RememberedJournal
+from tests.kit.post_office import PostOffice
 
 ANN, BOB, FAMILY = (Address(name, "example.org") for name in ("ann", "bob", "family"))
 CONTENT = Content(b"From: x@far.example\nSubject: hi\n\n", b"hello\n", 4)
@@ -281,6 +283,71 @@ class DirectoryTests(SynchronousTestCase):
         room = now(self.directory.room(Recipient(Address("SRS0=a=b=c=d", "example.org")), 0))
         self.assertEqual(room.code, 451)
 
+    def test_standing(self) -> None:
+        """What one person has said of a sender: by address before domain, by whatever address he is written to."""
+        self.roster = Roster(
+            [
+                Entry("domain", "example.org"),
+                Entry("address", "ann@example.org", "d"),
+                Entry("address", "info@example.org", "d", "ann@example.org"),
+                Entry("address", "bob@example.org", "d"),
+                Entry("address", "family@example.org", "d"),
+                Entry("sender", "ann@example.org @spam.example", "b"),
+                Entry("sender", "ann@example.org nice@spam.example", "a"),
+            ]
+        )
+        for recipient, author, expected in (
+            ("ann", "x@spam.example", "b"),
+            ("ANN+shop", "X@deep.spam.example", "b"),
+            ("info", "x@spam.example", "b"),
+            ("ann", "nice@spam.example", "a"),
+            ("bob", "x@spam.example", ""),
+            ("family", "x@spam.example", ""),
+            ("nobody", "x@spam.example", ""),
+            ("ann", "x@notspam.example", ""),
+        ):
+            standing = self.directory.standing(Address(recipient, "example.org"), Address(*author.split("@")))
+            self.assertEqual(standing, expected, (recipient, author))
+
+
+class QueueDoorTests(SynchronousTestCase):
+    """The edge's own door."""
+
+    def setUp(self) -> None:
+        self.office = PostOffice(self.mktemp(), start=False)
+        self.addCleanup(self.office.close)
+        blocked = {(ANN, "spam.example"): "b"}
+
+        async def room(recipient: Recipient, octets: int) -> Reply | None:
+            return None
+
+        self.journal = RememberedJournal()
+        self.door = QueueDoor(
+            self.office.spool,
+            self.office.rounds,
+            room,
+            self.office.clock,
+            self.journal,
+            lambda recipient, author: blocked.get((recipient, author.domain), ""),
+        )
+
+    def codes(self, *to: Address, author: str = "spam.example", each: bool = False, **more: Any) -> list[int]:
+        verdict = Verdict(is_final=False, author=Address("x", author))
+        made = replace(parcel(*to, origin=Origin.WAN), verdict=verdict, each_answered=each, **more)
+        return [receipt.reply.code for receipt in now(self.door.accept(made))]
+
+    def test_blocked(self) -> None:
+        """Refused while he listens: alone, or where each hears an answer of his own; else the store puts it aside."""
+        self.assertEqual(self.codes(ANN), [550])
+        self.assertEqual(self.codes(ANN, author="far.example"), [250])
+        self.assertEqual(self.codes(ANN, BOB, each=True), [550, 250])
+        self.assertEqual(self.codes(ANN, BOB), [250, 250])
+        self.assertEqual(len([one for one in self.journal.events if one.name == "delivery.refused"]), 2)
+
+    def test_our_store(self) -> None:
+        """What our store sends out is nobody's to block."""
+        self.assertEqual(self.codes(ANN, origin=Origin.PAIRED), [250])
+
 
 class HandOverTests(SynchronousTestCase):
     def setUp(self) -> None:
@@ -303,6 +370,26 @@ class HandOverTests(SynchronousTestCase):
         self.assertEqual(outcomes, (self.outcome, self.outcome))
         self.assertEqual([len(one.envelope.recipients) for one in self.sent], [1, 1])
         self.assertFalse(any(one.envelope.require_tls for one in self.sent))
+
+    def test_two_ways(self) -> None:
+        """The straight one first; when it fails, whatever the reason, the link, with the remark that it may be there."""
+        by_door: list[Shipment] = []
+        answer = Outcome(Result.TRY_AGAIN, Reply(535, "5.7.8", "who?"), remote=True)
+
+        async def straight(shipment: Shipment) -> tuple[Outcome, ...]:
+            by_door.append(shipment)
+            return (answer,)
+
+        self.ways = (straight, *self.ways)
+        self.hand_over.accepted("t1")
+        self.shipment = replace(self.shipment, envelope=Envelope(None, (Recipient(ANN),)))
+        self.assertEqual(now(self.hand_over.carry(self.shipment)), (self.outcome,))
+        marked = [b"X-Mailappliance-Again" in one.content.header for one in (*by_door, *self.sent)]
+        self.assertEqual(marked, [False, True])
+        for result in (Result.DELIVERED, Result.FAILED):
+            answer = Outcome(result, Reply(250 if result is Result.DELIVERED else 550, "", "said"), remote=True)
+            self.assertEqual(now(self.hand_over.carry(self.shipment)), (answer,))
+        self.assertEqual((len(by_door), len(self.sent)), (3, 1))
 
     def test_may_have_come_before(self) -> None:
         """New mail has not; what was on a line once, or waited through a restart, may have."""

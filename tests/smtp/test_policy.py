@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import base64
+from dataclasses import replace
 from ipaddress import ip_network
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.link.account import EDGE, EdgeMayToo
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.smtp.policy import Action, Sender, Target, decide, refusal_of_sender
 from tests.smtp.stage import DEVICE, FORWARDER, NAS, SCANNER, STRANGER, House, code, talk
@@ -86,6 +89,12 @@ ADDRESSES = st.builds(
 )
 
 
+KNOWN = frozenset(
+    {"ann@example.org", "bob@example.org", "info@example.org", "away@example.org"}
+    | {f"postmaster@{domain}" for domain in OUR_DOMAINS}
+)
+
+
 class WholeWayTests(SynchronousTestCase):
     """The same through a whole session."""
 
@@ -107,6 +116,37 @@ class WholeWayTests(SynchronousTestCase):
         elif address == SCANNER and accepted:
             self.assertEqual(recipient, "ann@example.org")
         if address in (STRANGER, "127.0.0.1") and sender.rpartition("@")[2] in OUR_DOMAINS:
+            self.assertFalse(accepted)
+        house.close()
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        st.sampled_from(["link", "edge's log-in", "wrong secret", "smtp", "submission"]),
+        st.one_of(st.just(""), ADDRESSES),
+        ADDRESSES,
+    )
+    def test_paired(self, way: str, sender: str, recipient: str) -> None:
+        """Whoever has proven to be our other half may write as anybody to anybody; on these ports nobody else may."""
+        house = House()
+        log_in = EdgeMayToo(house.log_in, lambda: "secret of the pair")
+        house.station.parts = house.parts = replace(house.parts, log_in=log_in)
+        service = {"link": "link", "smtp": "smtp"}.get(way, "submission")
+        peer = house.peer(service)
+        lines = ["EHLO mx.example.org"]
+        if service == "submission":
+            talk(peer, *lines, "STARTTLS")
+            peer.start_tls()
+        if way in ("edge's log-in", "wrong secret"):
+            secret = "secret of the pair" if way == "edge's log-in" else "guess"
+            token = base64.b64encode(f"\0{EDGE}\0{secret}".encode()).decode()
+            lines.append(f"AUTH PLAIN {token}")
+        said = talk(peer, *lines, f"MAIL FROM:<{sender}>", f"RCPT TO:<{recipient}>")
+        accepted = said.splitlines()[-1].startswith("250")
+        paired = way in ("link", "edge's log-in")
+        known = recipient in KNOWN or recipient.rpartition("@")[2] not in OUR_DOMAINS
+        if paired:
+            self.assertEqual(accepted, known)
+        elif way != "smtp" or recipient.rpartition("@")[2] not in OUR_DOMAINS:
             self.assertFalse(accepted)
         house.close()
 
