@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import email
 import functools
 import os
 import re
@@ -16,6 +17,7 @@ from tests.live.appliance import CHECKOUT, Appliance, wait_until
 
 NOBODY = 65534
 EDGE_ADDRESS, STORE_ADDRESSES = "10.77.0.1", ("10.77.0.2", "10.77.0.3")
+EDGE_ADDRESS_6, STORE_ADDRESS_6 = "fd00:77::1", "fd00:77::2"
 PORTS = {"smtp": 2525, "submission": 2587, "submissions": 2465, "imaps": 2993, "http": 2080}
 PASSWORD = "correct horse battery"
 
@@ -121,6 +123,8 @@ class Halves:
         for name, device, address in zip(self.names, self.devices, (EDGE_ADDRESS, STORE_ADDRESSES[0]), strict=True):
             self._ip(name, "addr", "add", f"{address}/24", "dev", device)
             self._ip(name, "link", "set", device, "up")
+        for name, device, address in zip(self.names, self.devices, (EDGE_ADDRESS_6, STORE_ADDRESS_6), strict=True):
+            self._ip(name, "-6", "addr", "add", f"{address}/64", "dev", device, "nodad")
         self.sink_log = self.folder / "sink"
         first = "[relay]\nfirst_retry = 1\n"
         way_out = '[relay]\nsmarthost = "127.0.0.1:2599"\ntls = "none"\nfirst_retry = 1\n'
@@ -132,7 +136,9 @@ class Halves:
             1, "home.example.test", 'role = "store"\n' + extra_store + first + nobody, "127.0.0.1"
         )
         text = self.edge.config.read_text()
-        self.edge.config.write_text(text + f'imap = []\nhttps = []\nlink = ["tcp:4025:interface={EDGE_ADDRESS}"]\n')
+        six = EDGE_ADDRESS_6.replace(":", "\\\\:")
+        link = f'["tcp:4025:interface={EDGE_ADDRESS}", "tcp6:4025:interface={six}"]'
+        self.edge.config.write_text(text + f"imap = []\nhttps = []\nlink = {link}\n")
         self.store.config.write_text(self.store.config.read_text() + "imap = []\n")
         self._processes.append(
             subprocess.Popen([*_within(self.names[0]), sys.executable, "-c", SINK, "2599", str(self.sink_log)])
@@ -153,7 +159,14 @@ class Halves:
 
     # ------------------------------------------------------------ life
 
-    def start(self) -> Halves:
+    def straight(self) -> Halves:
+        """The store's port 587 can be reached from outside, for as long as it has its first address."""
+        text = self.store.config.read_text()
+        at = f'submission = ["tcp:{PORTS["submission"]}"]\nsubmission_at = "{STORE_ADDRESSES[0]}:{PORTS["submission"]}"'
+        self.store.config.write_text(re.sub(r"(?m)^submission = .*$", at, text))
+        return self
+
+    def start(self, edge_address: str = EDGE_ADDRESS) -> Halves:
         """Both, paired, with a domain and two people."""
         self.edge.start()
         self.store.start()
@@ -161,7 +174,7 @@ class Halves:
         code = re.search(r"mailappliance pair (\S+)", self.edge.cli("pair"))
         assert code is not None
         secret = code[1].partition("/")[2]
-        self.store.cli("pair", f"{EDGE_ADDRESS}/{secret}")
+        self.store.cli("pair", f"{edge_address}/{secret}")
         wait_until(self.knows, 20, "the edge to know ann")
         return self
 
@@ -226,6 +239,16 @@ class Halves:
                 subject = re.search(rb"(?m)^Subject: (m\d+)\s*$", path.read_bytes())
                 if subject is not None:
                     found.append(subject[1].decode())
+        return sorted(found)
+
+    def edge_ids(self, address: str) -> list[str]:
+        """The edge's queue id of everything in a mailbox, doubles included: nothing may come twice under one of them."""
+        found = []
+        for path in self.store.maildir(address).rglob("*"):
+            if path.parent.name in ("new", "cur") and path.is_file():
+                received = email.message_from_bytes(path.read_bytes()).get_all("Received", [])
+                ids = [re.search(r"\bid (\S+)", one) for one in received if "by mx.example.test" in one]
+                found += [one[1] for one in ids if one is not None]
         return sorted(found)
 
     def sunk(self) -> list[str]:
