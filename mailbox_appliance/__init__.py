@@ -7,8 +7,8 @@ The map, floor by floor; imports run downhill and neighbours meet at ports/ (tes
     2  wire/        SMTP, IMAP, SASL as languages      mailauth/  SPF, DKIM, DMARC, ARC, SRS as proofs
     3  config/ journal/ workers database rounds/ sockets slices channel crlf  what every station stands on
     4  users/ guard/ dns/ acme/                        who · how often · names · certificates
-       smtp/ checks/ junk/ delivery/ lists/ queue/ relay/ link/ reports/ store/ shares/ outbox/ imap/
-                                                   the stations of the journey
+       smtp/ checks/ junk/ scanners/ delivery/ lists/ queue/ relay/ link/ reports/ store/ shares/ outbox/
+       imap/                                       the stations of the journey
        importing/                                  old mail, in a process of its own
     5  admin/ → cli/ web/                              what an operator may do, and the desks that offer it
     6  service stations assembly process local desk             everything joined

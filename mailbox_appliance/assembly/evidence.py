@@ -6,15 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from mailbox_appliance.admin.status import Check, Finding
+from mailbox_appliance.admin.words import span_words
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.part import Part
-from mailbox_appliance.assembly.settings import checks_settings
+from mailbox_appliance.assembly.settings import checks_settings, scanner_settings
 from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.stages import StrangerChecks
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.ports.users import Directory
+from mailbox_appliance.scanners.station import OutsideScanners
 from mailbox_appliance.workers import ThreadedWorkers
 
 
@@ -39,6 +41,7 @@ class EvidencePart(Part):
         self._names = names
         self._directory = directory
         self.faults = ListFaults(reactor, journal)
+        self._scanners: OutsideScanners | None = None
 
     def made(self, config: Config) -> StrangerChecks | None:
         """[checks]; None when they are off, and in local mode, where nobody is asked for names."""
@@ -52,7 +55,15 @@ class EvidencePart(Part):
             self._names,
             self._directory,
             self.faults,
+            self._with_scanners(config),
         )
+
+    def _with_scanners(self, config: Config) -> OutsideScanners | None:
+        settings = scanner_settings(config)
+        self._scanners = None
+        if settings:
+            self._scanners = OutsideScanners(settings, self._reactor, self._workers, self._journal)
+        return self._scanners
 
     async def start(self) -> None:
         """The public suffixes are read now: it takes longer than a session may wait."""
@@ -63,7 +74,23 @@ class EvidencePart(Part):
         self._config = config
 
     def checks(self) -> Sequence[Check]:
-        return (self._lists,)
+        return (self._lists, self._outside) if self._scanners is not None else (self._lists,)
+
+    async def _outside(self) -> Finding:
+        states = self._scanners.states.values() if self._scanners is not None else ()
+        down = [one for one in states if one.trouble]
+        if down:
+            words = "; ".join(
+                f"{one.settings.name} at {one.settings.where} has not answered for "
+                f"{span_words(self._reactor.seconds() - one.since)}: {one.trouble}"
+                for one in down
+            )
+            rules = ", ".join(
+                f"mail {'is put off' if one.settings.defer else 'is judged without it'} ({one.settings.name})"
+                for one in down
+            )
+            return Finding("scanners", f"{words}; {rules}", "start that program, or take it out of [scanners]")
+        return Finding("scanners", ", ".join(f"{one.settings.name} ({one.asked} asked)" for one in states) or "none")
 
     async def _lists(self) -> Finding:
         checks = self._config.checks

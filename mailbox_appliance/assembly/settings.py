@@ -7,12 +7,13 @@ from collections.abc import Mapping
 
 from mailbox_appliance.acme.keeper import CertificateSettings
 from mailbox_appliance.checks.settings import ChecksSettings, dns_lists
-from mailbox_appliance.config.model import Config, NextHost
+from mailbox_appliance.config.model import Config, HostPort, NextHost
 from mailbox_appliance.guard.memory import GuardSettings
 from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.queue.allowance import AllowanceSettings
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
+from mailbox_appliance.scanners.settings import ScannerSettings
 from mailbox_appliance.smtp.devices import Device
 from mailbox_appliance.smtp.limits import Limits, SmtpSettings
 from mailbox_appliance.sockets import most_connections
@@ -120,6 +121,18 @@ def checks_settings(config: Config) -> ChecksSettings:
         enabled=checks.enabled and not config.local,
         greylist=checks.greylist and checks.enabled,
     )
+
+
+def scanner_settings(config: Config) -> tuple[ScannerSettings, ...]:
+    """[scanners.NAME], in their order."""
+    found = []
+    for name, one in config.scanners.items():
+        place = one.endpoint
+        host, port = (place.host, place.port) if isinstance(place, HostPort) else ("", 0)
+        path = place if isinstance(place, str) else ""
+        defer = one.when_down == "defer"
+        found.append(ScannerSettings(name, one.kind, host, port, path, defer, one.weight, one.timeout, config.hostname))
+    return tuple(found)
 
 
 def next_host(stated: NextHost) -> Host | None:

@@ -5,6 +5,7 @@
     connection     name of the address, HELO, DNS lists
     sender         SPF of HELO and of MAIL FROM
     content        DKIM and ARC; then DMARC with all that was proven
+    scanners       programs outside, if the owner has named any
     inside         files and links; the domains among them in lists; who pretends to be one of us
     verdict        checks/verdict.py; Authentication-Results go on top of the message
 
@@ -42,6 +43,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.scanners import Scanned, Scanners
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy, Workers
 
@@ -66,6 +68,7 @@ class StrangerChecks:
         resolver: Resolver,
         directory: Directory,
         faults: ListFaults | None = None,
+        scanners: Scanners | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -73,6 +76,7 @@ class StrangerChecks:
         self._journal = journal
         self._resolver = resolver
         self._directory = directory
+        self.scanners = scanners
         self.faults = faults if faults is not None else ListFaults(clock, journal)
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
@@ -138,15 +142,19 @@ class Examination:
         assert client is not None  # a stranger's message has a peer
         papers = content.read_papers(self._parcel.content.header, self._clock.seconds(), self._settings)
         author = author_of(papers.block)
-        evidence, (helo, sender), proofs, inside = await together(
-            self._connection(client), self._sender(client), self._proofs(papers), self._inside(papers, author)
+        evidence, (helo, sender), proofs, inside, scanned = await together(
+            self._connection(client),
+            self._sender(client),
+            self._proofs(papers),
+            self._inside(papers, author),
+            self._scanned(),
         )
         evidence += content.spf_evidence(helo, sender, client)
         if self._on("dkim"):
             evidence += content.dkim_evidence(proofs)
         if proofs.arc.result != "none":
             evidence.append(Evidence("arc", proofs.arc.result, reason=proofs.arc.reason))
-        evidence += inside
+        evidence += [*inside, *scanned.evidence]
         found: DmarcResult | None = None
         if author is None:
             evidence.append(Evidence("author", "unclear", reason="From does not name one author plainly"))
@@ -170,7 +178,7 @@ class Examination:
         proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
         verdict = replace(
             verdict,
-            fields=results.field(value),
+            fields=results.field(value) + scanned.fields,
             is_final=verdict.action is Action.DEFER or (verdict.action is Action.REJECT and not verdict.rests),
             author=author,
             is_proven=proven,
@@ -230,6 +238,11 @@ class Examination:
             ours = self._directory.domains()
             evidence += check_impostor(papers.block, author, ours, persons, registered)
         return evidence + await self._domains(papers, author, inside.hosts)
+
+    async def _scanned(self) -> Scanned:
+        if not self._on("scanner") or self._station.scanners is None:
+            return Scanned()
+        return await self._station.scanners.scan(self._parcel)
 
     async def _domains(self, papers: content.Papers, author: Address | None, hosts: tuple[str, ...]) -> list[Evidence]:
         lists, path = self._settings.domain_lists, self._parcel.envelope.reverse_path

@@ -20,6 +20,7 @@ NAMES_TROUBLE = Reply(451, "4.4.3", "A name could not be looked up, try again la
 SPAM = Reply(550, "5.7.1", "This message looks like spam and was not accepted")
 LATER = Reply(451, "4.7.1", "Not now, try again later")
 NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sender")
+FILTERED = Reply(550, "5.7.1", "A content filter does not let this message pass")
 GREYLISTED = Reply(451, "4.7.1", "Please try again in a few minutes")
 
 # "check result": what is done about it, whatever else is known. In this order.
@@ -33,6 +34,10 @@ DECISIVE: Mapping[str, tuple[Action, Reply | None]] = {
     "dmarc fail p=reject": (Action.REJECT, NOT_AUTHENTIC),
     "dmarc temperror": (Action.DEFER, NAMES_TROUBLE),
     "dmarc fail p=quarantine": (Action.JUNK, None),
+    "scanner reject": (Action.REJECT, FILTERED),
+    "scanner defer": (Action.DEFER, LATER),
+    "scanner down": (Action.DEFER, LATER),
+    "scanner discard": (Action.JUNK, None),
     "greylist wait": (Action.DEFER, GREYLISTED),
 }
 

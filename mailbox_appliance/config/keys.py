@@ -14,6 +14,7 @@ from mailbox_appliance.ports.checks import CHECK_NAMES
 
 EXAMPLE_DOMAIN = "example.org"
 EXAMPLE_DEVICE = "scanner"
+EXAMPLE_SCANNER = "rspamd"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,8 @@ class Key:
         """The line above it in a file: "[relay]", '[relay.domains."example.org"]'."""
         if self.section == "devices.*":
             return f"[devices.{EXAMPLE_DEVICE}]"
+        if self.section == "scanners.*":
+            return f"[scanners.{EXAMPLE_SCANNER}]"
         return f"[{self.section.replace('*', chr(34) + EXAMPLE_DOMAIN + chr(34))}]"
 
     @property
@@ -65,6 +68,7 @@ SECTION_TEXTS: dict[str, str] = {
     "store": "How mail is kept",
     "sendmail": "Mail of programs on this machine (cron, backups, web forms)",
     "checks": "Checks of mail from strangers",
+    "scanners.*": "A program outside that is asked about strangers' mail, too: spamd, rspamd or a milter",
     "guard": "Who knocks too often is shut out for a while",
 }
 
@@ -563,6 +567,42 @@ KEYS: tuple[Key, ...] = (
         "and delays some letters; nobody is kept waiting within 15 minutes after he opened Rejects or made a "
         "throw-away address.",
         "true",
+    ),
+    Key(
+        "scanners.*.kind",
+        values.choice("spamd", "rspamd", "milter"),
+        "",
+        "Which language it speaks: SpamAssassin's spamd, rspamd (its HTTP worker), or any milter.",
+        '"rspamd"',
+    ),
+    Key(
+        "scanners.*.endpoint",
+        values.host_and_port_or_path,
+        "",
+        "Where it listens: host:port, or the path of a Unix socket.",
+        '"127.0.0.1:11333"',
+    ),
+    Key(
+        "scanners.*.when_down",
+        values.choice("accept", "defer"),
+        '"accept"',
+        "What becomes of mail while it does not answer: accept judges without it, defer puts mail off until it does.",
+        '"defer"',
+    ),
+    Key(
+        "scanners.*.weight",
+        values.figure,
+        "5.0",
+        "How many points its own threshold is worth (at 5 the message goes to Junk); twice the threshold is worth "
+        "twice as much, and no more.",
+        "3.5",
+    ),
+    Key(
+        "scanners.*.timeout",
+        values.positive_seconds,
+        "10.0",
+        "How long it may take for one message.",
+        '"30s"',
     ),
     Key(
         "guard.exempt",

@@ -98,6 +98,17 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class Scanner:
+    """[scanners.NAME]: a program outside that is asked about strangers' mail. ``endpoint``: a path, or where it is."""
+
+    kind: str = ""
+    endpoint: HostPort | str | None = None
+    when_down: str = "accept"
+    weight: float = 5.0
+    timeout: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
 class Tls:
     """[tls]: a certificate from files, and what to run after a new one came."""
 
@@ -239,6 +250,7 @@ class Config:
     checks: Checks = field(default_factory=Checks)
     guard: Guard = field(default_factory=Guard)
     devices: Mapping[str, Device] = field(default_factory=dict)
+    scanners: Mapping[str, Scanner] = field(default_factory=dict)
     path: str = ""
     local: bool = False  # local mode: loopback only, nothing leaves, mail to outside is captured
     stated: frozenset[str] = frozenset()

@@ -25,12 +25,14 @@ from mailbox_appliance.config.model import (
     Listen,
     NextHost,
     Relay,
+    Scanner,
     everywhere,
 )
 
 DEFAULT_PATH = "/etc/mailappliance/mailappliance.toml"
 ENVIRONMENT = "MAILAPPLIANCE_CONFIG"
 _LARGEST_FILE = 1 << 20
+_NAMED = ("devices", "scanners")  # tables under a name of the owner's choice
 
 
 class ConfigWrong(Exception):
@@ -129,7 +131,7 @@ def _take_each(path: str, tables: Mapping[str, Any], stated: dict[str, Any], com
             complaints.append(Complaint(f"{path}.{name}", "is a section, not a key", remedy))
             continue
         try:
-            domain = values.device_name(name) if path == "devices" else values.host_name(name)
+            domain = values.own_name(name) if path in _NAMED else values.host_name(name)
         except values.Wrong as wrong:
             complaints.append(Complaint(f'{path}."{name}"', wrong.what, wrong.remedy))
             continue
@@ -137,7 +139,7 @@ def _take_each(path: str, tables: Mapping[str, Any], stated: dict[str, Any], com
             known = [one.name for one in keys.KEYS if one.section == f"{path}.*"]
             if key not in known:
                 remedy = f"the keys here are {', '.join(known)}"
-                if isinstance(value, dict) and path != "devices":
+                if isinstance(value, dict) and path not in _NAMED:
                     remedy = f'put the domain in quotes: [{path}."{keys.EXAMPLE_DOMAIN}"]'
                 complaints.append(Complaint(f"{path}.{name}.{key}", "is not a key", remedy))
             else:
@@ -210,19 +212,20 @@ def _build(stated: Mapping[str, Any], path: str, *, acme_wanted: bool) -> Config
         if section == "listen":
             inner = {**_LISTENING.get(str(top.get("role", "all")), {}), **inner}
         top[section] = kind(**inner)
-    top["devices"] = _devices(stated)
+    top["devices"] = {name: Device(**about) for name, about in _named("devices", stated).items()}
+    top["scanners"] = {name: Scanner(**about) for name, about in _named("scanners", stated).items()}
     return dataclasses.replace(Config(**top), path=path, stated=frozenset(stated))
 
 
-def _devices(stated: Mapping[str, Any]) -> dict[str, Device]:
-    """[devices.NAME] gathered."""
+def _named(table: str, stated: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """[devices.NAME] or [scanners.NAME] gathered."""
     gathered: dict[str, dict[str, Any]] = {}
     for path, value in stated.items():
         before, quote, rest = path.partition('"')
-        if quote and before == "devices.":
+        if quote and before == f"{table}.":
             name, _, key = rest.partition('".')
             gathered.setdefault(name, {})[key] = value
-    return {name: Device(**about) for name, about in gathered.items()}
+    return gathered
 
 
 # What each role listens on where the file does not say. At an edge the people's ports lead on to the store.
@@ -270,6 +273,12 @@ def _together(config: Config) -> list[Complaint]:
             found.append(Complaint(f"relay.{name}", "has no smarthost to be said to", "name relay.smarthost"))
             break
     found += _unfinished_devices(config.devices)
+    for name, scanner in config.scanners.items():
+        if not scanner.kind:
+            found.append(Complaint(f"scanners.{name}.kind", "is missing", 'write kind = "rspamd"'))
+        if scanner.endpoint is None:
+            remedy = 'write endpoint = "127.0.0.1:11333", or the path of a socket'
+            found.append(Complaint(f"scanners.{name}.endpoint", "is missing", remedy))
     found += _crossed_endpoints(config.listen)
     if config.listen.link and config.role != "edge":
         found.append(Complaint("listen.link", "is for an edge", 'write role = "edge", or leave the key out'))

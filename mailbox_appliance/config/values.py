@@ -100,11 +100,11 @@ def mail_address(value: object) -> str:
         raise Wrong(str(error), 'write an address, such as "ann@example.org"') from None
 
 
-def device_name(value: object) -> str:
-    """The owner's name for a device: it stands in the journal and in From."""
+def own_name(value: object) -> str:
+    """The owner's name for a device or a scanner: it stands in the journal, a device's in From, too."""
     words = text(value).lower()
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", words):
-        raise Wrong(f"{_shown(value)} is no name for a device", "use up to 40 letters, digits, - and _")
+        raise Wrong(f"{_shown(value)} is no name here", "use up to 40 letters, digits, - and _")
     return words
 
 
@@ -259,6 +259,19 @@ def host_and_port(value: object) -> HostPort:
         return HostPort(domain_to_ascii(host), int(digits))
     except AddressError:
         raise Wrong(f"{_shown(value)} names no host", remedy) from None
+
+
+def host_and_port_or_path(value: object) -> HostPort | str:
+    """host:port, or the path of a Unix socket."""
+    words = text(value)
+    return words if words.startswith("/") else host_and_port(value)
+
+
+def figure(value: object) -> float:
+    """Points, from 0 to 100."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
+        raise Wrong(f"{_shown(value)} is no figure from 0 to 100", "write a number, such as 5")
+    return float(value)
 
 
 def name_server(value: object) -> HostPort:

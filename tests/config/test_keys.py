@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 import tomllib
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.config.keys import BY_PATH, KEYS, NOT_YET, SECTION_TEXTS
-from mailbox_appliance.config.model import SECTIONS, Config, Device, NextHost
+from mailbox_appliance.config.model import SECTIONS, Config, Device, NextHost, Scanner
 from mailbox_appliance.config.read import parse
 from mailbox_appliance.config.sample import sample
 
@@ -35,7 +36,7 @@ def value_at(config: Config, path: str) -> object:
     value: object = config
     for name in path.split("."):
         if name == "*":
-            value = Device() if path.startswith("devices.") else NextHost()
+            value = {"devices": Device, "scanners": Scanner}.get(path.partition(".")[0], NextHost)()
         else:
             value = getattr(value, name)
     return value
@@ -51,10 +52,12 @@ class KeysTests(SynchronousTestCase):
             fields |= {f"{section}.{field.name}" for field in dataclasses.fields(kind)}
         for table in ("relay.domains", "relay.senders"):
             fields |= {f"{table}.*.{field.name}" for field in dataclasses.fields(NextHost)}
-        fields |= {f"devices.*.{field.name}" for field in dataclasses.fields(Device)}
+        for table, kind in (("devices", Device), ("scanners", Scanner)):
+            fields |= {f"{table}.*.{field.name}" for field in dataclasses.fields(kind)}
         self.assertEqual(set(BY_PATH), fields - {"acme.wanted", "relay.domains", "relay.senders"})
         self.assertEqual(len(KEYS), len(BY_PATH))
-        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS, "relay.domains.*", "relay.senders.*", "devices.*"})
+        tables = {"relay.domains.*", "relay.senders.*", "devices.*", "scanners.*"}
+        self.assertEqual(set(SECTION_TEXTS), {"", *SECTIONS, *tables})
 
     def test_defaults_agree(self) -> None:
         """A default in the table is the default of the model."""
@@ -112,7 +115,7 @@ class SampleTests(SynchronousTestCase):
         for line in sample().splitlines():
             bare = line.lstrip("#")
             if bare.startswith("[") and bare.endswith("]"):
-                section = bare[1:-1].replace('"example.org"', "*").replace("devices.scanner", "devices.*") + "."
+                section = re.sub(r'"example.org"|(?<=devices\.)scanner|(?<=scanners\.)rspamd', "*", bare[1:-1]) + "."
             elif " = " in bare and not bare.startswith(" "):
                 shown.add(section + bare.split(" = ")[0])
         self.assertEqual(shown, set(BY_PATH))

@@ -160,7 +160,7 @@ WRONG: tuple[tuple[str, tuple[str, ...]], ...] = (
     (
         HOST + '[devices.scanner]\nper_day = 3\n[devices."a b"]\n[devices]\nx = 1',
         (
-            "devices.\"a b\" 'a b' is no name for a device; use up to 40 letters, digits, - and _",
+            "devices.\"a b\" 'a b' is no name here; use up to 40 letters, digits, - and _",
             "devices.x is a section, not a key; write [devices.scanner] on a line of its own, and the keys below",
             'devices.scanner.address is missing; write address = ["192.168.1.20"]',
             'devices.scanner.recipients is missing; write recipients = ["ann@example.org"]; '
