@@ -32,6 +32,7 @@ from mailbox_appliance.smtp.author import AuthorError, author_of
 from mailbox_appliance.smtp.devices import AS_US, Device, speak_as
 from mailbox_appliance.smtp.intake import Intake
 from mailbox_appliance.smtp.limits import SmtpSettings
+from mailbox_appliance.smtp.plainheader import in_ascii
 from mailbox_appliance.smtp.policy import NOT_OWNED, Action, Sender
 from mailbox_appliance.wire.smtp.content import Flaw
 from mailbox_appliance.wire.smtp.grammar import MailArguments, show_path
@@ -196,6 +197,8 @@ class Border:
             strip = fields.strip_paired_fields if deal.origin is Origin.PAIRED else fields.strip_border_fields
             header = strip(content.header, settings.our_authserv_id, submission=ours)
             content = _with_header(content, header)
+        if ours and not content.header.isascii():
+            content = _with_header(content, in_ascii(content.header))
         only = next(iter(deal.recipients)).forward_path if len(deal.recipients) == 1 else None
         top = fields.received_field(
             deal.client,
