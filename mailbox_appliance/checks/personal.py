@@ -20,6 +20,7 @@ from sqlite3 import Error as SqliteError
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.greylist import Greylist
@@ -113,7 +114,8 @@ class PersonalVerdicts:
             own += await self._ask("greylist", self._greylisted, replace(case, before=decided))
             decided = self._decide(verdict, own)
         if account is not None and author is not None and decided.action is Action.ACCEPT:
-            await self._meet(account, author)
+            # The letter need not wait for it.
+            Deferred.fromCoroutine(self._meet(account, author)).addErrback(self._not_met)
         self._tell(parcel, account, decided, own)
         return Personal(decided, otherwise)
 
@@ -208,3 +210,7 @@ class PersonalVerdicts:
             await self._acquaintance.senders.meet(account, author)
         except _TROUBLE as error:
             self._journal.tell(AcquaintanceLost(account=str(account), reason=str(error)[:200]))
+
+    def _not_met(self, failure: Failure) -> None:
+        assert failure.value is not None
+        self._journal.broken("checks", failure.value)

@@ -2,8 +2,8 @@
 
 Texts outside ASCII (Subject, display names) become encoded words (RFC 2047), domains A-labels (RFC 5891). This happens
 at submission (RFC 6409 §8.5), before our signatures are made: later it would break them. An address whose local part
-is not ASCII cannot be written otherwise; its field stays, and so the message needs SMTPUTF8 (RFC 6531 §3.5): a host that does
-not offer it gets nothing, and the sender a report with 5.6.7. Mail of others is never changed.
+is not ASCII cannot be written otherwise; its field stays, and so the message needs SMTPUTF8 (RFC 6531 §3.5). A host
+that does not offer it gets nothing, and the sender a report with 5.6.7. Mail of others is never changed.
 """
 
 from __future__ import annotations
