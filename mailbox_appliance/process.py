@@ -106,6 +106,9 @@ def raise_descriptor_limit(wanted: int = 8192) -> int:
     return soft
 
 
+_UNSYNCHRONIZED = 0x40  # STA_UNSYNC
+
+
 def odd_clock(now: float, last_run: float) -> str:
     """What is wrong with the clock, and what to do; "" when nothing is. ``last_run``: when we ran last, 0 for never."""
     remedy = "set it (timedatectl set-ntp true), or mail carries wrong dates and certificates look invalid"
@@ -115,6 +118,29 @@ def odd_clock(now: float, last_run: float) -> str:
         days = round((last_run - now) / DAY)
         return f"this machine's clock stands {days} day(s) before the last run: it is wrong now or was then; {remedy}"
     return ""
+
+
+def clock_is_kept() -> bool | None:
+    """Does anybody (chrony, timesyncd, ntpd, the host) keep the kernel's clock right? None where it cannot be asked."""
+    import ctypes
+
+    class Timex(ctypes.Structure):
+        _fields_ = (
+            ("modes", ctypes.c_uint),
+            ("offset", ctypes.c_long),
+            ("freq", ctypes.c_long),
+            ("maxerror", ctypes.c_long),
+            ("esterror", ctypes.c_long),
+            ("status", ctypes.c_int),
+            ("rest", ctypes.c_char * 512),
+        )
+
+    asked = Timex()  # modes 0: only read (adjtimex(2))
+    try:
+        state = ctypes.CDLL(None).adjtimex(ctypes.byref(asked))
+    except (OSError, AttributeError):
+        return None
+    return None if state < 0 else not asked.status & _UNSYNCHRONIZED
 
 
 def last_change(path: str) -> float:

@@ -26,7 +26,6 @@ from zope.interface import implementer
 
 import mailbox_appliance
 from mailbox_appliance import local, stations
-from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin import status
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.clientsettings import ClientSettings
@@ -39,7 +38,6 @@ from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
-from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.pairing import PairDesk
 from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
@@ -383,18 +381,6 @@ class ApplianceService(MultiService):
             FilingDesk(built.stores, users.directory.accounts, config.state),
             MailQueueDesk(built.queue_desk, clock),
             RouteDesk(None if config.local else built.relay),
-            NamesDesk(
-                lambda: self._config,
-                built.addresses,
-                built.dkim_keys,
-                built.certificates,
-                built.names,
-                clock,
-                public_addresses if built.store is None else frozenset,
-                built.names.forget,
-                lambda: built.pages.policy_id,
-                (lambda: "") if built.store is None else built.store.mail_host,
-            ),
             CertDesk(built.certificates, built.certificates, clock),
             TraceDesk(self._journal),
             GuardingDesk(built.guard, clock),

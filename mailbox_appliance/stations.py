@@ -36,6 +36,7 @@ from mailbox_appliance.assembly.settings import (
 )
 from mailbox_appliance.assembly.sharing import limit_of, make_shares
 from mailbox_appliance.assembly.store import StorePart
+from mailbox_appliance.assembly.watch import WatchPart
 from mailbox_appliance.assembly.ways_out import make_way_out
 from mailbox_appliance.checks.signing import DkimKeys, Signer
 from mailbox_appliance.config.model import Config
@@ -247,6 +248,9 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             ClientRecord.of(config, imap, workers, journal),
             Ballast(state, reactor, workers, journal),
             DropPart(config, reactor, workers, journal, parts, notices),
+            WatchPart(
+                config, reactor, workers, journal, addresses, dkim_keys, certificates, resolver, pages, notices, store
+            ),
             ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store),
             *halves,
         ),

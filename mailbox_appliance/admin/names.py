@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -29,10 +30,11 @@ from mailbox_appliance.mailauth.publish import (
 from mailbox_appliance.mailauth.published import SEEN, WRONG, Finding, Subject, compare
 from mailbox_appliance.ports.certificates import CertificateState
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.dns import Answer, Resolver
+from mailbox_appliance.ports.dns import Answer, Resolver, Status
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 
+CERTIFICATE_SOON = 14 * 86_400.0
 LOOK_UP_SECONDS = 30.0  # all of one check together
 TIERS = {MUST: "must", SHOULD: "should", MAY: "may"}
 _HEADS = {
@@ -51,12 +53,19 @@ class KeyRecord(Protocol):
     def name(self) -> str: ...
     @property
     def text(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def made(self) -> float: ...
 
 
 class Keys(Protocol):
     """Filled by checks.signing.DkimKeys."""
 
     def records(self, domain: str) -> Awaitable[Sequence[KeyRecord]]: ...
+    def rotate(self, domain: str) -> Awaitable[Sequence[KeyRecord]]: ...
+    def saw(self, domain: str, names: Iterable[str]) -> Awaitable[None]: ...
+    def clear(self, domain: str, names: Iterable[str]) -> Awaitable[None]: ...
 
 
 class Keeper(Protocol):
@@ -64,6 +73,20 @@ class Keeper(Protocol):
 
     def tlsa(self) -> tuple[str, ...]: ...
     def states(self) -> tuple[CertificateState, ...]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What the world sees of one domain."""
+
+    findings: tuple[Finding, ...]
+    remarks: tuple[str, ...]
+    keys: tuple[KeyRecord, ...]
+
+    @property
+    def good(self) -> bool:
+        """Nothing that must or should be is amiss."""
+        return all(one.state == SEEN or one.tier == MAY for one in self.findings)
 
 
 class NamesDesk:
@@ -81,8 +104,11 @@ class NamesDesk:
         forget: Callable[[], None],
         policy_id: Callable[[], str] = str,
         mail_host: Callable[[], str] = str,
+        clock_is_kept: Callable[[], bool | None] = lambda: None,
     ) -> None:
-        """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none; ``mail_host``: a store's edge."""
+        """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none; ``mail_host``: a store's edge;
+        ``clock_is_kept``: None where nobody knows."""
+        self._clock_is_kept = clock_is_kept
         self._mail_host = mail_host
         self._policy_id = policy_id
         self._config_now = config_now
@@ -123,14 +149,8 @@ class NamesDesk:
         if self._config.local:
             raise Refused("local mode asks nobody for names: this needs a config of your own")
         self._forget()
-        subject, remarks = await self._subject(domain)
-        inquiry = Inquiry(self._resolver, self._clock, LOOK_UP_SECONDS)
-
-        def job(answers: Answers) -> tuple[Finding, ...]:
-            return compare(subject, answers) + self._listed(subject, answers)
-
-        findings = (*await settle(job, Answers(inquiry.known), inquiry.ask), *self._certificate())
-        good = all(one.state == SEEN or one.tier == MAY for one in findings)
+        examined = await self.examine(domain)
+        findings, remarks, good = examined.findings, examined.remarks, examined.good
         lines = []
         for tier in TIERS:
             for one in findings:
@@ -153,6 +173,54 @@ class NamesDesk:
             for one in findings
         ]
         return Result(tuple(lines), data={"good": good, "records": rows}, code=0 if good else 1)
+
+    async def rotate(self, arguments: Arguments) -> Result:
+        """New keys, published first and used once the world has seen them."""
+        domain = self._ours(arguments)
+        if self._config.local:
+            raise Refused("local mode signs nothing: this needs a config of your own")
+        try:
+            before = {one.name for one in await self._keys.records(domain)}
+            found = await self._keys.rotate(domain)
+        except (OSError, ValueError, Busy) as error:
+            raise Refused(f"no key could be made: {error}") from None
+        waiting = [one for one in found if one.state == "waits"]
+        if not waiting:  # the domain had none at all
+            waiting = [one for one in found if one.name not in before]
+        made = any(one.name not in before for one in waiting)
+        said = "new keys were made" if made else "new keys wait already since they were made"
+        lines = (
+            f"{said}; publish their records beside the old ones:",
+            *key_lines(waiting),
+            "",
+            *after_rotation(domain),
+        )
+        return Result(lines, data=[{"name": one.name, "value": one.text, "state": one.state} for one in found])
+
+    async def examine(self, domain: str) -> Examined:
+        """Ask the world about ``domain``, and take note of the keys it sees. Raises Refused."""
+        subject, remarks = await self._subject(domain)
+        inquiry = Inquiry(self._resolver, self._clock, LOOK_UP_SECONDS)
+        try:
+            keys = tuple(await self._keys.records(domain))
+        except (OSError, ValueError, Busy) as error:
+            raise Refused(f"the keys of {domain} cannot be read: {error}") from None
+        old = tuple(one.name for one in keys if one.state == "removable")
+
+        def job(answers: Answers) -> tuple[tuple[Finding, ...], tuple[str, ...]]:
+            answers.want((name, "TXT") for name in old)
+            gone = (name for name in old if answers.get(name, "TXT").status in (Status.NXDOMAIN, Status.NODATA))
+            return compare(subject, answers) + self._listed(subject, answers), tuple(gone)
+
+        found, gone = await settle(job, Answers(inquiry.known), inquiry.ask)
+        findings = (*found, *self._certificate(), *self._kept_clock())
+        ours = {one.name for one in keys}
+        try:
+            await self._keys.saw(domain, [one.name for one in findings if one.name in ours and one.state == SEEN])
+            await self._keys.clear(domain, gone)
+        except (OSError, ValueError, Busy) as error:
+            remarks.append(f"what was seen of the keys could not be written down: {error}")
+        return Examined(findings, tuple(remarks), keys)
 
     # ------------------------------------------------------------ what is known
 
@@ -183,6 +251,12 @@ class NamesDesk:
             remarks.append(
                 f"{domain} has no signing key" + (" in local mode" if config.local else ": restart the service")
             )
+        for one in keys:
+            if one.state == "removable":
+                remarks.append(f"{one.name} has had its time: take it out of the DNS")
+        keys = [one for one in keys if one.state != "removable"]
+        if any(one.state == "waits" for one in keys):
+            remarks.append("new keys wait: they sign a day after their records were first seen by `dns check`")
         smarthost = self._smarthost(domain)
         includes: tuple[str, ...] = ()
         if smarthost and not config.local:
@@ -258,7 +332,39 @@ class NamesDesk:
                 words = f"begins in {span_words(state.not_before - now)}: this machine's clock is probably wrong"
                 remedy = "set the clock: timedatectl set-ntp true"
                 found.append(Finding(MUST, names, "certificate", WRONG, words, remedy))
+            elif state.not_after - now < CERTIFICATE_SOON:
+                words = f"ends in {span_words(state.not_after - now)}"
+                found.append(Finding(SHOULD, names, "certificate", WRONG, words, "mailappliance cert renew"))
         return tuple(found)
+
+    def _kept_clock(self) -> tuple[Finding, ...]:
+        """Signatures, certificates and greylists live by the clock."""
+        if self._clock_is_kept() is not False:
+            return ()
+        words = "nobody keeps it right: signatures and certificates are judged by it"
+        return (Finding(MAY, "this machine", "clock", WRONG, words, "set it by NTP: timedatectl set-ntp true"),)
+
+
+def key_lines(keys: Iterable[KeyRecord]) -> list[str]:
+    """Records of keys, one by one for copying."""
+    lines = []
+    for one in keys:
+        lines += ["", f"TXT {one.name}", f"   {one.text}"]
+        if len(one.text) > STRING_OCTETS:
+            lines += [
+                "   where the provider's form takes no more than 255 signs a piece:",
+                f"   {split_text(one.text)}",
+            ]
+    return lines
+
+
+def after_rotation(domain: str) -> tuple[str, ...]:
+    """What happens then."""
+    return (
+        "The old keys go on signing. The new ones take over a day after `mailappliance dns check` (or the daily look)",
+        "has seen their records. Leave the old records where they are: two weeks later you hear that they may go.",
+        f"when it is done: mailappliance dns check {domain}",
+    )
 
 
 def _issuer(config: Config) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from mailbox_appliance.admin.parts import Door
@@ -232,3 +232,17 @@ def held_domains(found: Sequence[tuple[str, float, int]]) -> Finding:
         return Finding("held domains", "none")
     names = ", ".join(f"{domain} ({waiting} waiting)" for domain, _, waiting in found)
     return Finding("held domains", names, f"mailappliance queue release --domain {found[0][0]} lets it go")
+
+
+def domain_records(bad: Mapping[str, int], looked: float, now: float) -> Finding:
+    """What the daily look at our domains' records has found: ``bad`` counts what needs a hand, by domain."""
+    if not looked:
+        return Finding("records", "not looked at yet")
+    wrong = {domain: number for domain, number in bad.items() if number}
+    ago = span_words(max(0.0, now - looked))
+    if not wrong:
+        return Finding("records", f"{len(bad)} domain(s) are published as they should be, seen {ago} ago")
+    names = ", ".join(f"{domain} ({number})" for domain, number in sorted(wrong.items()))
+    return Finding(
+        "records", f"not as they should be, seen {ago} ago: {names}", f"mailappliance dns check {min(wrong)}"
+    )

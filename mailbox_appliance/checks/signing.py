@@ -1,23 +1,25 @@
 """Our own name under our own mail (fills ports/checks.Signing): keys kept in STATE/dkim, two signatures a message.
 
-A key is a file STATE/dkim/DOMAIN/SELECTOR.pem, 0600. Of each algorithm the newest key signs, but a new one only after
-``patience``, when an older one is there: its record must have reached the world first. Making, loading and signing are
-C code that releases the GIL and happen beside the reactor.
+A key is a file STATE/dkim/DOMAIN/SELECTOR.pem, 0600; seen.json beside it tells when its record was first seen in the
+DNS, which decides whose turn it is (checks/turns.py). Making, loading and signing are C code that releases the GIL and
+happen beside the reactor.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 
 from mailbox_appliance.checks.bodies import digests
-from mailbox_appliance.journal.events.checks import KeyMade, NotSigned
+from mailbox_appliance.checks.turns import REMOVABLE, SIGNS, WAITS, Turn, states
+from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, NotSigned
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBlock
 from mailbox_appliance.mailauth.sign import SigningKey, dkim_field, load_key, new_key, public_record
@@ -26,8 +28,8 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.workers import Busy, Workers
 
-PATIENCE = 3 * 86_400.0  # seconds
 _SUFFIX = ".pem"
+_SEEN = "seen.json"
 _DOMAIN = re.compile(r"(?!\.)[a-z0-9_.-]{1,253}")
 _SELECTOR = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LETTER = {RSA: "r", ED25519: "e"}
@@ -43,6 +45,12 @@ class KeptKey:
 
     key: SigningKey
     made: float
+    seen: float | None = None  # when its record was first seen in the DNS
+
+    @property
+    def turn(self) -> Turn:
+        """What decides whether it signs."""
+        return Turn(self.key.selector, self.key.algorithm, self.made, self.seen)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +60,13 @@ class KeyRecord:
     name: str  # SELECTOR._domainkey.DOMAIN
     text: str
     algorithm: str
-    signs: bool  # or waits for its turn, or has had it
+    state: str  # signs, waits, retired, removable
+    made: float = 0.0
+
+    @property
+    def signs(self) -> bool:
+        """Is it in use now?"""
+        return self.state == SIGNS
 
 
 def _read_keys(folder: str, domain: str) -> list[KeptKey]:
@@ -61,24 +75,50 @@ def _read_keys(folder: str, domain: str) -> list[KeptKey]:
         names = sorted(os.listdir(os.path.join(folder, domain)))
     except FileNotFoundError:
         return []
+    seen = _read_seen(os.path.join(folder, domain))
     for name in names[:64]:
         selector = name.removesuffix(_SUFFIX)
         if selector == name or not _SELECTOR.fullmatch(selector):
             continue
         path = os.path.join(folder, domain, name)
         with open(path, "rb") as file:
-            kept.append(KeptKey(load_key(domain, selector, file.read()), os.fstat(file.fileno()).st_mtime))
+            key = load_key(domain, selector, file.read())
+            kept.append(KeptKey(key, os.fstat(file.fileno()).st_mtime, seen.get(selector)))
     return kept
+
+
+def _read_seen(place: str) -> dict[str, float]:
+    """A file that is damaged costs a day of waiting, no more."""
+    try:
+        with open(os.path.join(place, _SEEN), "rb") as file:
+            rows = json.loads(file.read(65536))
+    except (FileNotFoundError, ValueError, RecursionError):
+        return {}
+    if not isinstance(rows, dict):
+        return {}
+    return {name: float(moment) for name, moment in rows.items() if isinstance(moment, int | float)}
+
+
+def _write_seen(folder: str, domain: str, seen: dict[str, float]) -> None:
+    _put(os.path.join(folder, domain), _SEEN, json.dumps(seen, indent=1).encode())
+
+
+def _remove_key(folder: str, domain: str, selector: str) -> None:
+    os.unlink(os.path.join(folder, domain, selector + _SUFFIX))
 
 
 def _write_key(folder: str, domain: str, selector: str, algorithm: str) -> None:
     place = os.path.join(folder, domain)
     os.makedirs(place, mode=0o700, exist_ok=True)
-    pem = new_key(algorithm)
-    path = os.path.join(place, selector + _SUFFIX)
+    _put(place, selector + _SUFFIX, new_key(algorithm))
+
+
+def _put(place: str, name: str, octets: bytes) -> None:
+    """Whole or not at all."""
+    path = os.path.join(place, name)
     descriptor = os.open(path + ".new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
+        file.write(octets)
         file.flush()
         os.fsync(file.fileno())
     os.rename(path + ".new", path)
@@ -120,13 +160,9 @@ class DkimKeys:
         return self._turn(await self._of(domain))
 
     def _turn(self, kept: tuple[KeptKey, ...]) -> tuple[SigningKey, ...]:
-        now = self._clock.seconds()
-        chosen = []
-        for algorithm in (RSA, ED25519):
-            mine = sorted((one for one in kept if one.key.algorithm == algorithm), key=lambda one: one.made)
-            ripe = [one for one in mine if now - one.made >= PATIENCE] or mine[:1]
-            chosen += [one.key for one in ripe[-1:]]
-        return tuple(chosen)
+        state = states([one.turn for one in kept], self._clock.seconds())
+        signing = [one.key for one in kept if state[one.key.selector] == SIGNS]
+        return tuple(sorted(signing, key=lambda key: key.algorithm != RSA))
 
     async def make(self, domain: str) -> tuple[KeyRecord, ...]:
         """A fresh pair of keys (RSA-2048, Ed25519) and all records to publish. Raises ValueError, OSError, Busy."""
@@ -152,19 +188,56 @@ class DkimKeys:
         finally:
             self._making.release()
 
+    async def rotate(self, domain: str) -> tuple[KeyRecord, ...]:
+        """Fresh keys that sign once the world sees their records, unless such wait already; all records.
+
+        Raises ValueError, OSError, Busy.
+        """
+        await self._making.acquire()
+        try:
+            known = await self.records(domain)
+            return known if any(one.state == WAITS for one in known) else await self.make(domain)
+        finally:
+            self._making.release()
+
     async def records(self, domain: str) -> tuple[KeyRecord, ...]:
-        """What the domain must publish for its keys, old and new."""
+        """What the domain must publish for its keys, old and new; a removable one no longer."""
         kept = await self._of(domain)
-        signing = self._turn(kept)
+        state = states([one.turn for one in kept], self._clock.seconds())
         return tuple(
             KeyRecord(
                 f"{one.key.selector}._domainkey.{domain}",
                 public_record(one.key),
                 one.key.algorithm,
-                one.key in signing,
+                state[one.key.selector],
+                one.made,
             )
             for one in kept
         )
+
+    async def saw(self, domain: str, names: Iterable[str]) -> None:
+        """These records of ours are in the DNS, as they should be. Raises OSError, ValueError, Busy."""
+        kept = await self._of(domain)
+        selectors = {name.partition(".")[0] for name in names}
+        fresh = [one.key.selector for one in kept if one.seen is None and one.key.selector in selectors]
+        if not fresh:
+            return
+        now = self._clock.seconds()
+        seen = {one.key.selector: one.seen for one in kept if one.seen is not None} | dict.fromkeys(fresh, now)
+        await self._workers.run("disk", _write_seen, self._folder, domain, seen)
+        self._kept.pop(domain, None)
+        for selector in fresh:
+            self._journal.tell(KeySeen(domain=domain, selector=selector))
+
+    async def clear(self, domain: str, names: Iterable[str]) -> None:
+        """These are in the DNS no longer: removable keys among them go for good. Raises OSError, ValueError, Busy."""
+        gone = {name.partition(".")[0] for name in names}
+        for one in await self.records(domain):
+            selector = one.name.partition(".")[0]
+            if one.state == REMOVABLE and selector in gone:
+                await self._workers.run("disk", _remove_key, self._folder, domain, selector)
+                self._kept.pop(domain, None)
+                self._journal.tell(KeyRemoved(domain=domain, selector=selector))
 
     def forget(self) -> None:
         """Read the files again when next wanted (reload)."""

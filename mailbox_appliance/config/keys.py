@@ -407,6 +407,13 @@ KEYS: tuple[Key, ...] = (
         "Name servers to ask; an empty list means those of /etc/resolv.conf.",
         '["127.0.0.1:53"]',
     ),
+    Key(
+        "dns.rotate_days",
+        values.count,
+        "365",
+        "After so many days a domain gets new signing keys, for the owner to publish; 0 means never.",
+        "180",
+    ),
     Key("limits.message_size", values.size, '"50MB"', "The largest message taken, in and out.", '"50MB"'),
     Key(
         "limits.quota",

@@ -174,6 +174,7 @@ class Dns:
     """[dns]: name servers; () = those of /etc/resolv.conf."""
 
     servers: tuple[HostPort, ...] = ()
+    rotate_days: int = 365
 
 
 @dataclass(frozen=True, slots=True)

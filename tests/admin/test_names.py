@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,13 +23,29 @@ CONFIG = Config("mx.home.test", acme=Acme(wanted=True))
 class Record:
     name: str
     text: str
+    state: str = "signs"
+    made: float = 0.0
 
 
 class FakeKeys:
-    """One key a domain."""
+    """One key a domain, unless others are put there; ``noted`` is what was said of them."""
+
+    def __init__(self) -> None:
+        self.more: tuple[Record, ...] = ()
+        self.noted: list[tuple[str, tuple[str, ...]]] = []
 
     async def records(self, domain: str) -> tuple[Record, ...]:
-        return (Record(f"r1._domainkey.{domain}", KEY),)
+        return (Record(f"r1._domainkey.{domain}", KEY), *self.more)
+
+    async def rotate(self, domain: str) -> tuple[Record, ...]:
+        self.more = self.more or (Record(f"r2._domainkey.{domain}", KEY.replace("MIIB", "MIIC"), "waits"),)
+        return await self.records(domain)
+
+    async def saw(self, domain: str, names: Iterable[str]) -> None:
+        self.noted.append(("saw", tuple(names)))
+
+    async def clear(self, domain: str, names: Iterable[str]) -> None:
+        self.noted.append(("clear", tuple(names)))
 
 
 class FakeKeeper:
@@ -49,6 +66,8 @@ class NamesTests(DeskCase):
     def setUp(self) -> None:
         super().setUp()
         self.keeper = FakeKeeper()
+        self.keys = FakeKeys()
+        self.clock_is_kept: bool | None = None
         self.forgotten = 0
 
     def desk(self, zone: str = "", config: Config = CONFIG, own: tuple[str, ...] = ("192.0.2.90",)) -> NamesDesk:
@@ -58,7 +77,8 @@ class NamesTests(DeskCase):
         directory = FakeDirectory({"home.test": None}, [])
         dns = FakeDns(zone)
         return NamesDesk(
-            lambda: config, directory, FakeKeys(), self.keeper, dns, self.clock, lambda: frozenset(own), forget
+            lambda: config, directory, self.keys, self.keeper, dns, self.clock, lambda: frozenset(own), forget,
+            clock_is_kept=lambda: self.clock_is_kept,
         )  # fmt: skip
 
     def published(self, **options: Any) -> str:
@@ -152,3 +172,76 @@ class NamesTests(DeskCase):
         self.assertIn("not one of our domains", self.refused(self.desk(), "dns records", domain="other.test"))
         local = dataclasses.replace(local_config("/nowhere"), hostname="mx.home.test")
         self.assertIn("local mode", self.refused(self.desk(config=local), "dns check", domain="home.test"))
+
+    def test_what_it_finds(self) -> None:
+        """Each of the usual mistakes, one at a time in an otherwise right zone."""
+        right = self.published()
+        config = dataclasses.replace(CONFIG, checks=Checks(dnsbl=("bl.test",)))
+        deep = "".join(f'inc{n}.test. TXT "v=spf1 a:h{n}.test -all"\nh{n}.test. A 198.51.100.9\n' for n in range(11))
+        includes = " ".join(f"include:inc{n}.test" for n in range(11))
+
+        def without(mark: str) -> str:
+            return "\n".join(line for line in right.splitlines() if mark not in line) + "\n"
+
+        for words, zone in (
+            ("p=drop means nothing", right.replace("p=quarantine", "p=drop")),
+            ("there are 2 SPF records", right + 'home.test. TXT "v=spf1 a -all"\n'),
+            ("the record is broken", right.replace('"v=spf1 mx -all"', f'"v=spf1 {includes} -all"') + deep),
+            ("has no name; many refuse", without(" PTR ")),
+            ("this machine says mx.home.test in HELO", right.replace("PTR mx.home.test.", "PTR other.test.")),
+            ("is listed", right + "90.2.0.192.bl.test. A 127.0.0.2\n"),
+            (
+                "which is an alias (CNAME)",
+                right.replace("MX 10 mx.home.test.", "MX 10 m.home.test.") + "m.home.test. CNAME mx.home.test.\n",
+            ),
+        ):
+            result = self.do(self.desk(zone, config), "dns check", domain="home.test")
+            found = [one for one in result.data["records"] if one["state"] == "wrong" or "no name" in one["words"]]
+            said = "; ".join(one["words"] for one in found)
+            if words == "is listed":
+                self.assertEqual([one["type"] for one in found], ["DNSBL"], said)
+            else:
+                self.assertIn(words, said)
+            self.assertEqual(result.code, 1, words)
+            self.assertTrue(all(one["remedy"] for one in found), words)
+
+    def test_certificates_and_clocks(self) -> None:
+        """Ended, near its end, in the future; and a clock that nobody sets."""
+        now = self.clock.seconds()
+        for begins, ends, words in (
+            (0.0, now - 5, "ended"),
+            (0.0, now + 86_400 * 5, "ends in 5 days"),
+            (now + 9000, now + 9e9, "clock is probably wrong"),
+        ):
+            self.keeper.begins, self.keeper.ends = begins, ends
+            result = self.do(self.desk(self.published()), "dns check", domain="home.test")
+            (one,) = (one for one in result.data["records"] if one["type"] == "certificate")
+            self.assertIn(words, one["words"])
+            self.assertEqual(result.code, 1)
+        self.keeper.begins, self.keeper.ends = 0.0, now + 9e9
+        for kept, wrong in ((True, 0), (None, 0), (False, 1)):
+            self.clock_is_kept = kept
+            result = self.do(self.desk(self.published()), "dns check", domain="home.test")
+            self.assertEqual((sum(one["type"] == "clock" for one in result.data["records"]), result.code), (wrong, 0))
+
+    def test_rotation(self) -> None:
+        """New keys are shown beside the old; what is seen of them is noted; those that may go are told and not shown."""
+        before = self.published()
+        for _ in range(2):
+            result = self.do(self.desk(), "dns rotate", domain="home.test")
+            self.assertIn("TXT r2._domainkey.home.test", result.lines)
+        self.assertIn("wait already", result.lines[0])
+        self.assertIn("r2._domainkey.home.test.", self.published())
+        result = self.do(self.desk(before), "dns check", domain="home.test")
+        states = {one["name"]: one["state"] for one in result.data["records"] if "_domainkey" in one["name"]}
+        self.assertEqual(states, {"r1._domainkey.home.test": "seen", "r2._domainkey.home.test": "not yet"})
+        self.assertEqual(self.keys.noted, [("saw", ("r1._domainkey.home.test",)), ("clear", ())])
+        self.assertTrue(any("new keys wait" in line for line in result.lines))
+        self.keys.more = (Record("r0._domainkey.home.test", KEY, "removable"),)
+        self.assertNotIn("\nr0._domainkey", self.published())
+        result = self.do(self.desk(before), "dns check", domain="home.test")
+        self.assertTrue(any("r0._domainkey.home.test has had its time" in line for line in result.lines))
+        self.assertEqual(self.keys.noted[-1], ("clear", ("r0._domainkey.home.test",)))
+        still = before + 'r0._domainkey.home.test. TXT "v=DKIM1; p=x"\n'
+        self.do(self.desk(still), "dns check", domain="home.test")
+        self.assertEqual(self.keys.noted[-1], ("clear", ()))

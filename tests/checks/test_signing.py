@@ -10,8 +10,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.checks.signing import PATIENCE, DkimKeys, KeyRecord, Signer
-from mailbox_appliance.journal.events.checks import KeyMade, NotSigned
+from mailbox_appliance.checks.signing import DkimKeys, KeyRecord, Signer
+from mailbox_appliance.checks.turns import KEEP_OLD, REMOVABLE, RETIRED, SETTLE, SIGNS, WAITS, Turn, states
+from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, NotSigned
 from mailbox_appliance.mail.message import Content, SpooledBody
 from tests.kit.journal import RememberedJournal
 from tests.kit.workers import InlineWorkers
@@ -83,24 +84,73 @@ class SigningTests(SynchronousTestCase):
             spooled.partition(b"\tbh=")[2][:45], self.signed(Content(header, body, 0)).partition(b"\tbh=")[2][:45]
         )
 
-    def test_rotation(self) -> None:
-        """A new key waits until its record has gone round; the old one's record stays."""
-        self.make()
+    def rotated(self) -> tuple[KeyRecord, ...]:
+        return self.successResultOf(Deferred.fromCoroutine(self.keys.rotate("home.test")))
+
+    def states(self) -> dict[str, str]:
+        records = self.successResultOf(Deferred.fromCoroutine(self.keys.records("home.test")))
+        return {one.name.partition(".")[0]: one.state for one in records}
+
+    def date_files(self, made: float, mark: str = "") -> None:
         place = os.path.join(self.folder, "home.test")
         for name in os.listdir(place):
-            os.utime(os.path.join(place, name), (NOW, NOW))
+            if mark in name:
+                os.utime(os.path.join(place, name), (made, made))
         self.keys.forget()
-        self.clock.rightNow = NOW + 30 * 86_400
+
+    def test_rotation(self) -> None:
+        """A new key signs a day after its record was seen; the old one stays for two weeks, then it may go and goes."""
         self.make()
-        for name in os.listdir(place):
-            if "20251222" in name:
-                os.utime(os.path.join(place, name), (self.clock.rightNow, self.clock.rightNow))
-        self.keys.forget()
+        self.date_files(NOW)
+        self.clock.rightNow = NOW + 30 * 86_400
+        self.assertEqual(len(self.rotated()), 4)
+        self.assertEqual(len(self.rotated()), 4, "the new ones wait already")
+        self.date_files(self.clock.rightNow, "20251222")
+        self.clock.rightNow += 100 * 86_400
+        self.assertIn(b"s=r20251122;", self.signed(self.content()), "nobody has seen the new one")
+        names = [f"{name}._domainkey.home.test" for name in ("r20251122", "r20251222")]
+        for _ in range(2):
+            self.successResultOf(Deferred.fromCoroutine(self.keys.saw("home.test", names)))
+        self.assertEqual([one.selector for one in self.journal.of(KeySeen)], ["r20251122", "r20251222"])
         self.assertIn(b"s=r20251122;", self.signed(self.content()))
-        self.clock.rightNow += PATIENCE + 1
-        self.assertIn(b"s=r20251222;", self.signed(self.content()))
-        records = self.successResultOf(Deferred.fromCoroutine(self.keys.records("home.test")))
-        self.assertEqual((len(records), sum(one.signs for one in records)), (4, 2))
+        self.clock.rightNow += SETTLE
+        again = DkimKeys(self.folder, self.workers, self.clock, self.journal)
+        self.keys = again  # a restart: what was seen is on the disk
+        self.signer = Signer(again, self.workers, self.clock, self.journal)
+        fields = self.signed(self.content())
+        self.assertIn(b"s=r20251222;", fields)
+        self.assertIn(b"s=e20251122;", fields, "each algorithm for itself")
+        self.assertEqual(self.states()["r20251122"], RETIRED)
+        self.clear()
+        self.assertEqual(self.states()["r20251122"], RETIRED)
+        self.clock.rightNow += KEEP_OLD
+        self.assertEqual(self.states()["r20251122"], REMOVABLE)
+        self.clear()
+        self.assertEqual(self.states(), {"r20251222": SIGNS, "e20251122": SIGNS, "e20251222": WAITS})
+        self.assertEqual([one.selector for one in self.journal.of(KeyRemoved)], ["r20251122"])
+
+    def clear(self) -> None:
+        names = [f"{name}._domainkey.home.test" for name in self.states()]
+        self.successResultOf(Deferred.fromCoroutine(self.keys.clear("home.test", names)))
+
+    def test_turns(self) -> None:
+        """Exactly one key of an algorithm signs, whatever was seen of them."""
+        for seen in ((None, None, None), (1.0, None, None), (None, 1.0, None), (None, 1.0, 2.0), (3.0, 1.0, 2.0)):
+            turns = [Turn(f"r{number}", "rsa", float(number), one) for number, one in enumerate(seen)]
+            for now in (0.0, 3.0, SETTLE + 1, SETTLE + 2, SETTLE + KEEP_OLD + 5):
+                found = states(turns, now)
+                self.assertEqual(list(found.values()).count(SIGNS), 1)
+                order = [WAITS, SIGNS, RETIRED, REMOVABLE]
+                ranks = [order.index(found[f"r{number}"]) for number in range(3)]
+                self.assertEqual(sorted(ranks, reverse=True), ranks)
+
+    def test_damaged_notes(self) -> None:
+        """What was seen is forgotten, and the oldest key signs."""
+        self.make()
+        with open(os.path.join(self.folder, "home.test", "seen.json"), "w") as file:
+            file.write('{"r20251122": ')
+        self.keys.forget()
+        self.assertEqual(set(self.states().values()), {SIGNS})
 
     def test_same_day(self) -> None:
         """Two pairs on one day have different selectors."""

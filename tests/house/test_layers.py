@@ -60,7 +60,7 @@ MAY_IMPORT["cli"] = GROUND | {"admin", "desk"}
 MAY_IMPORT["process"] = {"mail", "ports"}
 MAY_IMPORT["service"] = GROUND | set(STATIONS) | {"admin", "web", "cli", "process", "local", "stations", "assembly"}
 MAY_IMPORT["local"] = GROUND | {"users"}
-MAY_IMPORT["assembly"] = GROUND | set(STATIONS) | {"admin", "web", "stations"}
+MAY_IMPORT["assembly"] = GROUND | set(STATIONS) | {"admin", "web", "stations", "process"}
 MAY_IMPORT["stations"] = GROUND | set(STATIONS) | {"assembly"}
 # Libraries a floor must not touch: the language floors know no wires, files or threads.
 FORBIDDEN_LIBRARIES = {

@@ -99,6 +99,16 @@ VERBS: tuple[Verb, ...] = (
         (_DOMAIN,),
         lists=True,
     ),
+    Verb(
+        "dns",
+        "rotate",
+        NamesDesk,
+        NamesDesk.rotate,
+        "Make new signing keys; they sign once the world sees their records.",
+        (_DOMAIN,),
+        lists=True,
+        changes=True,
+    ),
     Verb("cert", "show", CertDesk, CertDesk.show, "Show the certificates in use.", lists=True),
     Verb("cert", "renew", CertDesk, CertDesk.renew, "Get a new certificate for the same key, now.", changes=True),
     Verb(

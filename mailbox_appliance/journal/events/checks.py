@@ -87,6 +87,26 @@ class KeyMade(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeySeen(Event):
+    """The record of one of our signing keys was seen in the DNS; a new key signs a day later."""
+
+    name: ClassVar[str] = "checks.key_seen"
+    level: ClassVar[Level] = Level.NOTICE
+    domain: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyRemoved(Event):
+    """A signing key that has had its time was deleted: another signs, and its record has left the DNS."""
+
+    name: ClassVar[str] = "checks.key_removed"
+    level: ClassVar[Level] = Level.NOTICE
+    domain: str
+    selector: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotSigned(Event):
     """A message of our own left without the signatures it should have."""
 

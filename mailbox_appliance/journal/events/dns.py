@@ -27,3 +27,14 @@ class NameServerAnswers(Event):
     level: ClassVar[Level] = Level.NOTICE
     server: str
     silent_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsChanged(Event):
+    """What the world sees of one of our domains has changed since the last daily look; the owner was written to."""
+
+    name: ClassVar[str] = "dns.records_changed"
+    level: ClassVar[Level] = Level.NOTICE
+    domain: str
+    worse: tuple[str, ...]
+    mended: tuple[str, ...]
