@@ -170,7 +170,8 @@ class ApplianceTests(SynchronousTestCase):
         said = self.appliance.cli("status", status=None)
         heads = re.findall(r"(?m)^([a-z ]+):", said)
         self.assertEqual(
-            heads, ["mail in", "mail out", "certificate", "disk", "name servers", "junk filter", "held domains"]
+            heads,
+            ["mail in", "mail out", "certificate", "disk", "name servers", "junk filter", "held domains", "records"],
         )
         self.assertIn("ok: 2 domain(s)", said)
 
