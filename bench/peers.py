@@ -126,8 +126,8 @@ namespace inbox {{
     return Peer("dovecot", port, pid, _stop_pid(pid))
 
 
-def postfix(folder: Path, maildirs: Path, port: int, *, domain: str = "example.test") -> Peer:
-    """Postfix with Debian's defaults, delivering to Maildirs through virtual(8)."""
+def postfix(folder: Path, maildirs: Path, port: int, *, domain: str = "example.test", more: str = "") -> Peer:
+    """Postfix with Debian's defaults and ``more`` lines, delivering to Maildirs through virtual(8)."""
     nobody = pwd.getpwnam("nobody")
     etc, queue, data = folder / "etc", folder / "queue", folder / "data"
     for part in (etc, queue, data, maildirs):
@@ -164,7 +164,7 @@ maillog_file = {folder}/postfix.log
 maillog_file_prefixes = {folder}
 smtp_tls_security_level =
 smtpd_tls_security_level = none
-""")
+{more}""")
     (etc / "mailboxes").write_text("".join(f"user{n}@{domain} user{n}/\n" for n in range(100)))
     shutil.chown(data, "postfix")
     shutil.chown(maildirs, "nobody", "nogroup")

@@ -177,6 +177,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         DispatchSettings(schedule=Schedule(first_retry=config.relay.first_retry)),
     )
     evidence = EvidencePart(config, reactor, workers, journal, resolver, addresses)
+    junk.learner.also.append(evidence.taught)
     smtp_limits = smtp_settings(config)
     parts = Parts(
         smtp_limits,

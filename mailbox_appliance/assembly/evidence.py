@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from sqlite3 import Error as SqliteError
 from typing import Any
 
 from mailbox_appliance.admin.status import Check, Finding
@@ -10,12 +12,20 @@ from mailbox_appliance.admin.words import span_words
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import checks_settings, scanner_settings
+from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.faults import ListFaults
+from mailbox_appliance.checks.reputation import MIGRATIONS as REPUTATION
+from mailbox_appliance.checks.reputation import Reputation, key_of
 from mailbox_appliance.checks.stages import StrangerChecks
 from mailbox_appliance.config.model import Config
+from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.mail.authfields import seen_sender
+from mailbox_appliance.mail.client import peer_address
+from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.ports.users import Directory
+from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.scanners.station import OutsideScanners
 from mailbox_appliance.workers import ThreadedWorkers
 
@@ -42,6 +52,8 @@ class EvidencePart(Part):
         self._directory = directory
         self.faults = ListFaults(reactor, journal)
         self._scanners: OutsideScanners | None = None
+        database = Database(os.path.join(config.state, "reputation.db"), REPUTATION, workers, synchronous="NORMAL")
+        self.reputation = Reputation(database, reactor)
 
     def made(self, config: Config) -> StrangerChecks | None:
         """[checks]; None when they are off, and in local mode, where nobody is asked for names."""
@@ -56,6 +68,7 @@ class EvidencePart(Part):
             self._directory,
             self.faults,
             self._with_scanners(config),
+            self.reputation,
         )
 
     def _with_scanners(self, config: Config) -> OutsideScanners | None:
@@ -69,6 +82,31 @@ class EvidencePart(Part):
         """The public suffixes are read now: it takes longer than a session may wait."""
         if self._config.checks.enabled and not self._config.local:
             await self._workers.run("disk", registered, self._config.hostname)
+
+    async def stop(self) -> None:
+        """What was learnt lately is kept."""
+        try:
+            await self.reputation.write()
+        except (DatabaseTrouble, SqliteError, Busy, OSError) as error:
+            self._journal.broken(self.name, error)
+        self.reputation.close()
+
+    async def each_day(self) -> None:
+        """What was learnt lately is kept."""
+        await self.reputation.write()
+
+    async def taught(self, octets: bytes, junk: bool) -> None:
+        """A person's word on a message (the first octets of one that was kept)."""
+        block = HeaderBlock(octets)
+        domain, address = seen_sender(octets, self._config.hostname)
+        author = author_of(block)
+        try:
+            peer = peer_address(address) if address else None
+        except ValueError:
+            peer = None
+        proven = author.domain if author is not None and author.domain == domain else ""
+        if self.reputation.taught(key_of(proven, peer), junk):
+            await self.reputation.write()
 
     def take_over(self, config: Config) -> None:
         self._config = config

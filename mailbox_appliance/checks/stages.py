@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from sqlite3 import Error as SqliteError
 from typing import Protocol, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -29,8 +30,10 @@ from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_domain
 from mailbox_appliance.checks.inside import Inside, look_inside
 from mailbox_appliance.checks.lookups import Inquiry, together
+from mailbox_appliance.checks.reputation import Reputation, evidence_of, key_of
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.verdict import decide, turning_points
+from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.checks import Judged
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Client
@@ -69,6 +72,7 @@ class StrangerChecks:
         directory: Directory,
         faults: ListFaults | None = None,
         scanners: Scanners | None = None,
+        reputation: Reputation | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -77,6 +81,7 @@ class StrangerChecks:
         self._resolver = resolver
         self._directory = directory
         self.scanners = scanners
+        self.reputation = reputation
         self.faults = faults if faults is not None else ListFaults(clock, journal)
 
     def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
@@ -166,7 +171,11 @@ class Examination:
                 evidence += content.own_evidence(author, ours, found, proofs, believed)
             if self._on("dmarc"):
                 evidence += content.dmarc_evidence(found, believed)
+        proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
         verdict = decide(evidence, self._settings)
+        known = await self._reputation(author.domain if author is not None and proven else "", client, verdict)
+        if known:
+            verdict = decide([*evidence, *known], self._settings)
         value = results.field_value(
             self._settings.authserv_id,
             spf=[one for one in (sender, helo) if one is not None and (one is sender or one.result != "none")],
@@ -175,7 +184,6 @@ class Examination:
             arc=proofs.arc,
             iprev=self._iprev,
         )
-        proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
         verdict = replace(
             verdict,
             fields=results.field(value) + scanned.fields,
@@ -184,6 +192,20 @@ class Examination:
             is_proven=proven,
         )
         return verdict, str(author) if author else ""
+
+    async def _reputation(self, domain: str, client: Client, verdict: Verdict) -> list[Evidence]:
+        """What is known of the sender; and this message is remembered, by what the other checks made of it."""
+        memory = self._station.reputation
+        if memory is None or not self._on("reputation"):
+            return []
+        key = key_of(domain, client.address)
+        try:
+            known = evidence_of(key, await memory.standing(key))
+            if memory.judged(key, verdict.action):
+                await memory.write()
+        except (DatabaseTrouble, SqliteError, Busy, OSError) as error:
+            return [Evidence("reputation", "temperror", reason=str(error)[:200])]
+        return known
 
     async def _connection(self, client: Client) -> list[Evidence]:
         reverse, helo, listed = await together(self._reverse(client), self._helo(client), self._lists(client))

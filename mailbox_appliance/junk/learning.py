@@ -22,7 +22,7 @@ would teach that whatever nobody has marked yet is wanted. What delivery itself 
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from sqlite3 import Error as SqliteError
 from typing import Protocol
@@ -106,6 +106,7 @@ class Learner:
         self._clock = clock
         self._journal = journal
         self._hostname = hostname
+        self.also: list[Callable[[bytes, bool], Awaitable[None]]] = []  # who else learns from a lesson
         self._waiting: deque[Filed | Lesson] = deque()
         self._size = 0
         self._lost = 0
@@ -261,6 +262,8 @@ class Learner:
             await self._filter.forget_contrary(lesson.account, octets, lesson.junk)
             return
         await self._filter.learn(lesson.account, octets, lesson.junk, seen_words(octets, self._hostname))
+        for tell in self.also:
+            await tell(octets, lesson.junk)
 
     async def _lesson(self, store: Mailstore, what: Filed) -> Lesson | None:
         kinds = {info.name: kind_of(info.name, info.special_use) for info in await store.mailboxes()}

@@ -12,17 +12,33 @@ _COMMENT = re.compile(rb"\([^()]*\)")
 _TOP = 16_384  # octets: ours stands above what the sender wrote
 
 
+def seen_sender(octets: bytes, authserv_id: str) -> tuple[str, str]:
+    """The author's domain when DMARC passed, and the peer's address, as our own field says; "" for what it does not."""
+    value = _ours(octets, authserv_id)
+    domain = re.search(rb";\s*dmarc=pass\b[^;]*\bheader\.from=([^\s;]{1,255})", value, re.IGNORECASE)
+    address = re.search(rb"\bpolicy\.iprev=\"?([0-9A-Fa-f.:]{2,45})", value)
+    return (
+        domain[1].decode("ascii", "replace").lower() if domain is not None else "",
+        address[1].decode("ascii") if address is not None else "",
+    )
+
+
+def _ours(octets: bytes, authserv_id: str) -> bytes:
+    """The value of our own field without its comments, b"" when it is not there."""
+    head = octets[: min(header_end(octets), _TOP)].replace(b"\r\n", b"\n")
+    ours = authserv_id.encode("ascii", "replace").lower()
+    for match in _FIELD.finditer(head):
+        value = _COMMENT.sub(b" ", unfold(match[1])).strip()
+        if value.partition(b";")[0].strip().lower().split(b" ")[:1] == [ours]:
+            return value
+    return b""
+
+
 def seen_words(octets: bytes, authserv_id: str) -> tuple[str, ...]:
     """Each method with its result, once; () where no field of ``authserv_id`` is there.
 
     Fields that claim to be ours are taken out at the border, so this one is.
     """
-    head = octets[: min(header_end(octets), _TOP)].replace(b"\r\n", b"\n")
-    ours = authserv_id.encode("ascii", "replace").lower()
-    for match in _FIELD.finditer(head):
-        value = _COMMENT.sub(b" ", unfold(match[1])).strip()
-        name, _, rest = value.partition(b";")
-        if name.strip().lower().split(b" ")[:1] == [ours]:
-            found = {b"%b %b" % pair for pair in _RESULT.findall(b";" + rest)}
-            return tuple(sorted(one.decode("ascii").lower() for one in found))
-    return ()
+    rest = _ours(octets, authserv_id).partition(b";")[2]
+    found = {b"%b %b" % pair for pair in _RESULT.findall(b";" + rest)}
+    return tuple(sorted(one.decode("ascii").lower() for one in found))

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.checks.reputation import Reputation
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.stages import StrangerChecks
 from mailbox_appliance.mail.address import Address
@@ -112,7 +113,11 @@ class Scene:
     """Our house at home.test, checking what comes."""
 
     def __init__(
-        self, zone: str = "", keys: tuple[str, ...] = ("victim.test", "attacker.test", "sealer.test"), **settings: Any
+        self,
+        zone: str = "",
+        keys: tuple[str, ...] = ("victim.test", "attacker.test", "sealer.test"),
+        reputation: Reputation | None = None,
+        **settings: Any,
     ) -> None:
         self.clock = Clock()
         self.clock.rightNow = NOW
@@ -127,7 +132,15 @@ class Scene:
         self.directory = FakeDirectory({"home.test": "ann@home.test"}, ["ann@home.test"])
         self.settings = ChecksSettings("mx.home.test", **settings)
         self.workers = InlineWorkers()
-        self.checks = StrangerChecks(self.settings, self.clock, self.workers, self.journal, self.dns, self.directory)
+        self.checks = StrangerChecks(
+            self.settings,
+            self.clock,
+            self.workers,
+            self.journal,
+            self.dns,
+            self.directory,
+            reputation=reputation,
+        )
 
     def ask(
         self,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.checks.settings import dns_lists
 from mailbox_appliance.mail.verdict import Action
 from tests.checks.scene import ATTACKER_IP, VICTIM_IP, Scene, found, letter, sealed, signed
 
@@ -42,6 +43,23 @@ class PathologyTests(SynchronousTestCase):
             verdict = scene.examine(message, **HONEST)
             self.assertEqual(found(verdict, "dkim"), [dkim], name)
             self.assertLess(len(scene.dns.questions), 20, name)
+
+    def test_parts(self) -> None:
+        """Ten thousand parts, files, links, and parts within parts."""
+        head = "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n"
+        part = "--b\nContent-Type: application/zip\nContent-Disposition: attachment; filename=a.zip\n\nPK\x03\x04\n"
+        inner = "".join(f"--b{n}\nContent-Type: multipart/mixed; boundary=b{n + 1}\n\n" for n in range(10_000))
+        for name, body in (
+            ("parts", "--b\n\n" + part * 10_000 + "--b--\n"),
+            ("empty parts", "--b\n" * 60_000),
+            ("parts within parts", "--b\nContent-Type: multipart/mixed; boundary=b0\n\n" + inner),
+            ("links", "".join(f"http://h{n}.x{n}.test/ " for n in range(10_000))),
+            ("archives", "--b\nContent-Type: application/zip\n\n" + "PK\x03\x04" * 60_000),
+        ):
+            message = letter("eve@victim.test").replace(b"\n\n", b"\n" + head.encode() + b"\n", 1) + body.encode()
+            scene = Scene(domain_lists=dns_lists(("dbl.test",)))
+            scene.examine(message, **HONEST)
+            self.assertLess(len(scene.dns.questions), 40, name)
 
     def test_authors(self) -> None:
         """From fields that a careless reader goes through again and again."""

@@ -1,0 +1,142 @@
+"""What we have had from a domain or a network before: STATE/reputation.db, learnt on the spot.
+
+Whoever is proven to be the author's domain is remembered by the name it is registered under; everybody else by the
+block of addresses he comes from (/24, IPv6 /64), so that a forger spoils nobody's name. Each message adds a little by
+what the other checks made of it, a person's word (moved to or from Junk) much. What is old weighs less and less.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import OrderedDict
+from collections.abc import Awaitable
+from dataclasses import dataclass
+from ipaddress import ip_network
+
+from mailbox_appliance.checks.domains import registered
+from mailbox_appliance.database import Database
+from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.verdict import Action, Evidence
+from mailbox_appliance.ports.clock import Clock
+
+MIGRATIONS = (
+    """
+    CREATE TABLE sender (key TEXT PRIMARY KEY, good REAL NOT NULL, bad REAL NOT NULL, day INTEGER NOT NULL)
+        WITHOUT ROWID;
+    CREATE INDEX sender_day ON sender (day)
+""",
+)
+MOST = 20_000  # senders
+HALF_LIFE = 30.0  # days
+ENOUGH = 2.0  # points before anything is said
+BY_VERDICT, BY_PERSON = 0.25, 3.0  # points of one message
+_DAY = 86_400
+_MOST_WAITING = 100  # notes not yet written
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Points of good and of bad mail, as they weigh today."""
+
+    good: float = 0.0
+    bad: float = 0.0
+
+    def at(self, days: float) -> Standing:
+        """The same after so many days."""
+        share = 0.5 ** (max(days, 0.0) / HALF_LIFE)
+        return Standing(self.good * share, self.bad * share)
+
+
+def key_of(domain: str, address: IPAddress | None) -> str:
+    """``domain`` is the author's, "" unless it is proven. "" for nobody in particular."""
+    if domain:
+        return registered(domain)[:255]
+    if address is None:
+        return ""
+    return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))
+
+
+def evidence_of(key: str, standing: Standing) -> list[Evidence]:
+    """Bad up to 3 points, good up to 1.5, less the less is known; spammers have good days, too."""
+    known = standing.good + standing.bad
+    if known < ENOUGH:
+        return []
+    lean = (standing.bad - standing.good) / known * known / (known + 4.0)
+    figure = round(3.0 * lean if lean > 0 else 1.5 * lean, 2)
+    if abs(figure) < 0.1:
+        return []
+    reason = f"{key}: {standing.good:.1f} points of good mail and {standing.bad:.1f} of junk lately"
+    return [Evidence("reputation", "bad" if figure > 0 else "good", figure, reason)]
+
+
+class Reputation:
+    """Asked once and told once for each message. Raises what Database raises."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._waiting: OrderedDict[str, Standing] = OrderedDict()
+
+    async def standing(self, key: str) -> Standing:
+        """What is known of a sender."""
+        today = self._today()
+        waiting = self._waiting.get(key, Standing())
+
+        def look_up(connection: sqlite3.Connection) -> tuple[float, float, int] | None:
+            row: tuple[float, float, int] | None = connection.execute(
+                "SELECT good, bad, day FROM sender WHERE key=?", (key,)
+            ).fetchone()
+            return row
+
+        row = await self._database.run(look_up)
+        kept = Standing(row[0], row[1]).at(today - row[2]) if row is not None else Standing()
+        return Standing(kept.good + waiting.good, kept.bad + waiting.bad)
+
+    def judged(self, key: str, action: Action) -> bool:
+        """What the checks made of a message; True when it is time to ``write``."""
+        if action is Action.DEFER:
+            return False
+        is_good = action is Action.ACCEPT
+        return self._add(key, BY_VERDICT * is_good, BY_VERDICT * (not is_good))
+
+    def taught(self, key: str, junk: bool) -> bool:
+        """A person's word; True when it is time to ``write``."""
+        return self._add(key, 0.0 if junk else BY_PERSON, BY_PERSON if junk else 0.0)
+
+    def _add(self, key: str, good: float, bad: float) -> bool:
+        if not key:
+            return False
+        before = self._waiting.get(key, Standing())
+        self._waiting[key] = Standing(before.good + good, before.bad + bad)
+        while len(self._waiting) > 4 * _MOST_WAITING:
+            self._waiting.popitem(last=False)
+        return len(self._waiting) >= _MOST_WAITING
+
+    def write(self) -> Awaitable[None]:
+        """Keep what was told since the last time; the oldest make room."""
+        today = self._today()
+        waiting = dict(self._waiting)
+        self._waiting.clear()
+
+        def keep(connection: sqlite3.Connection) -> None:
+            for key, more in waiting.items():
+                row = connection.execute("SELECT good, bad, day FROM sender WHERE key=?", (key,)).fetchone()
+                before = Standing(row[0], row[1]).at(today - row[2]) if row is not None else Standing()
+                connection.execute(
+                    "INSERT OR REPLACE INTO sender VALUES (?, ?, ?, ?)",
+                    (key, min(before.good + more.good, 1000.0), min(before.bad + more.bad, 1000.0), today),
+                )
+            (count,) = connection.execute("SELECT count(*) FROM sender").fetchone()
+            if count > MOST:
+                connection.execute(
+                    "DELETE FROM sender WHERE key IN (SELECT key FROM sender ORDER BY day LIMIT ?)", (count - MOST,)
+                )
+
+        return self._database.run(keep)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def _today(self) -> int:
+        return int(self._clock.seconds() // _DAY)

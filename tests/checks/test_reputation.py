@@ -1,0 +1,98 @@
+"""Senders remembered."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from typing import Any
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+from twisted.trial.unittest import SynchronousTestCase
+
+from mailbox_appliance.checks import reputation
+from mailbox_appliance.checks.reputation import MIGRATIONS, Reputation, Standing, evidence_of, key_of
+from mailbox_appliance.database import Database
+from mailbox_appliance.mail.verdict import Action
+from tests.checks.scene import VICTIM_IP, Scene, found, letter, signed
+from tests.kit.workers import InlineWorkers
+
+
+class ReputationTests(SynchronousTestCase):
+    """One file, one clock."""
+
+    def setUp(self) -> None:
+        self.clock = Clock()
+        self.clock.rightNow = 1_763_800_000.0
+        self.path = os.path.join(self.mktemp(), "reputation.db")
+        os.makedirs(os.path.dirname(self.path))
+        self.memory = self.opened()
+
+    def opened(self) -> Reputation:
+        memory = Reputation(Database(self.path, MIGRATIONS, InlineWorkers()), self.clock)
+        self.addCleanup(memory.close)
+        return memory
+
+    def result(self, awaitable: Any) -> Any:
+        async def wait() -> Any:
+            return await awaitable
+
+        return self.successResultOf(Deferred.fromCoroutine(wait()))
+
+    def test_kept(self) -> None:
+        """What was told is known at once, after writing, and after opening anew; half of it after thirty days."""
+        self.memory.taught("far.test", junk=True)
+        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.0, 3.0))
+        self.result(self.memory.write())
+        self.memory.judged("far.test", Action.JUNK)
+        self.memory.judged("far.test", Action.ACCEPT)
+        self.memory.judged("far.test", Action.DEFER)
+        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.25, 3.25))
+        self.result(self.memory.write())
+        again = self.opened()
+        self.assertEqual(self.result(again.standing("far.test")), Standing(0.25, 3.25))
+        self.clock.advance(30 * 86_400)
+        self.assertEqual(self.result(again.standing("far.test")), Standing(0.125, 1.625))
+
+    def test_bounds(self) -> None:
+        """The oldest make room, and what waits is written before it is much."""
+        self.patch(reputation, "MOST", 10)
+        for number in range(30):
+            self.clock.advance(86_400)
+            self.memory.judged(f"n{number}.test", Action.ACCEPT)
+            self.result(self.memory.write())
+        self.assertEqual(self.result(self.memory.standing("n0.test")), Standing())
+        self.assertGreater(self.result(self.memory.standing("n29.test")).good, 0)
+        full = [self.memory.judged(f"m{number}.test", Action.ACCEPT) for number in range(1000)]
+        self.assertEqual(full.index(True), 99)
+        self.assertLessEqual(len(self.memory._waiting), 400)
+
+    def test_keys(self) -> None:
+        """A proven domain by the name it is registered under, everybody else by his network."""
+        for domain, address, wanted in (
+            ("mail.far.co.uk", "192.0.2.9", "far.co.uk"),
+            ("", "192.0.2.9", "192.0.2.0/24"),
+            ("", "2001:db8::9", "2001:db8::/64"),
+        ):
+            self.assertEqual(key_of(domain, ipaddress.ip_address(address)), wanted)
+        self.assertEqual(key_of("", None), "")
+
+    def test_figures(self) -> None:
+        """Little is said of little; bad weighs twice what good does."""
+        for good, bad, wanted in ((0.5, 1.0, []), (3, 3, []), (0, 3, [1.29]), (3, 0, [-0.64]), (0, 500, [2.98])):
+            self.assertEqual([one.weight for one in evidence_of("x", Standing(good, bad))], wanted, (good, bad))
+
+    def test_whole_message(self) -> None:
+        """A proven domain with a bad name pays for it; a forger of it does not add to that."""
+        scene = Scene(reputation=self.memory)
+        message = signed(letter("eve@victim.test"), "victim.test")
+        peer = {"ip": VICTIM_IP, "helo": "mx.victim.test", "sender": "eve@victim.test"}
+        self.assertEqual(found(scene.examine(message, **peer), "reputation"), [])
+        self.memory.taught("victim.test", junk=True)
+        self.assertEqual(found(scene.examine(message, **peer), "reputation"), ["bad"])
+        before = self.result(self.memory.standing("victim.test"))
+        scene.examine(letter("eve@victim.test"))
+        self.assertEqual(self.result(self.memory.standing("victim.test")), before)
+        self.assertEqual(self.result(self.memory.standing("198.51.100.0/24")), Standing(0.0, 0.25))
+        off = Scene(reputation=self.memory, switched_off=frozenset({"reputation"}))
+        self.assertEqual(found(off.examine(message, **peer), "reputation"), [])
