@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import random
 import re
+import shutil
+import tempfile
 import time
+from pathlib import Path
 
 from twisted.trial.unittest import SynchronousTestCase
 
@@ -16,6 +19,7 @@ from tests.live.two_halves import (
     PORTS,
     STORE_ADDRESS_6,
     STORE_ADDRESSES,
+    Authority,
     Halves,
     forbidden,
 )
@@ -47,6 +51,16 @@ for one in sys.argv[3:]:
     print(one, client.rcpt(one)[0])
 """
 
+
+# Whose certificate does a phone outside see?
+SHOWN = r"""
+import socket, ssl, sys
+from cryptography import x509
+context = ssl.create_default_context(); context.check_hostname = False; context.verify_mode = ssl.CERT_NONE
+with socket.create_connection((sys.argv[1], int(sys.argv[2])), 20) as plain:
+    with context.wrap_socket(plain, server_hostname=sys.argv[3]) as secure:
+        print(x509.load_der_x509_certificate(secure.getpeercert(True)).issuer.rfc4514_string())
+"""
 
 TELL = r"""
 import smtplib, sys
@@ -166,7 +180,7 @@ class EdgeStoreTests(SynchronousTestCase):
         halves.wait_for(10)
         self.assertEqual(halves.arrived("ann@example.test"), self.numbers(10))
         log = halves.store.log()
-        self.assertRegex(log, rf"smtp\.connected peer={re.escape(EDGE_ADDRESS)} .*service=submission")
+        self.assertRegex(log, rf"smtp\.logged_in device=edge peer={re.escape(EDGE_ADDRESS)} .*tls=TLSv1\.3")
         self.assertRegex(halves.edge.log(), rf"relay\.sent .*host=\S*{re.escape(STORE_ADDRESSES[0])}")
         self.assertEqual(len(re.findall(r"link\.came_over ", log)), 10)
         halves.move()
@@ -187,11 +201,36 @@ class EdgeStoreTests(SynchronousTestCase):
         self.assertEqual(halves.arrived("ann@example.test"), self.numbers(10))
         self.assertRegex(halves.edge.log(), rf"link\.up .*peer={re.escape(STORE_ADDRESS_6)}")
 
+    def test_certificate_through_the_edge(self) -> None:
+        """The authority asks for the store's name at the edge's port 80; the store answers, and phones see its new one."""
+        for program in ("pebble", "pebble-challtestsrv"):
+            if shutil.which(program) is None:
+                self.skipTest(f"not installed: {program}")
+        folder = Path(tempfile.mkdtemp(prefix="authority-"))
+        self.addCleanup(shutil.rmtree, folder)
+        authority = Authority(folder)
+        self.halves.close()
+        self.halves = halves = Halves(
+            extra_store=f'[acme]\ndirectory = "{authority.directory}"\nemail = "ann@example.test"\n'
+            f'trust_anchor = "{authority.anchor}"\n',
+            names_at=authority.names,
+        )
+        self.addCleanup(halves.close)
+        for words in authority.commands():
+            halves.begin(0, words, authority.environment)
+        halves.start()
+        wait_until(
+            lambda: "Pebble" in halves.store.cli("cert", "renew", status=None) + halves.store.log(), 60, "a name"
+        )
+        self.assertRegex(halves.store.log(), r"acme\.in_use source=acme names=home\.example\.test")
+        shown = halves.run(0, SHOWN, EDGE_ADDRESS, str(PORTS["imaps"]), "home.example.test")
+        self.assertIn("Pebble", shown)
+
     def test_what_people_say(self) -> None:
         """A blocked sender is refused at the edge within seconds, and so is mail to a mailbox that has become full."""
         halves = self.halves.start()
         halves.store.cli("sender", "block", "ann@example.test", "x@far.example")
-        halves.store.cli("account", "quota", "bob@example.test", "1KB")
+        halves.store.cli("account", "quota", "bob@example.test", "500")
         time.sleep(4)
         said = halves.run(0, TELL, EDGE_ADDRESS, str(PORTS["smtp"]), "x@far.example", "ann@example.test")
         self.assertIn("550", said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import functools
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from mailbox_appliance.acme.selfmade import SelfMade
 from tests.live.appliance import CHECKOUT, Appliance, wait_until
 
 NOBODY = 65534
@@ -102,10 +104,45 @@ def _within(namespace: str) -> tuple[str, ...]:
     )  # fmt: skip
 
 
+class Authority:
+    """An ACME authority (pebble) in the edge's namespace, for which every name leads to the edge."""
+
+    directory = f"https://{EDGE_ADDRESS}:14000/dir"
+    names = f"{EDGE_ADDRESS}:8053"
+
+    def __init__(self, folder: Path) -> None:
+        made = SelfMade(str(folder / "tls"))
+        made.pair((EDGE_ADDRESS, "localhost"), time.time())
+        self.anchor = made.ca_file
+        self._config = folder / "pebble.json"
+        shown = {
+            "listenAddress": f"{EDGE_ADDRESS}:14000",
+            "managementListenAddress": f"{EDGE_ADDRESS}:15000",
+            "certificate": os.path.join(made.folder, "certificate.pem"),
+            "privateKey": os.path.join(made.folder, "certificate.key"),
+            "httpPort": PORTS["http"],
+            "tlsPort": 5001,
+        }
+        self._config.write_text(json.dumps({"pebble": shown}))
+        for path in (folder, *folder.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        self.environment = {"PEBBLE_VA_NOSLEEP": "1"}
+
+    def commands(self) -> tuple[list[str], ...]:
+        """The name server, and the authority."""
+        off = [word for kind in ("http01", "https01", "tlsalpn01") for word in (f"-{kind}", "")]
+        server = ["pebble-challtestsrv", "-defaultIPv4", EDGE_ADDRESS, "-defaultIPv6", "", "-dns01", self.names, *off]
+        return (
+            [*server, "-management", f"{EDGE_ADDRESS}:8055"],
+            ["pebble", "-config", str(self._config), "-dnsserver", self.names],
+        )
+
+
 class Halves:
     """``edge`` and ``store`` are Appliances that are not started yet; close() takes everything away."""
 
-    def __init__(self, extra_edge: str = "", extra_store: str = "") -> None:
+    def __init__(self, extra_edge: str = "", extra_store: str = "", names_at: str = "127.0.0.1:5399") -> None:
+        """``names_at``: the name server; there is none at the usual one."""
         self.names = tuple(f"ma-{which}-{os.getpid()}" for which in ("edge", "store"))
         self.folder = Path(tempfile.mkdtemp(prefix="halves-"))
         self.folder.chmod(0o755)
@@ -128,7 +165,7 @@ class Halves:
         self.sink_log = self.folder / "sink"
         first = "[relay]\nfirst_retry = 1\n"
         way_out = '[relay]\nsmarthost = "127.0.0.1:2599"\ntls = "none"\nfirst_retry = 1\n'
-        nobody = '[dns]\nservers = ["127.0.0.1:5399"]\n'
+        nobody = f'[dns]\nservers = ["{names_at}"]\n'
         self.edge = self._appliance(
             0, "mx.example.test", 'role = "edge"\n' + extra_edge + way_out + nobody, EDGE_ADDRESS
         )
@@ -156,6 +193,17 @@ class Halves:
 
     def _ip(self, namespace: str, *arguments: str) -> None:
         subprocess.run(["ip", "-n", namespace, *arguments], check=True)
+
+    def begin(self, which: int, words: list[str], environment: dict[str, str]) -> None:
+        """Another program in a namespace, until close()."""
+        self._processes.append(
+            subprocess.Popen(
+                [*_within(self.names[which]), *words],
+                env={**os.environ, **environment},
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
 
     # ------------------------------------------------------------ life
 
