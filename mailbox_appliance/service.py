@@ -241,7 +241,8 @@ class ApplianceService(MultiService):
             if odd:
                 self._journal.tell(ClockOdd(text=odd))
             self._sweep(os.path.join(config.state, "spool"))
-            await built.users.start()
+            if built.edge is None:  # nobody lives at an edge
+                await built.users.start()
             await built.guard.start()
             await built.certificates.start()
             built.stores.start()

@@ -216,6 +216,15 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     if store is not None:
         store.pins = certificates.tlsa
     halves = join_halves(edge, store, smtp, imap, pages, tokens, guard, queue_desk)
+    of_people = (
+        onward.part,
+        lists,
+        junk,
+        Resting(stores, reactor, journal),
+        shares,
+        own_folders,
+        ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store),
+    )
     return Stations(
         workers,
         journal,
@@ -239,20 +248,14 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         allowance,
         evidence,
         (
-            onward.part,
-            lists,
-            junk,
+            *(of_people if edge is None else ()),
             evidence,
-            Resting(stores, reactor, journal),
-            shares,
-            own_folders,
             ClientRecord.of(config, imap, workers, journal),
             Ballast(state, reactor, workers, journal),
             DropPart(config, reactor, workers, journal, parts, notices),
             WatchPart(
                 config, reactor, workers, journal, addresses, dkim_keys, certificates, resolver, pages, notices, store
             ),
-            ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store),
             *halves,
         ),
         edge,

@@ -46,6 +46,7 @@ class Dane:
     records: tuple[Tlsa, ...]
     names: tuple[str, ...]
     texts: tuple[str, ...] = ()  # all records, for reports
+    by: str = "DANE"  # what verifies it, for the journal
 
     def fault(self, connection: SSL.Connection) -> str:
         """Why the peer's certificate is not the one, in plain words; "" when it is."""

@@ -137,7 +137,8 @@ class Dialler:
 
 def _pinned(host: Host) -> Dane:
     """A pin is what a TLSA record of our own would be: usage 3, the key's SHA-256."""
-    return Dane(host.host, tuple(Tlsa(Usage.DANE_EE, 1, 1, bytes.fromhex(one)) for one in host.pins), (host.host,))
+    records = tuple(Tlsa(Usage.DANE_EE, 1, 1, bytes.fromhex(one)) for one in host.pins)
+    return Dane(host.host, records, (host.host,), by="its key")
 
 
 def _anchor_fault(settings: RelaySettings, error: Exception) -> str:

@@ -50,6 +50,7 @@ class TlsResult:
     cipher: str
     fault: str
     by_dane: bool = False
+    by: str = "DANE"
     kind: str = ""  # the fault in a word, for reports (RFC 8460 §4.3)
 
     @property
@@ -59,7 +60,7 @@ class TlsResult:
 
     def __str__(self) -> str:
         if self.by_dane and self.verified:
-            return f"{self.version} verified by DANE"
+            return f"{self.version} verified by {self.by}"
         return f"{self.version} {'verified' if self.verified else 'unverified'}"
 
 
@@ -117,7 +118,8 @@ class Handshake:
         else:
             fault, kind = name_fault(connection, self._host), "certificate-host-mismatch"
         version, cipher = connection.get_protocol_version_name(), connection.get_cipher_name() or ""
-        return TlsResult(version, cipher, fault, self._dane is not None, kind if fault else "")
+        by = self._dane.by if self._dane is not None else ""
+        return TlsResult(version, cipher, fault, self._dane is not None, by, kind if fault else "")
 
 
 def tls_fault(error: BaseException) -> str:

@@ -181,7 +181,10 @@ class EdgeStoreTests(SynchronousTestCase):
         self.assertEqual(halves.arrived("ann@example.test"), self.numbers(10))
         log = halves.store.log()
         self.assertRegex(log, rf"smtp\.logged_in device=edge peer={re.escape(EDGE_ADDRESS)} .*tls=TLSv1\.3")
-        self.assertRegex(halves.edge.log(), rf"relay\.sent .*host=\S*{re.escape(STORE_ADDRESSES[0])}")
+        self.assertRegex(
+            halves.edge.log(),
+            rf'relay\.delivered .*host=\[{re.escape(STORE_ADDRESSES[0])}\] tls="TLSv1\.3 verified by its key"',
+        )
         self.assertEqual(len(re.findall(r"link\.came_over ", log)), 10)
         halves.move()
         halves.send("ann@example.test", 10, 10)
