@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from twisted.internet.defer import Deferred
 from twisted.internet.endpoints import TCP4ClientEndpoint
 from twisted.internet.protocol import Factory, Protocol
@@ -27,7 +29,7 @@ from mailbox_appliance.relay.mtasts_fetch import PolicyFetcher
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
 from mailbox_appliance.relay.tls import ClientTls
 from mailbox_appliance.workers import ThreadedWorkers
-from tests.kit.authority import authority
+from tests.kit.authority import Authority, authority
 from tests.kit.journal import RememberedJournal
 from tests.kit.smtp_host import SmtpHost
 from tests.kit.zone_server import respond, serve
@@ -115,6 +117,26 @@ class LoopbackTests(TestCase):
         self.assertEqual(len(host.mails), 1)
         relay.stop()
         await self.rest()
+
+    async def test_pinned(self) -> None:
+        """Where a key is pinned it alone is the proof: another one hears no secret, be its name and authority good."""
+        secret = Path(self.mktemp())
+        secret.write_text("geheim\n")
+        secret.chmod(0o600)
+        server = Authority().server("else.example", days=-3)
+        how: Any = {"tls": server, "login": ("edge", "geheim")}
+        key: Any = server.privateKey
+        public = key.to_cryptography_key().public_key()
+        pin = sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+        for pins, expected in (((pin,), Result.DELIVERED), (("00" * 32, pin), Result.DELIVERED), (("00" * 32,), None)):
+            host, port = self.listen(**how)
+            relay = self.relay(smarthost=Host("127.0.0.1", port, Security.STARTTLS, "edge", str(secret), pins))
+            (outcome,) = await relay.carry(self.shipment(b"hello\n", 1))
+            self.assertEqual(outcome.result, expected or Result.TRY_AGAIN, outcome)
+            self.assertEqual(outcome.tls, "TLSv1.3 verified by its key" if expected else "")
+            self.assertEqual(any("AUTH" in command for command in host.commands), expected is not None)
+            relay.stop()
+            await self.rest()
 
     async def test_through_a_proxy(self) -> None:
         """By a SOCKS5 proxy, with STARTTLS inside; the way is not straight even on loopback, since we say so here."""
