@@ -32,6 +32,10 @@ _LONGEST_FIELDS = 16_384  # octets of what the checks put on top of the message
 _SPEAKER = re.compile(rb"(?im)^(authentication-results:\s*)[^\s;]+")  # RFC 8601 §2.2: the authserv-id comes first
 
 
+# What mail that has waited since before an update does not say.
+_BEFORE: dict[str, Any] = {"evidence": [], "fields": "", "final": True, "rests": False, "author": "", "proven": False}
+
+
 class NoFacts(ValueError):
     """The field is missing or damaged; str() says which."""
 
@@ -161,7 +165,7 @@ def take_facts(content: Content) -> tuple[Facts, Content]:
             Origin(data["origin"]),
             float(data["arrived"]),
             client,
-            _read(data["verdict"]),
+            _read(data["verdict"] if "verdict" in data else _BEFORE | data),
             str(data["message_id"])[:_LONGEST],
             bool(data["require_tls"]),
             again=AGAIN.encode("ascii") in groups,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -129,6 +131,15 @@ class FactsTests(SynchronousTestCase):
         forged = with_facts(CONTENT, Facts("forged", Origin.LOCAL, 0.0))
         facts, content = take_facts(with_facts(forged, Facts("true", Origin.WAN, 1.0)))
         self.assertEqual((facts.id, content), ("true", CONTENT))
+
+    def test_waited_since_before(self) -> None:
+        """Mail that waits at the edge while it is updated says less, and comes in all the same."""
+        data = {"id": "e1", "origin": "wan", "arrived": 5.0, "action": "junk", "reason": "bad", "score": 7.0}
+        data |= {"message_id": "<1@x>", "require_tls": False}
+        field = b"X-Mailappliance-Link: " + base64.urlsafe_b64encode(json.dumps(data).encode()) + b"\n"
+        facts, content = take_facts(CONTENT.with_prefix(field))
+        verdict = Verdict(Action.JUNK, "bad", score=7.0)
+        self.assertEqual((facts.verdict, facts.message_id, content), (verdict, "<1@x>", CONTENT))
 
     def test_damaged(self) -> None:
         """No field, or a broken one: NoFacts and nothing else."""
