@@ -5,41 +5,18 @@ from __future__ import annotations
 import importlib.util
 import shutil
 import smtplib
-import socketserver
 import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
 from tests.live.appliance import Appliance, anything_goes, wait_until
+from tests.live.next_host import NextHost
 
 ANN = "ann@example.test"
 PASSWORD = "correct horse battery"
 LETTER = "From: {sender}\r\nTo: {to}\r\nSubject: {subject}\r\n\r\nHello\r\n"
-
-
-class NextHost(socketserver.StreamRequestHandler):
-    """A smarthost that takes everything but mail for ``nobody``; what it took is kept by the server."""
-
-    def handle(self) -> None:
-        self.wfile.write(b"220 next.example ESMTP\r\n")
-        while line := self.rfile.readline():
-            verb = line[:4].upper()
-            if verb == b"DATA":
-                self.wfile.write(b"354 go on\r\n")
-                lines = []
-                while (text := self.rfile.readline()) not in (b".\r\n", b""):
-                    lines.append(text)
-                self.server.taken.append(b"".join(lines))  # type: ignore[attr-defined]
-                self.wfile.write(b"250 2.0.0 taken\r\n")
-            elif verb == b"RCPT" and b"nobody@" in line:
-                self.wfile.write(b"550 5.1.1 no such user\r\n")
-            else:
-                self.wfile.write(b"221 bye\r\n" if verb == b"QUIT" else b"250 next.example\r\n")
-            if verb == b"QUIT":
-                return
 
 
 class OutboxTests(SynchronousTestCase):
@@ -51,16 +28,11 @@ class OutboxTests(SynchronousTestCase):
     def setUp(self) -> None:
         folder = Path(tempfile.mkdtemp(prefix="outbox-"))
         self.addCleanup(shutil.rmtree, folder, True)
-        self.next = socketserver.ThreadingTCPServer(("127.0.0.1", 0), NextHost)
-        self.next.daemon_threads = True
-        self.next.taken = []  # type: ignore[attr-defined]
-        threading.Thread(target=self.next.serve_forever, daemon=True).start()
-        self.addCleanup(self.next.server_close)
-        self.addCleanup(self.next.shutdown)
-        port = self.next.server_address[1]
+        self.next = NextHost()
+        self.addCleanup(self.next.close)
         self.appliance = Appliance(
             folder,
-            extra=f'[checks]\nenabled = false\n[relay]\nsmarthost = "127.0.0.1:{port}"\ntls = "none"\n',
+            extra=f'[checks]\nenabled = false\n[relay]\nsmarthost = "127.0.0.1:{self.next.port}"\ntls = "none"\n',
         )
         self.appliance.start()
         self.addCleanup(self.appliance.kill)
@@ -107,7 +79,7 @@ class OutboxTests(SynchronousTestCase):
         (letter,) = fetched.values()
         self.assertEqual(letter[b"ENVELOPE"].subject, b"Not sent: impossible")
         self.assertIn(b"no such user", letter[b"BODY[]"])
-        self.assertEqual([b"wanted" in text for text in self.next.taken], [True])  # type: ignore[attr-defined]
+        self.assertEqual([b"wanted" in one.text for one in self.next.taken], [True])
         client.move(client.search(), "Trash")
         self.assertEqual(client.search(), [])
 
