@@ -62,17 +62,18 @@ class AccountQueue:
         busy = self._dispatch.bar(numbers.values())
         try:
 
-            def work(connection: sqlite3.Connection) -> tuple[list[str], dict[int, int]]:
+            def work(connection: sqlite3.Connection) -> tuple[list[str], dict[int, int], dict[int, str]]:
+                traces = own.traces_of(connection, list(numbers.values()))
                 files = own.cancel(connection, list(numbers.values()), busy)
-                return files, own.numbers_of(connection, name, uids)
+                return files, own.numbers_of(connection, name, uids), traces
 
-            files, left = await self._spool.run(work)
+            files, left, traces = await self._spool.run(work)
         finally:
             self._dispatch.unbar(numbers.values())
         await self._spool.discard(files)
         gone = frozenset(numbers) - frozenset(left)
-        if gone:
-            self._journal.tell(Cancelled(account=name, messages=len(gone)))
+        for uid in sorted(gone):
+            self._journal.tell(Cancelled(trace=traces.get(numbers[uid], ""), account=name))
         self._spool.changed(name)
         return gone
 

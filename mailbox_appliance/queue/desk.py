@@ -37,7 +37,7 @@ class Desk:
         now = self._clock.seconds()
         touched = await self._spool.run(lambda connection: schema.retry_now(connection, traces, now))
         self._dispatch.wake()
-        return self._told("retry", touched)
+        return self._told("retry", touched, traces)
 
     async def flush(self, domain: str) -> int:
         """Try now whatever waits for ``domain`` and is not held."""
@@ -50,13 +50,13 @@ class Desk:
         """Keep back until released."""
         touched = await self._set_held(traces, True)
         self._dispatch.withdraw(traces)
-        return self._told("hold", touched)
+        return self._told("hold", touched, traces)
 
     async def release(self, traces: tuple[str, ...]) -> int:
         """Let go what was held; it is due at once."""
         touched = await self._set_held(traces, False)
         self._dispatch.poke()
-        return self._told("release", touched)
+        return self._told("release", touched, traces)
 
     async def freeze(self, domain: str) -> int:
         """Nothing leaves for ``domain`` until it is thawed, what comes later neither."""
@@ -87,10 +87,10 @@ class Desk:
             reply = (own.DROPPED.code, own.DROPPED.enhanced, own.DROPPED.text)
             touched = await self._spool.run(lambda connection: schema.end_all(connection, traces, reply, ""))
             await self._dispatch.report_ended(traces)
-            return self._told("drop", touched)
+            return self._told("drop", touched, traces)
         touched, files = await self._spool.run(_removal(traces))
         await self._spool.discard(files)
-        return self._told("drop", touched)
+        return self._told("drop", touched, traces)
 
     async def content(self, trace: str) -> Content | None:
         """The message itself; a large body stays in its file."""
@@ -101,8 +101,9 @@ class Desk:
                 continue
         return None
 
-    def _told(self, what: str, touched: int) -> int:
-        self._journal.tell(DeskTouched(what=what, recipients=touched))
+    def _told(self, what: str, touched: int, traces: tuple[str, ...] = ()) -> int:
+        for trace in traces or ("",):  # each message's own trail tells it
+            self._journal.tell(DeskTouched(trace=trace, what=what, recipients=touched))
         self._spool.changed("")
         return touched
 

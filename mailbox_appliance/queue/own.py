@@ -74,6 +74,12 @@ def numbers_of(connection: sqlite3.Connection, account: str, uids: Sequence[int]
     )
 
 
+def traces_of(connection: sqlite3.Connection, numbers: Collection[int]) -> dict[int, str]:
+    """Trace ids by message id."""
+    sql = "SELECT id, trace FROM message WHERE id IN (SELECT value FROM json_each(?))"
+    return dict(connection.execute(sql, (json.dumps(list(numbers)),)).fetchall())
+
+
 def cancel(connection: sqlite3.Connection, numbers: Collection[int], busy: Collection[int]) -> list[str]:
     """Recipients of these messages will not get it, but for the ``busy`` ones (ids), which are being sent; files."""
     connection.execute(

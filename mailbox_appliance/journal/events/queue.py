@@ -140,7 +140,7 @@ class DeskTouched(Event):
     level: ClassVar[Level] = Level.NOTICE
     counted_by: ClassVar[tuple[str, ...]] = ("what",)
     what: str
-    recipients: int
+    recipients: int  # of all messages that the command named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,8 +157,7 @@ class QueueTrouble(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cancelled(Event):
-    """An account has taken back what it had sent, before it left (a message removed from its Outbox)."""
+    """The account has removed the message from its Outbox: nobody gets it who has not got it."""
 
     name: ClassVar[str] = "queue.cancelled"
     account: str
-    messages: int
