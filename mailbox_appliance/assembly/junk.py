@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.status import Check, junk_filter
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import checks_settings
 from mailbox_appliance.checks.greylist import LANE, Greylist
@@ -55,9 +56,9 @@ class JunkPart(Part):
         self._journal = journal
         self._stores = stores
         self._users = users
-        self.senders = Senders(
-            Database(os.path.join(config.state, "senders.db"), MIGRATIONS, workers, synchronous="NORMAL"), reactor
-        )
+        path = os.path.join(config.state, "senders.db")
+        self._known = Database(path, MIGRATIONS, workers, synchronous="NORMAL")
+        self.senders = Senders(self._known, reactor)
         self._greylist = Greylist(reactor)
         mail, family = os.path.join(config.state, "mail"), os.path.join(config.state, "junk")
         self.filter = StatisticalFilter(JunkSettings(mail, family), workers, journal, reactor)
@@ -69,6 +70,10 @@ class JunkPart(Part):
         self._why = WhyDesk(journal, stores, self.filter, lambda: self._config.hostname)
         self._tested = float("-inf")
         self._alive = True
+
+    async def start(self) -> None:
+        lost = "who has written to whom, and the senders that somebody allowed or blocked"
+        await begin_anew_if_damaged(self._known, self._journal, lost)
 
     async def stop(self) -> None:
         await self.learner.stop()

@@ -10,7 +10,9 @@ import secrets
 
 from twisted.internet.defer import DeferredLock
 
+from mailbox_appliance.journal.events.journal import FileLost
 from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.workers import Workers
 
 DAY = 86_400.0
@@ -21,23 +23,40 @@ class KeyRing:
     """``path`` such as STATE/srs.key. ``renew`` and ``keep_old`` in seconds; ``renew`` 0: only by hand."""
 
     def __init__(
-        self, path: str, workers: Workers, clock: Clock, *, renew: float = 180 * DAY, keep_old: float = 30 * DAY
+        self,
+        path: str,
+        workers: Workers,
+        clock: Clock,
+        journal: Journal,
+        *,
+        renew: float = 180 * DAY,
+        keep_old: float = 30 * DAY,
     ) -> None:
         self._path = path
         self._workers = workers
         self._clock = clock
+        self._journal = journal
         self._renew = renew
         self._keep_old = keep_old
         self._keys: list[tuple[bytes, float]] = []
         self._reading = DeferredLock()
 
     async def keys(self) -> tuple[bytes, ...]:
-        """The first makes proofs, all are recognized; read, or made, at the first use. Raises OSError, ValueError."""
+        """The first makes proofs, all are recognized; read, or made, at the first use. Raises OSError.
+
+        A damaged file is put aside for a new one, and the journal says so.
+        """
         if not self._keys:
             await self._reading.acquire()
             try:
                 if not self._keys:
-                    self._keys = await self._workers.run("disk", _read_or_make, self._path, self._clock.seconds())
+                    self._keys, aside = await self._workers.run(
+                        "disk", _read_or_make, self._path, self._clock.seconds()
+                    )
+                    if aside:
+                        lost = "the key that proves addresses made so far: put a copy back if there is one"
+                        reason = "it holds no keys"
+                        self._journal.tell(FileLost(path=self._path, lost=lost, kept_as=aside, reason=reason))
             finally:
                 self._reading.release()
         return tuple(key for key, _ in self._keys)
@@ -56,19 +75,24 @@ class KeyRing:
             self._keys = kept[:MOST_KEYS]
 
 
-def _read_or_make(path: str, now: float) -> list[tuple[bytes, float]]:
+def _read_or_make(path: str, now: float) -> tuple[list[tuple[bytes, float]], str]:
+    """The keys, and where a damaged file lies now."""
+    aside = ""
     try:
         with open(path, encoding="utf-8") as file:
             rows = [line.split() for line in file if line.strip() and not line.startswith("#")]
         keys = [(bytes.fromhex(key), float(made)) for key, made in rows]
+        if keys and min(len(key) for key, _ in keys) < 16:
+            raise ValueError("a key is too short")
     except FileNotFoundError:
         keys = []
-    if keys and min(len(key) for key, _ in keys) < 16:
-        raise ValueError(f"{path} holds a key that is too short: move the file away, and a new one is made")
+    except ValueError:  # UnicodeDecodeError is one
+        keys, aside = [], f"{path}.damaged"
+        os.replace(path, aside)
     if not keys:
         keys = [(secrets.token_bytes(32), now)]
         _write(path, keys)
-    return keys
+    return keys, aside
 
 
 def _write(path: str, keys: list[tuple[bytes, float]]) -> None:

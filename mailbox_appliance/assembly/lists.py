@@ -8,6 +8,7 @@ from typing import Any
 
 from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.assembly.changing import Names
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.keyring import KeyRing
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.checks.policies import PublishedPolicies
@@ -94,8 +95,9 @@ class ListsPart(Part):
         signing: Signing | None,
     ) -> None:
         self._config = config
+        self._journal = journal
         self._users = users
-        self._keys = KeyRing(os.path.join(config.state, "lists.key"), workers, reactor, renew=0.0)
+        self._keys = KeyRing(os.path.join(config.state, "lists.key"), workers, reactor, journal, renew=0.0)
         self._memory = ListMemory(os.path.join(config.state, "lists"), workers, reactor)
         self.archives = SharedArchives(users, journal)
         local = config.local
@@ -122,6 +124,8 @@ class ListsPart(Part):
     async def start(self) -> None:
         """The folder and the key are there before the first post."""
         await self._memory.open()
+        lost = "list posts that waited for a moderator, and what was posted lately"
+        await begin_anew_if_damaged(self._memory.database, self._journal, lost)
         await self._keys.keys()
 
     async def stop(self) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.admin.vacation import VacationDesk
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.keyring import KeyRing
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.checks.sealing import Sealer
@@ -40,13 +41,16 @@ class OnwardPart(Part):
 
     name = "forwarding"
 
-    def __init__(self, memory: DeliveryMemory, keys: KeyRing, vacations: VacationDesk) -> None:
+    def __init__(self, memory: DeliveryMemory, keys: KeyRing, vacations: VacationDesk, journal: Journal) -> None:
+        self._journal = journal
         self._memory = memory
         self._vacations = vacations
         self._keys = keys
 
     async def start(self) -> None:
         """The key is there before the first address is looked up."""
+        lost = "whom vacation notices have answered, and very long return paths"
+        await begin_anew_if_damaged(self._memory.database, self._journal, lost)
         await self._keys.keys()
 
     async def stop(self) -> None:
@@ -72,12 +76,12 @@ def make_onward(
     signing: Signing | None,
 ) -> Onward:
     """STATE/srs.key and STATE/delivery.db; in local mode, where nothing leaves, nothing is sealed."""
-    keys = KeyRing(os.path.join(config.state, "srs.key"), workers, reactor)
+    keys = KeyRing(os.path.join(config.state, "srs.key"), workers, reactor, journal)
     path = os.path.join(config.state, "delivery.db")
     memory = DeliveryMemory(Database(path, MIGRATIONS, workers, synchronous="FULL"))
     paths = ReturnPaths(keys.keys, memory, reactor)
     addresses = AddressBook(users.directory, paths)
     sealer = None if config.local else Sealer(dkim_keys, workers, reactor, journal)
-    part = OnwardPart(memory, keys, VacationDesk(users.vacations, reactor))
+    part = OnwardPart(memory, keys, VacationDesk(users.vacations, reactor), journal)
     vacation = Vacation(memory, addresses, reactor, config.hostname, signing)
     return Onward(addresses, Forwarding(paths, addresses, journal, sealer), vacation, memory, part)

@@ -9,6 +9,7 @@ from typing import Any
 from twisted.internet.defer import succeed
 
 from mailbox_appliance.admin.sharing import ShareDesk
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
@@ -28,9 +29,15 @@ class SharingPart(Part):
 
     name = "shares"
 
-    def __init__(self, shares: Shares, users: Users) -> None:
+    def __init__(self, shares: Shares, users: Users, marks: Database, journal: Journal) -> None:
         self.shares = shares
+        self._marks = marks
+        self._journal = journal
         self._users = users
+
+    async def start(self) -> None:
+        lost = "what everybody has read in mailboxes of others"
+        await begin_anew_if_damaged(self._marks, self._journal, lost)
 
     async def stop(self) -> None:
         self.shares.stop()
@@ -49,17 +56,18 @@ def make_shares(
     config: Config, reactor: Any, workers: Workers, journal: Journal, stores: Stores, users: Users
 ) -> SharingPart:
     """Over ``stores``, which may be wrapped already."""
+    marks = Database(os.path.join(config.state, "shares.db"), MIGRATIONS, workers, synchronous="NORMAL")
     shares = Shares(
         stores,
         MailPapers(os.path.join(config.state, "mail"), workers),
-        SeenMarks(Database(os.path.join(config.state, "shares.db"), MIGRATIONS, workers, synchronous="NORMAL")),
+        SeenMarks(marks),
         users.directory.accounts,
         reactor,
         workers,
         journal,
         os.path.join(config.state, "spool"),
     )
-    return SharingPart(shares, users)
+    return SharingPart(shares, users, marks, journal)
 
 
 def limit_of(users: Users) -> Callable[[Address], Awaitable[int]]:

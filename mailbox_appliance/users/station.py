@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import sqlite3
 from dataclasses import dataclass
 from typing import Protocol
 
-from mailbox_appliance.database import Database
+from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.workers import Workers
@@ -79,10 +82,32 @@ class Users:
 
     async def start(self) -> None:
         """Open the file and read it. Raises DatabaseTrouble."""
-        await self.directory.start()
+        await self.database.on_disk(lambda: _refuse_to_forget(self.database.path))
+        try:
+            await self.directory.start()
+        except sqlite3.OperationalError as error:
+            if "decode" not in str(error):
+                raise
+            raise trouble_of(self.database.path, sqlite3.DatabaseError("malformed text")) from error
+        except sqlite3.DatabaseError as error:
+            raise trouble_of(self.database.path, error) from error
 
     async def stop(self) -> None:
         """Write what is still in memory and close the file."""
         await self.uses.write()
         await self.throwaways.write()
         self.database.close()
+
+
+def _refuse_to_forget(path: str) -> None:
+    """Without its file nobody is known, and every letter would be refused for good: rather nobody is answered."""
+    if path == ":memory:" or os.path.exists(path):
+        return
+    mail = os.path.join(os.path.dirname(path), "mail")
+    known = [one for one in glob.glob(os.path.join(glob.escape(mail), "*", "*", "Maildir")) if "/_shared/" not in one]
+    if known:
+        raise DatabaseTrouble(
+            f"{path} is gone, but the mail of {len(known)} account(s) lies in {mail}: put a copy of the file back; "
+            f"to begin without these people make an empty one (touch {path})",
+            of_file=True,
+        )

@@ -269,8 +269,11 @@ class SignedReportTests(ForwardingCase):
 class KeyRingTests(SynchronousTestCase):
     """STATE/srs.key"""
 
+    def setUp(self) -> None:
+        self.journal = RememberedJournal()
+
     def ring(self, path: str, clock: Clock) -> KeyRing:
-        return KeyRing(path, InlineWorkers(), clock)
+        return KeyRing(path, InlineWorkers(), clock, self.journal)
 
     def test_made_once(self) -> None:
         """Made at the first use, readable by us alone, the same after a restart."""
@@ -301,9 +304,14 @@ class KeyRingTests(SynchronousTestCase):
         self.assertEqual(now(self.ring(path, clock).keys()), (new,))
 
     def test_damaged(self) -> None:
-        """A file that holds something else is told, not overwritten."""
-        path = self.mktemp()
-        with open(path, "w", encoding="ascii") as file:
-            file.write("00ff 1\n")
-        with self.assertRaises(ValueError):
-            now(self.ring(path, Clock()).keys())
+        """A file that holds something else is kept beside a new one, and the journal says so."""
+        for octets in (b"00ff 1\n", b"\xff\xfe\x00", b"words\n", b"zz 1\n"):
+            path = self.mktemp()
+            with open(path, "wb") as file:
+                file.write(octets)
+            keys = now(self.ring(path, Clock()).keys())
+            self.assertEqual(len(keys), 1)
+            self.assertEqual(self.journal.events[-1].name, "journal.file_lost")
+            with open(path + ".damaged", "rb") as file:
+                self.assertEqual(file.read(), octets)
+            self.assertEqual(now(self.ring(path, Clock()).keys()), keys)

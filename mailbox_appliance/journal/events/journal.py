@@ -43,6 +43,18 @@ class NoDescriptors(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileLost(Event):
+    """A file of ours was damaged: what was in it is lost, it lies beside, and a new one is begun."""
+
+    name: ClassVar[str] = "journal.file_lost"
+    level: ClassVar[Level] = Level.ERROR
+    path: str
+    lost: str  # what the owner has lost with it
+    kept_as: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrailLost(Event):
     """Steps could not be kept for `mailappliance trace` (see the reason); mail itself is not touched by this."""
 
