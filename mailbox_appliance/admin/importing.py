@@ -175,8 +175,10 @@ def _password(arguments: Arguments) -> str:
         try:
             with open(str(path), encoding="utf-8") as file:
                 return file.readline().rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Refused(f"--password-file {path}: {error}") from None
+        except UnicodeDecodeError:
+            raise Refused(f"--password-file {path}: it is not UTF-8 text") from None
+        except OSError as error:
+            raise Refused(f"--password-file {path}: {error.strerror}") from None
     password = arguments.get("password")
     if not isinstance(password, str) or not password:
         raise Refused("the password of the old account is missing: type it, or give --password-file")

@@ -179,7 +179,10 @@ class AccountDesk:
             }
             for one in found
         ]
-        none = "no removed account can be brought back" if removed else "no account yet: mailappliance account add"
+        where = f" of {domain}" if domain else ""
+        none = f"no removed account{where} can be brought back"
+        if not removed:
+            none = f"no account{where} yet: mailappliance account add SOMEBODY@{domain or 'example.org'}"
         result = listing(("account", "quota", "owner_of", "aliases", "devices", "added"), rows, none)
         if result.table is None:
             return result

@@ -89,7 +89,8 @@ def event_sentences() -> dict[str, str]:
     for module in pkgutil.iter_modules(catalogue.__path__):
         for value in vars(importlib.import_module(f"{catalogue.__name__}.{module.name}")).values():
             if isinstance(value, type) and issubclass(value, Event) and value is not Event:
-                found[value.name] = " ".join((value.__doc__ or "").split("\n\n")[0].split())
+                sentence = " ".join((value.__doc__ or "").split("\n\n")[0].split())
+                found[value.name] = sentence.replace("``", "")
     return found
 
 

@@ -31,7 +31,7 @@ class VacationDesk:
         if ends and ends + DAY <= self._clock.seconds():
             raise Refused("--end is in the past")
         notice = VacationNotice(
-            text=text_argument(arguments, "text").replace("\\n", "\n").replace("\r\n", "\n"),
+            text=text_argument(arguments, "text", "--text").replace("\\n", "\n").replace("\r\n", "\n"),
             subject=str(arguments.get("subject") or "").strip(),
             begins=begins,
             ends=_next_day(ends) if ends else 0.0,

@@ -41,11 +41,11 @@ def span_words(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def text_argument(arguments: Mapping[str, Any], name: str) -> str:
-    """An argument that must be there. Raises Refused."""
+def text_argument(arguments: Mapping[str, Any], name: str, said: str = "") -> str:
+    """An argument that must be there; ``said`` is how people type its name. Raises Refused."""
     value = arguments.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise Refused(f"{name} is missing")
+        raise Refused(f"{said or name} is missing")
     return value.strip()
 
 

@@ -87,8 +87,10 @@ class ImapSource:
         if self._login.trust_anchor:
             try:
                 context.load_verify_locations(self._login.trust_anchor)
-            except (OSError, ssl.SSLError) as error:
-                raise SourceTrouble(f"--trust-anchor {self._login.trust_anchor}: {error}") from None
+            except ssl.SSLError:
+                raise SourceTrouble(f"--trust-anchor {self._login.trust_anchor}: no certificate is in it") from None
+            except OSError as error:
+                raise SourceTrouble(f"--trust-anchor {self._login.trust_anchor}: {error.strerror}") from None
         implicit = self._login.tls == "implicit"
         try:
             client = IMAPClient(

@@ -230,7 +230,8 @@ class PeopleTests(SynchronousTestCase):
         self.do("account undelete", address="ann@example.org")
         self.assertEqual(len(self.do("account list", domain="example.org").data), 1)
         self.assertEqual(
-            self.do("account list", domain="example.com").lines[0], "no account yet: mailappliance account add"
+            self.do("account list", domain="example.com").lines[0],
+            "no account of example.com yet: mailappliance account add SOMEBODY@example.com",
         )
 
     def test_welcome(self) -> None:
