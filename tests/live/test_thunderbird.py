@@ -73,6 +73,37 @@ await within("the search", new Promise(done => {
 return found;
 """
 
+# A folder of another place than INBOX: its only message.
+_ONLY = """
+const path = args[0].split("/");
+const box = await wait("the folder", () => path.reduce((above, name) => above?.subFolders.find(f => f.name == name), root()));
+await listen(done => box.getNewMessages(null, done)).catch(error => error);
+box.updateFolder(null);
+const header = await wait("the message", () => [...box.messages][0]);
+return header.mime2DecodedSubject;
+"""
+
+_TAKE_BACK = """
+const out = folder("Outbox");
+const header = named(args[0], out);
+await listen(done => out.deleteMessages([header], null, false, false, done, true));
+await wait("it to go", () => !named(args[0], out));
+"""
+
+_MAKE = "folder('Addresses').createSubfolder(args[0], null);"
+
+_UNMAKE = """
+Services.prefs.setBoolPref("mailnews.confirm.moveFoldersToTrash", false);
+const box = folder("Addresses");
+box.subFolders.find(f => f.name == args[0]).deleteSelf(null);
+await wait("it to go", () => !box.subFolders.find(f => f.name == args[0]));
+"""
+
+_EXPAND = """
+const server = MailServices.accounts.defaultAccount.incomingServer;
+server.performExpand(Services.wm.getMostRecentWindow("mail:3pane").msgWindow);
+"""
+
 
 class ThunderbirdTests(TestCase):
     """A person at the desk, with a fresh profile."""
@@ -197,3 +228,29 @@ class ThunderbirdTests(TestCase):
         bird.run(_ARRIVED, "in TLS")
         self.send(bird, "submissions")
         self.assertRegex(self.appliance.log(), r"(?m) imap\.login account=ann@example\.test .*service=imaps .*tls=")
+
+    def test_folders_of_our_making(self) -> None:
+        """A mail is taken back in Outbox, an address is made and ended as a folder, another one's mailbox is read."""
+        self.appliance.cli("account", "undo", "ann@example.test", "600")
+        bob = self.log_in("bob")
+        bob.create("Bills")
+        bob.append("Bills", None, None, b"From: bob@example.test\r\nSubject: water\r\n\r\n12.50\r\n")
+        bob.setacl("Bills", "ann@example.test", "lrsi")
+        bird = self.bird(starttls=False)
+
+        bird.send("bob@example.test", "regretted", "needle")
+        self.assertEqual(bird.run(_ONLY, "Outbox"), "regretted")
+        bird.run(_TAKE_BACK, "regretted")
+        self.assertEqual(self.appliance.cli("queue", "list", "--json").strip(), "[]")
+
+        bird.run(_MAKE, "shop")
+        address = bird.run(_ONLY, "Addresses/shop")
+        self.assertRegex(address, r"^shop-[0-9a-z]{6}@example\.test$")
+        self.assertIn(address, self.appliance.cli("throwaway", "list"))
+        bird.run(_UNMAKE, "shop")
+        self.assertNotIn(address, self.appliance.cli("throwaway", "list"))
+
+        ann = self.log_in("ann")
+        ann.subscribe('"Other Users.bob.Bills"')
+        bird.run(_EXPAND)
+        self.assertEqual(bird.run(_ONLY, "Other Users/bob/Bills"), "water")
