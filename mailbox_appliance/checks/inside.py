@@ -6,6 +6,7 @@ What lies beyond is not looked at; the store keeps all of it, and mail programs 
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ MOST_FILES = 32
 FILE_HEAD = 96 * 1024  # encoded octets of one file that are decoded
 MOST_HEADS = 384 * 1024  # of all files
 MOST_HOSTS = 60
+MOST_LINKS = 400  # different ones of one text
 
 _LINK = re.compile(rb"(?:https?:)?//([^\s\"'<>()\[\]{}/?#\\]{1,255})|\bwww\.([a-z0-9.-]{3,250})", re.IGNORECASE)
 _REMOTE = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
@@ -129,7 +131,7 @@ def _name_of(node: Node) -> str:
 def _take_hosts(text: bytes, hosts: dict[str, None]) -> None:
     if text.isascii():
         text = text.replace(b"&#46;", b".")
-    for authority, bare in _LINK.findall(text):
+    for authority, bare in itertools.islice(dict.fromkeys(_LINK.findall(text)), MOST_LINKS):
         if len(hosts) >= MOST_HOSTS:
             return
         host = authority.rpartition(b"@")[2].partition(b":")[0] or b"www." + bare
