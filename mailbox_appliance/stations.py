@@ -179,6 +179,8 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
     evidence = EvidencePart(config, reactor, workers, journal, resolver, addresses)
     junk.learner.also.append(evidence.taught)
     smtp_limits = smtp_settings(config)
+    reports = ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store, signing, acceptance)
+    evidence.tally = reports.tally
     parts = Parts(
         smtp_limits,
         reactor,
@@ -223,7 +225,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         Resting(stores, reactor, journal),
         shares,
         own_folders,
-        ReportsPart(config, reactor, workers, journal, addresses, resolver, door, store),
+        reports,
     )
     return Stations(
         workers,

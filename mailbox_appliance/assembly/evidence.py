@@ -24,6 +24,7 @@ from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.mail.authfields import seen_sender
 from mailbox_appliance.mail.client import peer_address
 from mailbox_appliance.mailauth.canonical import HeaderBlock
+from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.scanners.station import OutsideScanners
@@ -34,6 +35,7 @@ class EvidencePart(Part):
     """``made`` gives what smtp/ asks."""
 
     name = "evidence"
+    tally: DmarcTally | None = None  # for our reports to others
 
     def __init__(
         self,
@@ -69,6 +71,7 @@ class EvidencePart(Part):
             self.faults,
             self._with_scanners(config),
             self.reputation,
+            tally=self.tally,
         )
 
     def _with_scanners(self, config: Config) -> OutsideScanners | None:

@@ -10,15 +10,26 @@ from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin.reports import ReportsDesk
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.people import first_owner
 from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.acceptance import Door
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.checks import Signing
+from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.reports.memory import MIGRATIONS, ReportMemory
+from mailbox_appliance.reports.outgoing import AggregateReports
 from mailbox_appliance.reports.station import ReportStation
+from mailbox_appliance.reports.tally import Tally
 from mailbox_appliance.workers import ThreadedWorkers
+
+
+def wanted(config: Config) -> bool:
+    """Do we report to others? An edge has nobody to write as."""
+    return config.checks.dmarc_reports and config.checks.enabled and not config.local and config.role == "all"
 
 
 class ReportsPart(Part):
@@ -36,6 +47,8 @@ class ReportsPart(Part):
         names: Names,
         door: Door,
         store: StorePart | None,
+        signing: Signing | None,
+        acceptance: Acceptance,
     ) -> None:
         self._config = config
         self._clock = reactor
@@ -48,18 +61,42 @@ class ReportsPart(Part):
             self._memory, directory, reactor, public_addresses, lambda: self._config.hostname, resolver
         )
         door.reading = self.station
+        self.tally = Tally(self._memory.database, reactor, journal)
+        self.tally.wanted = wanted(config)
+        self._sending = AggregateReports(
+            self.tally,
+            names,
+            acceptance,
+            workers,
+            reactor,
+            journal,
+            lambda: self._config.hostname,
+            directory.domains,
+            sender=self._postmaster,
+            sign=signing.sign if signing is not None else None,
+        )
+        self._owner = first_owner(directory)
+
+    async def _postmaster(self) -> Address | None:
+        """Of the first domain: a report is no private letter of its owner."""
+        owner = await self._owner()
+        return None if owner is None else Address("postmaster", owner.domain)
 
     async def stop(self) -> None:
-        """What waits unread is in its mailbox."""
+        """What waits unread is in its mailbox; what was counted is written."""
+        await self.tally.stop()
         await self.station.stop()
 
     async def each_day(self) -> None:
-        """Away with what is half a year old."""
+        """Away with what is half a year old; our reports to others."""
         await self._memory.forget_old(self._clock.seconds())
+        if self.tally.wanted:
+            await self._sending.send_due()
 
     def take_over(self, config: Config) -> None:
         """``reload``."""
         self._config = config
+        self.tally.wanted = wanted(config)
 
     def desks(self) -> Sequence[object]:
         """``report``."""

@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client
-from mailbox_appliance.mail.verdict import Evidence
+from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
 from mailbox_appliance.mailauth import arc, dkim, dmarc, spf
 from mailbox_appliance.mailauth.canonical import BodyDigest, HeaderBlock
 from mailbox_appliance.mailauth.lookups import Answers
+from mailbox_appliance.ports.reports import DmarcSeen
 
 _DMARC_PASS = re.compile(rb"(?:^|;)\s*dmarc\s*=\s*pass\b", re.IGNORECASE)
 _COMMENT = re.compile(rb"\([^()]*\)")
@@ -174,3 +175,37 @@ def own_evidence(
 
 def _is_within(domain: str, other: str) -> bool:
     return domain == other or domain.endswith("." + other)
+
+
+def seen_by_dmarc(
+    client: Client,
+    reverse_path: Address | None,
+    found: dmarc.DmarcResult,
+    sender: spf.SpfResult | None,
+    proofs: Proofs,
+    verdict: Verdict,
+) -> DmarcSeen:
+    """The message as our report to the author's domain counts it (RFC 9990 §3.1.1)."""
+    disposition, reason = "none", ""
+    if found.result == "fail":
+        disposition = {Action.REJECT: "reject", Action.JUNK: "quarantine"}.get(verdict.action, "none")
+        strictest = {"reject": 2, "quarantine": 1}
+        if strictest.get(disposition, 0) > strictest.get(found.policy, 0):
+            disposition = found.policy or "none"  # what else was against it is not the domain's affair
+        elif disposition != found.policy:
+            reason = "local_policy"
+    signatures = [f"{one.domain}/{one.selector}/{one.result}" for one in proofs.dkim[:5] if one.domain]
+    return DmarcSeen(
+        found.policy_domain,
+        str(client.address),
+        found.domain,
+        reverse_path.domain if reverse_path is not None else "",
+        disposition,
+        any(one.startswith("dkim ") for one in found.aligned),
+        any(one.startswith("spf ") for one in found.aligned),
+        " ".join(signatures)[:600],
+        sender.domain if sender is not None else "",
+        ("mfrom" if sender.identity == "mailfrom" else "helo") if sender is not None else "",
+        sender.result if sender is not None else "",
+        reason,
+    )

@@ -46,6 +46,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.scanners import Scanned, Scanners
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy, Workers
@@ -73,7 +74,10 @@ class StrangerChecks:
         faults: ListFaults | None = None,
         scanners: Scanners | None = None,
         reputation: Reputation | None = None,
+        tally: DmarcTally | None = None,
     ) -> None:
+        """``tally`` counts for our reports to others."""
+        self.tally = tally
         self._settings = settings
         self._clock = clock
         self._workers = workers
@@ -191,6 +195,10 @@ class Examination:
             author=author,
             is_proven=proven,
         )
+        if self._station.tally is not None and found is not None and found.policy_domain:
+            if verdict.action is not Action.DEFER:  # it comes again
+                reverse_path = self._parcel.envelope.reverse_path
+                self._station.tally.count(content.seen_by_dmarc(client, reverse_path, found, sender, proofs, verdict))
         return verdict, str(author) if author else ""
 
     async def _reputation(self, domain: str, client: Client, verdict: Verdict) -> list[Evidence]:

@@ -576,6 +576,13 @@ KEYS: tuple[Key, ...] = (
         "true",
     ),
     Key(
+        "checks.dmarc_reports",
+        values.flag,
+        "false",
+        "Tell domains that ask for it once a day what came in their name and what was made of it (DMARC).",
+        "true",
+    ),
+    Key(
         "scanners.*.kind",
         values.choice("spamd", "rspamd", "milter"),
         "",

@@ -223,6 +223,7 @@ class Checks:
     weights: Mapping[str, float] = field(default_factory=dict)
     switched_off: tuple[str, ...] = ()
     greylist: bool = False
+    dmarc_reports: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,6 +56,26 @@ MIGRATIONS = (
     );
     CREATE INDEX tls_report ON tls (report);
     """,
+    """
+    CREATE TABLE tally (                -- for our reports to others, until they are sent
+        day INTEGER NOT NULL,           -- days since 1970, UTC
+        policy_domain TEXT NOT NULL,
+        source TEXT NOT NULL,
+        author TEXT NOT NULL,
+        envelope TEXT NOT NULL,
+        disposition TEXT NOT NULL,
+        dkim INTEGER NOT NULL,
+        spf INTEGER NOT NULL,
+        signatures TEXT NOT NULL,
+        spf_domain TEXT NOT NULL,
+        spf_scope TEXT NOT NULL,
+        spf_result TEXT NOT NULL,
+        reason TEXT NOT NULL,
+        messages INTEGER NOT NULL,
+        PRIMARY KEY (day, policy_domain, source, author, envelope, disposition, dkim, spf, signatures, spf_domain,
+            spf_scope, spf_result, reason)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -30,3 +30,13 @@ class ReportUnread(Event):
     level: ClassVar[Level] = Level.NOTICE
     sender: str
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportSent(Event):
+    """A domain that asks for it was told what came in its name on a day (DMARC)."""
+
+    name: ClassVar[str] = "reports.sent"
+    domain: str
+    recipient: tuple[str, ...]
+    messages: int
