@@ -25,6 +25,7 @@ from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
+from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk, page_base
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.senders import SenderDesk
@@ -192,6 +193,8 @@ class OpenDesk:
             AccountDesk(users.accounts, ClientSettings(config), mark_due(users.accounts), resting),
             AliasDesk(users.aliases),
             AppPasswordDesk(users.app_passwords),
+            PasswordDesk(users.audits, journal),
+            LinkDesk(users.links, lambda: page_base(config)),
             ThrowawayDesk(users.throwaways),
             VacationDesk(users.vacations, clock),
             ShareDesk(self._shares(users, clock, workers, journal)),

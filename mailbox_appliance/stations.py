@@ -24,6 +24,7 @@ from mailbox_appliance.assembly.onward import make_onward
 from mailbox_appliance.assembly.own_folders import make_own_folders
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.passwords import PasswordsPart
 from mailbox_appliance.assembly.people import is_ours, tell_whom_it_concerns
 from mailbox_appliance.assembly.reports import ReportsPart
 from mailbox_appliance.assembly.resting import Resting
@@ -254,6 +255,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
             evidence,
             ClientRecord.of(config, imap, workers, journal),
             Ballast(state, reactor, workers, journal),
+            PasswordsPart(config, reactor, journal, users, children, notices, guard, pages),
             DropPart(config, reactor, workers, journal, parts, notices),
             WatchPart(
                 config, reactor, workers, journal, addresses, dkim_keys, certificates, resolver, pages, notices, store

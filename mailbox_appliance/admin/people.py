@@ -173,6 +173,7 @@ class AccountDesk:
                 "owner_of": list(one.owner_of),
                 "aliases": list(one.aliases),
                 "devices": one.devices,
+                "password": one.password,
                 "added": iso_moment(one.added),
                 "removed": iso_moment(one.removed),
                 "kept_until": iso_moment(one.forgotten_at),
@@ -186,7 +187,15 @@ class AccountDesk:
         result = listing(("account", "quota", "owner_of", "aliases", "devices", "added"), rows, none)
         if result.table is None:
             return result
-        columns = ("account", "quota", "owner_of", "aliases", "devices", *(("kept_until",) if removed else ()))
+        columns = (
+            "account",
+            "quota",
+            "owner_of",
+            "aliases",
+            "devices",
+            "password",
+            *(("kept_until",) if removed else ()),
+        )
         shown = [
             row
             | {

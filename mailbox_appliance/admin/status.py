@@ -13,6 +13,7 @@ from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import size_words, span_words
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.dns.servers import ServerState
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.queue import QueueDesk
@@ -246,3 +247,18 @@ def domain_records(bad: Mapping[str, int], looked: float, now: float) -> Finding
     return Finding(
         "records", f"not as they should be, seen {ago} ago: {names}", f"mailappliance dns check {min(wrong)}"
     )
+
+
+def weak_passwords(weak: Callable[[], Sequence[tuple[Address, str, bool]]]) -> Check:
+    """``weak`` tells (account, kind, whether it may send all the same)."""
+
+    async def check() -> Finding:
+        found = weak()
+        names = ", ".join(str(account) for account, _, allowed in found if not allowed)
+        if names:
+            remedy = "have them changed: mailappliance account link ADDRESS, or account password ADDRESS"
+            return Finding("passwords", f"guessed easily, and sending from home only: {names}"[:500], remedy)
+        allowed = f"; {len(found)} weak one(s) may send by your leave" if found else ""
+        return Finding("passwords", f"none is known to be weak{allowed}")
+
+    return check

@@ -13,9 +13,11 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.mailauth.mtasts_policy import Policy
 from mailbox_appliance.ports.journal import HasFailed
 from mailbox_appliance.ports.lists import OneClick
+from mailbox_appliance.ports.users import OwnPassword
 from mailbox_appliance.web.leaving import LeavePages
 from mailbox_appliance.web.mtasts import own_policy, policy_id, policy_names, policy_pages
-from mailbox_appliance.web.site import Pages, SiteFactory, first_of
+from mailbox_appliance.web.password import PasswordPages
+from mailbox_appliance.web.site import Pages, SiteFactory, first_of, first_post_of
 from mailbox_appliance.web.tokens import token_pages
 
 
@@ -36,6 +38,7 @@ class WebPages:
         mail_hosts: Callable[[], tuple[str, ...]],
     ) -> None:
         self._leaving: LeavePages | None = None
+        self._passwords: PasswordPages | None = None
         self._journal: HasFailed | None = None
         self._config = config
         self._reactor = reactor
@@ -51,6 +54,10 @@ class WebPages:
     def serve_lists(self, lists: OneClick, journal: HasFailed) -> None:
         """Members of mailing lists leave by one click, once the lists stand."""
         self._leaving, self._journal = LeavePages(lists), journal
+
+    def serve_passwords(self, door: OwnPassword) -> None:
+        """People change their own password, once users and guard stand."""
+        self._passwords = PasswordPages(door)
 
     def take_over(self, config: Config) -> None:
         """``reload``."""
@@ -76,8 +83,11 @@ class WebPages:
     def https(self) -> TLSMemoryBIOFactory:
         """For listen.https: TLS from the first octet, the certificate chosen at each handshake."""
         pages = first_of(policy_pages(self._domains, self.policy), self._tokens)
+        with_forms = [one for one in (self._leaving, self._passwords) if one is not None]
         site: Any = SiteFactory(pages, self._reactor)
-        if self._leaving is not None:
-            site = SiteFactory(first_of(pages, self._leaving.page), self._reactor, self._leaving.post, self.broken)
+        if with_forms:
+            pages = first_of(pages, *(one.page for one in with_forms))
+            posts = first_post_of(*(one.post for one in with_forms))
+            site = SiteFactory(pages, self._reactor, posts, self.broken)
         assert self.certificates is not None
         return TLSMemoryBIOFactory(self.certificates.for_server(protocols=(b"http/1.1",)), False, site)

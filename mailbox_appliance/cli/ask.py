@@ -50,7 +50,9 @@ def _here(option: str | None, verb: Verb, arguments: Mapping[str, Any]) -> Resul
     """Run a coroutine that waits for nothing."""
     desk: object = ConfigDesk(option)
     if verb.desk is GuessingDesk:
-        desk = GuessingDesk()
+        from mailbox_appliance.cli.guessing import GuessingTerminal
+
+        desk = GuessingDesk(GuessingTerminal(option))
     if verb.desk is ImportDesk:
         from mailbox_appliance.cli.importing import Terminal
 

@@ -625,6 +625,14 @@ KEYS: tuple[Key, ...] = (
         "Networks that are never shut out, however often a password from there was wrong.",
         '["192.168.1.0/24"]',
     ),
+    Key(
+        "guard.password_audit",
+        values.seconds,
+        '"10m"',
+        "For so long the hashes of main passwords are guessed at each night, at the lowest priority, to find weak ones "
+        "before others do; 0 switches it off.",
+        '"1h"',
+    ),
 )
 
 BY_PATH: dict[str, Key] = {key.path: key for key in KEYS}

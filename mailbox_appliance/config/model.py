@@ -228,9 +228,10 @@ class Checks:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """[guard]: networks that are never shut out."""
+    """[guard]: networks that are never shut out; how long passwords are guessed at each night (0 = not at all)."""
 
     exempt: tuple[Network, ...] = ()
+    password_audit: float = 600.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,11 +154,41 @@ class LogIn(Protocol):
         False once the password has changed, the app password was revoked, or the account is gone.
         """
 
+    def is_weak(self, principal: Principal) -> bool:
+        """Was the log-in by a main password that is known to be weak? From memory.
+
+        False where the owner lets it send all the same, and for app passwords, which nobody guesses.
+        """
+
     def offers_scram(self, peer: str) -> bool:
         """Is SCRAM worth offering to ``peer``? It takes app passwords only, and mail programs prefer it blindly."""
 
     def scram_keys(self, username: str) -> Awaitable[ScramKeys]:
         """For an exchange; a name that nobody has gets the same salt each time, too. Never raises."""
+
+
+class NotChanged(Exception):
+    """A password stays as it is; ``str()`` is fit for the person's eyes. ``suggestions`` are good ones to take."""
+
+    def __init__(self, text: str, suggestions: tuple[str, ...] = ()) -> None:
+        super().__init__(text)
+        self.suggestions = suggestions
+
+
+class OwnPassword(Protocol):
+    """People change their own main password. ``peer`` is the address of whoever asks."""
+
+    def holder(self, token: str) -> str:
+        """The account whose password the link with ``token`` changes; "" when it is not good (any more)."""
+
+    def missed(self, peer: str) -> None:
+        """Somebody tried a link that is not good."""
+
+    def by_link(self, token: str, new: str, peer: str) -> Awaitable[None]:
+        """Set ``new`` and spend the link. Raises NotChanged."""
+
+    def by_password(self, user: str, old: str, new: str, peer: str) -> Awaitable[None]:
+        """Set ``new`` for whoever knows the password of today. Raises NotChanged."""
 
 
 class Directory(Protocol):

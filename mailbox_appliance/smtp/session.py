@@ -41,6 +41,9 @@ TLS_GO_AHEAD = Reply(220, "2.0.0", "Begin TLS")
 FAULT = Reply(451, "4.3.0", "Something went wrong here, try again later")
 MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others in another message")
 MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients, closing")
+WEAK_PASSWORD = Reply(
+    550, "5.7.1", "Your password is guessed easily, so it sends from your home network only: change it (see your INBOX)"
+)
 MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
 HOLD_TOO_LONG = Reply(501, "5.5.4", "A message is not held for so long here")
 BANNED = Reply(421, "4.7.0", "Too many failures from your address, try again later")
@@ -311,9 +314,17 @@ class Session:
             return WITHDRAWN, "the password has changed or the account has ended since the log-in"
         if self._principal is not None and not self._principal.may_send:
             return MAY_NOT_SEND, "the account may not send"
+        if self._is_held_back():
+            return WEAK_PASSWORD, "the password is weak, and the client is not at home"
         deal.sender = await self._class_of_sender(deal)
         refusal = refusal_of_sender(deal.origin, deal.sender)
         return (SENDER_OK, "") if refusal is None else (refusal.reply, refusal.reason)
+
+    def _is_held_back(self) -> bool:
+        """By a weak password nothing is sent from outside."""
+        if self._principal is None or not self._parts.log_in.is_weak(self._principal):
+            return False
+        return not is_in(self._report.client.address, self._parts.settings.lan)
 
     def _device(self) -> Device | None:
         """The named device that speaks, with the rights it has now."""

@@ -35,6 +35,7 @@ class AccountInfo:
     added: float
     removed: float | None = None
     forgotten_at: float | None = None  # when a removed one can no longer be brought back
+    password: str = ""  # "good", "weak", "weak, allowed", or "" (not looked at yet)
 
 
 @dataclass(frozen=True, slots=True)

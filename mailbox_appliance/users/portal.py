@@ -9,6 +9,7 @@ refused when they are set, so the two never meet. SCRAM knows app passwords only
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, cast
 
 from twisted.cred.checkers import ICredentialsChecker
@@ -37,6 +38,7 @@ from mailbox_appliance.users.records import AccountRecord, AppPasswordRecord
 from mailbox_appliance.users.snapshot import Snapshot, lookup_key
 
 USERNAME_OCTETS = 1024
+Passed = Callable[[AccountRecord, str], None]
 
 
 class IPrincipal(Interface):
@@ -98,8 +100,15 @@ class PasswordChecker:
     credentialInterfaces = (IUsernamePassword,)
 
     def __init__(
-        self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: HasFailed, uses: Uses
+        self,
+        directory: SnapshotDirectory,
+        passwords: Passwords,
+        clock: Clock,
+        journal: HasFailed,
+        uses: Uses,
+        passed: Passed,
     ) -> None:
+        self._passed = passed
         self._directory = directory
         self._passwords = passwords
         self._journal = journal
@@ -152,6 +161,7 @@ class PasswordChecker:
         if now is None or (now.number, now.hash_version) != (account.number, account.hash_version):
             return False  # removed or changed while we were computing
         self._recent.remember(token)
+        self._passed(account, password)
         if self._passwords.outdated(account.hash):
             shielded(self._renew(account, password))
         return True
@@ -231,11 +241,18 @@ class PortalLogIn:
     """Fits ports.users.LogIn over the portal; ``portal`` itself is for twisted.web and its like."""
 
     def __init__(
-        self, directory: SnapshotDirectory, passwords: Passwords, clock: Clock, journal: HasFailed, uses: Uses
+        self,
+        directory: SnapshotDirectory,
+        passwords: Passwords,
+        clock: Clock,
+        journal: HasFailed,
+        uses: Uses,
+        passed: Passed = lambda account, password: None,
     ) -> None:
+        """``passed`` hears of a main password that was right, when it was computed; it must return at once."""
         self._journal = journal
         self._directory = directory
-        self._checker = PasswordChecker(directory, passwords, clock, journal, uses)
+        self._checker = PasswordChecker(directory, passwords, clock, journal, uses, passed)
         self._doubtful = Doubtful(clock.seconds)
         self.portal = Portal(Household(directory), [self._checker, ProofChecker(directory, uses)])
 
@@ -250,6 +267,15 @@ class PortalLogIn:
         return any(
             one.account == account.number and one.proof == principal.proof for one in snapshot.app_passwords.values()
         )
+
+    def is_weak(self, principal: Principal) -> bool:
+        """ports.users.LogIn."""
+        snapshot = self._directory.snapshot
+        account = snapshot.accounts.get(principal.account)
+        if account is None or principal.device:
+            return False
+        audit = snapshot.audit(account)
+        return bool(audit.weak) and not audit.allowed
 
     def offers_scram(self, peer: str) -> bool:
         """Only where there is an app password at all, and not to an address from which it failed within a day.

@@ -16,6 +16,7 @@ from mailbox_appliance.users.desks.accounts import Accounts
 from mailbox_appliance.users.desks.aliases import Aliases
 from mailbox_appliance.users.desks.apppasswords import AppPasswords
 from mailbox_appliance.users.desks.domains import Domains
+from mailbox_appliance.users.desks.links import Links
 from mailbox_appliance.users.desks.lists import Lists
 from mailbox_appliance.users.desks.throwaways import Throwaways
 from mailbox_appliance.users.desks.vacations import Vacations
@@ -23,7 +24,9 @@ from mailbox_appliance.users.directory import SnapshotDirectory, UsersSettings
 from mailbox_appliance.users.password import Passwords
 from mailbox_appliance.users.portal import PortalLogIn
 from mailbox_appliance.users.schema import MIGRATIONS
+from mailbox_appliance.users.strength.audits import Audits
 from mailbox_appliance.users.strength.spawned import Judge
+from mailbox_appliance.users.strength.watch import LogInWatch
 from mailbox_appliance.users.uses import LastUses
 
 
@@ -46,6 +49,8 @@ class Users:
     database: Database
     throwaways: Throwaways
     lists: Lists
+    audits: Audits
+    links: Links
 
     @classmethod
     def at(
@@ -66,11 +71,18 @@ class Users:
         directory = SnapshotDirectory(database, settings, clock.seconds)
         passwords = Passwords(workers, settings.hashing)
         uses = LastUses(database, clock, journal, settings.write_uses_every)
+        audits = Audits(directory, clock, journal)
+        if judge is None:
+            log_in = PortalLogIn(directory, passwords, clock, journal, uses)
+        else:
+            passed = LogInWatch(directory, audits, judge, journal).passed
+            log_in = PortalLogIn(directory, passwords, clock, journal, uses, passed)
+        accounts = Accounts(directory, passwords, clock, journal, judge)
         return cls(
             directory,
-            PortalLogIn(directory, passwords, clock, journal, uses),
+            log_in,
             Domains(directory, clock, journal),
-            Accounts(directory, passwords, clock, journal, judge),
+            accounts,
             Aliases(directory, journal),
             AppPasswords(directory, workers, clock, journal, uses),
             Vacations(directory, journal),
@@ -78,6 +90,8 @@ class Users:
             database,
             Throwaways(directory, clock, journal),
             Lists(directory, clock, journal),
+            audits,
+            Links(directory, accounts, clock, journal),
         )
 
     async def start(self) -> None:

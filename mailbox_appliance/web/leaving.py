@@ -27,7 +27,7 @@ class LeavePages:
         """GET: the button."""
         return Page((_FRAME % _BUTTON).encode(), HTML) if path.startswith(PATH) else None
 
-    async def post(self, host: str, path: str, body: bytes) -> Page | None:
+    async def post(self, host: str, path: str, body: bytes, peer: str) -> Page | None:
         """POST: the deed."""
         if not path.startswith(PATH) or WORD not in body:
             return None

@@ -31,8 +31,20 @@ class Page:
 # (host name in lower case without its port, path as it came) → the page; None is 404.
 Pages = Callable[[str, str], Page | None]
 
-# The same with the body of a POST; the page is made when it is asked for.
-Posts = Callable[[str, str, bytes], Coroutine[Deferred[Any], Any, Page | None]]
+# The same with the body of a POST and the address it came from; the page is made when it is asked for.
+Posts = Callable[[str, str, bytes, str], Coroutine[Deferred[Any], Any, Page | None]]
+
+# Of pages for people: nothing is run, framed, kept, or told to other sites.
+FOR_PEOPLE = (
+    (
+        b"Content-Security-Policy",
+        b"default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'",
+    ),
+    (b"Cache-Control", b"no-store"),
+    (b"Referrer-Policy", b"no-referrer"),
+    (b"X-Content-Type-Options", b"nosniff"),
+    (b"X-Frame-Options", b"DENY"),
+)
 
 # twisted.web's own classes are not annotated.
 _Request: Any = http.Request
@@ -49,7 +61,8 @@ class _SmallRequest(_Request):  # type: ignore[misc]
         if self.method in (b"GET", b"HEAD"):
             page = factory.pages(host, path)
         elif self.method == b"POST" and factory.posts is not None:
-            asked = Deferred.fromCoroutine(factory.posts(host, path, self.content.read(LONGEST_REQUEST)))
+            peer = getattr(self.getClientAddress(), "host", "")
+            asked = Deferred.fromCoroutine(factory.posts(host, path, self.content.read(LONGEST_REQUEST), peer))
             asked.addCallbacks(self._answer, self._broken)
             return
         self._answer(page)
@@ -66,6 +79,9 @@ class _SmallRequest(_Request):  # type: ignore[misc]
         self.setResponseCode(404 if page is None else 200)
         self.setHeader(b"Server", b"mailappliance")
         self.setHeader(b"Content-Type", kind.encode("ascii"))
+        if kind.startswith("text/html"):
+            for name, value in FOR_PEOPLE:
+                self.setHeader(name, value)
         self.setHeader(b"Content-Length", str(len(body)).encode("ascii"))
         if self.method != b"HEAD":
             self.write(body)
@@ -132,3 +148,16 @@ def first_of(*several: Pages) -> Pages:
         return None
 
     return pages
+
+
+def first_post_of(*several: Posts) -> Posts:
+    """The first that has the page."""
+
+    async def posts(host: str, path: str, body: bytes, peer: str) -> Page | None:
+        for one in several:
+            page = await one(host, path, body, peer)
+            if page is not None:
+                return page
+        return None
+
+    return posts

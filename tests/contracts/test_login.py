@@ -39,7 +39,9 @@ class LogInContract(Case):
         door, secret = self.make()
         for password in ("open sesame", secret):
             self.assertTrue(door.still_admits(now(door.log_in(PasswordCredentials("ann", password)))))
+            self.assertFalse(door.is_weak(now(door.log_in(PasswordCredentials("ann", password)))))
         self.assertFalse(door.still_admits(Principal(Address("carl", "example.org"))))
+        self.assertFalse(door.is_weak(Principal(Address("carl", "example.org"))))
 
     def test_who_does_not(self) -> None:
         """Everybody else hears the same words."""

@@ -29,6 +29,7 @@ class FakeLogIn:
         self.busy = False
         self.asked: list[PasswordCredentials | ProvenCredentials] = []
         self.scram = False
+        self.weak: set[str] = set()
         self.hidden: dict[str, frozenset[str]] = {}
 
     def still_admits(self, principal: Principal) -> bool:
@@ -40,6 +41,9 @@ class FakeLogIn:
         return any(
             owner == account and _proof(password) == principal.proof for password, (owner, _) in self.devices.items()
         )
+
+    def is_weak(self, principal: Principal) -> bool:
+        return str(principal.account) in self.weak and not principal.device
 
     def offers_scram(self, peer: str) -> bool:
         return self.scram

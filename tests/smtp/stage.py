@@ -104,9 +104,9 @@ class House:
             self.clock.advance(self.settings.limits.banner_wait)
         return peer
 
-    def user(self, name: str = "ann@example.org", password: str = "secret") -> Peer:
+    def user(self, name: str = "ann@example.org", password: str = "secret", address: str = STRANGER) -> Peer:
         """Somebody logged in on 465; everything said so far is taken."""
-        peer = self.peer("submissions", wait=False)
+        peer = self.peer("submissions", address, wait=False)
         peer.start_tls()
         peer.taken()
         token = base64.b64encode(f"\0{name}\0{password}".encode()).decode()

@@ -72,6 +72,19 @@ class JournalTests(SynchronousTestCase):
         self.assertEqual(code(talk(peer, "RSET")), "250 2.0.0")
         self.assertEqual(code(talk(peer, "MAIL FROM:<ann@example.org>")), "421 4.7.0")
 
+    def test_weak_password(self) -> None:
+        """Nothing is sent by it from outside, from the next MAIL on; from home, and by others, all is as before."""
+        peer = self.house.user()
+        self.assertEqual(code(talk(peer, "MAIL FROM:<ann@example.org>", "RSET")), "250 2.0.0")
+        self.house.log_in.weak.add("ann@example.org")
+        said = talk(peer, "MAIL FROM:<ann@example.org>")
+        self.assertIn("550 5.7.1 Your password is guessed easily", said)
+        self.assertIn("weak", self.house.journal.of(told.SenderRefused)[-1].reason)
+        home = self.house.user(address=DEVICE)
+        self.assertEqual(code(talk(home, "MAIL FROM:<ann@example.org>")), "250 2.1.0")
+        bob = self.house.user("bob@example.org", "hidden")
+        self.assertEqual(code(talk(bob, "MAIL FROM:<bob@example.org>")), "250 2.1.0")
+
     def test_log_ins(self) -> None:
         """Good and bad ones; never a password."""
         peer = self.house.user()

@@ -115,7 +115,7 @@ class CandidatesTests(SynchronousTestCase):
         self.assertEqual(first, list(itertools.islice(candidates.candidates(WORDS, LISTS), 20000)))
         place = {one: at for at, (one, _) in reversed(list(enumerate(first)))}
         self.assertLess(place["annSchmidt1"], 10000)
-        self.assertLess(place["ann12345"], 50)
+        self.assertLess(place["ann12345"], 150)
         self.assertLess(place["password1"], 1000)
         self.assertLess(place["schmidt1985"], 15000)
         self.assertEqual([one for one, _ in first if not SHORTEST <= len(one) <= 64], [])
@@ -160,7 +160,9 @@ class CrackTests(SynchronousTestCase):
     def test_in_turn(self) -> None:
         """Everybody's best candidates come before anybody's next ones."""
         self.crack([Work(1, "x", ("anna",)), Work(2, "x", ("bert",))], 400)
-        self.assertEqual({self.asked[0][:4], self.asked[1][:4]}, {"anna", "bert"})
+        of_each = [sum(one.lower().startswith(name) for one in self.asked) for name in ("anna", "bert")]
+        self.assertGreater(min(of_each), 5)
+        self.assertLess(max(of_each) - min(of_each), 2)
 
     def test_goes_on(self) -> None:
         """The next pass begins where the last ended; new names begin anew."""
@@ -171,7 +173,7 @@ class CrackTests(SynchronousTestCase):
         whole = [one for one, _ in itertools.islice(candidates.candidates(WORDS, LISTS), len(before) + len(self.asked))]
         self.assertEqual(before + self.asked, whole)
         self.crack([Work(1, "x", ("carl",), order, tried)], 10)
-        self.assertTrue(self.asked[0].startswith("carl"))
+        self.assertEqual(self.asked[0], before[0])
 
 
 class ChildTests(SynchronousTestCase):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mailbox_appliance.admin.guessing import GuessingDesk
 from mailbox_appliance.admin.importing import ImportDesk
+from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
 from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
@@ -80,6 +81,15 @@ VERBS: tuple[Verb, ...] = (
         AccountDesk.password,
         "Set another password.",
         (ADDRESS, _PASSWORD),
+        changes=True,
+    ),
+    Verb(
+        "account",
+        "link",
+        LinkDesk,
+        LinkDesk.link,
+        "Make a link by which somebody chooses another main password: good for a day and for one use.",
+        (ADDRESS,),
         changes=True,
     ),
     Verb(
@@ -203,6 +213,28 @@ VERBS: tuple[Verb, ...] = (
         AppPasswordDesk.revoke,
         "Make a device's password worthless.",
         (ADDRESS, Argument("device", "its name or its key")),
+        changes=True,
+    ),
+    Verb(
+        "password",
+        "audit",
+        GuessingDesk,
+        GuessingDesk.audit,
+        "Guess at the hashes of main passwords, to find the weak ones before others do.",
+        (
+            Argument("account", "only this account's", required=False),
+            Argument("minutes", "for how long (default: 10); the next audit goes on from there", "option"),
+        ),
+        lists=True,
+        here=True,
+    ),
+    Verb(
+        "password",
+        "allow",
+        PasswordDesk,
+        PasswordDesk.allow,
+        "Let an account send from everywhere although its password is weak, until that changes.",
+        (ADDRESS, Argument("no", "no longer", "flag")),
         changes=True,
     ),
     Verb(

@@ -109,6 +109,46 @@ class PasswordChanged(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordWeak(Event):
+    """An account's main password is guessed easily: by it nothing is sent from outside until it changes."""
+
+    name: ClassVar[str] = "users.password_weak"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    kind: str  # "names", "common", "keyboard", "word", "date", or "judged" (seen at a log-in)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordAllowed(Event):
+    """The owner lets an account send with a weak password all the same, or no longer."""
+
+    name: ClassVar[str] = "users.password_allowed"
+    level: ClassVar[Level] = Level.NOTICE
+    account: str
+    allowed: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordLinkMade(Event):
+    """There is a link by which somebody chooses another main password, good for a day and for one use."""
+
+    name: ClassVar[str] = "users.password_link_made"
+    level: ClassVar[Level] = Level.NOTICE
+    account: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordsGuessed(Event):
+    """Main passwords were guessed at for a while, to find the weak ones before others do."""
+
+    name: ClassVar[str] = "users.passwords_guessed"
+    accounts: int
+    guesses: int
+    seconds: int
+    weak: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AppPasswordMade(Event):
     """A device has a password of its own."""
 

@@ -26,7 +26,7 @@ from mailbox_appliance.users.answers import AccountInfo, NewAccount, RemovedAcco
 from mailbox_appliance.users.desks.names import living, new_account_address, our_domain, read_address
 from mailbox_appliance.users.directory import SnapshotDirectory
 from mailbox_appliance.users.password import Passwords, generate_password, weakness
-from mailbox_appliance.users.records import AccountRecord
+from mailbox_appliance.users.records import AccountRecord, AuditRecord
 from mailbox_appliance.users.snapshot import Snapshot, lookup_key
 from mailbox_appliance.users.strength.facts import own_words, words_of_new
 from mailbox_appliance.users.strength.spawned import Judge, NotJudged
@@ -74,6 +74,7 @@ class Accounts:
             record.added,
             record.removed,
             None if record.removed is None else record.removed + settings.keep_removed,
+            _known(snapshot.audit(record)),
         )
 
     async def add(self, text: str, password: str | None = None, quota: int | None = None) -> NewAccount:
@@ -329,6 +330,12 @@ def _delete(snapshot: Snapshot, record: AccountRecord) -> Work:
         connection.executemany("UPDATE domains SET catch_all = '' WHERE name = ?", [(name,) for name in catch_alls])
 
     return work
+
+
+def _known(audit: AuditRecord) -> str:
+    if audit.weak:
+        return "weak, allowed" if audit.allowed else "weak"
+    return "" if audit.judged is None else "good"
 
 
 def forget_known(connection: sqlite3.Connection, account: int | None, judged: float | None) -> None:

@@ -112,8 +112,11 @@ def candidates(words: Sequence[str], lists: Lists) -> Iterator[Candidate]:
                 yield one, "names"
 
     near = words[:8]
+    yield from _kind("common", lists.common[:200])
     yield from named(_plain(near))
-    yield from _kind("common", lists.common[:3000])
+    yield from _kind("common", lists.common[200:1000])
+    yield from named(_with_years(near[:2]))
+    yield from _kind("common", lists.common[1000:3000])
     yield from named(_joined(words[:16]))
     yield from named(_dated(near))
     yield from named(_bent(words))

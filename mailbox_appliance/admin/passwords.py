@@ -1,0 +1,117 @@
+"""password allow, account link, and what the guessing command line asks of whoever keeps the accounts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.verb import Arguments
+from mailbox_appliance.admin.words import iso_moment, moment_words, text_argument
+from mailbox_appliance.config.model import Config
+from mailbox_appliance.journal.events.users import PasswordsGuessed
+from mailbox_appliance.ports.journal import Journal
+from mailbox_appliance.users.answers import UsersError
+from mailbox_appliance.users.desks.links import Links
+from mailbox_appliance.users.strength.audits import KINDS, Audits
+
+
+class PasswordDesk:
+    """password allow; between our programs: password work|tried|found|end."""
+
+    def __init__(self, audits: Audits, journal: Journal) -> None:
+        self._audits = audits
+        self._journal = journal
+
+    async def allow(self, arguments: Arguments) -> Result:
+        """Let a weak password send from everywhere all the same, or no longer."""
+        allowed = not arguments.get("no")
+        try:
+            address = await self._audits.allow(text_argument(arguments, "address"), allowed=allowed)
+        except UsersError as error:
+            raise Refused(str(error)) from None
+        if allowed:
+            words = f"{address} may send from everywhere with the password it has now, even if it is weak"
+        else:
+            words = f"{address} sends from the networks at home only while its password is weak"
+        return Result((words,), data={"account": str(address), "allowed": allowed})
+
+    async def work(self, arguments: Arguments) -> Result:
+        """The hashes to guess at; they go to root or the service's own user only, who can read the file anyway."""
+        try:
+            works = await self._audits.to_guess(str(arguments.get("address") or ""))
+        except UsersError as error:
+            raise Refused(str(error)) from None
+        rows = [
+            {"name": str(one.account), "account": one.number, "version": one.hash_version, "hash": one.hash}
+            | {"words": list(one.words), "order": one.order, "tried": one.tried}
+            for one in works
+        ]
+        return Result(data=rows)
+
+    async def tried(self, arguments: Arguments) -> Result:
+        """How far guessing has come."""
+        await self._audits.has_tried(places_of(arguments["places"]))
+        return Result(data={})
+
+    async def found(self, arguments: Arguments) -> Result:
+        """A password was guessed; which is not said."""
+        kind = str(arguments["kind"])
+        new = await self._audits.is_weak(int(arguments["account"]), int(arguments["version"]), kind)
+        return Result(data={"new": new, "words": KINDS.get(kind, KINDS["judged"])})
+
+    async def end(self, arguments: Arguments) -> Result:
+        """A pass by hand has ended."""
+        accounts, guesses, seconds, weak = (int(arguments[n]) for n in ("accounts", "guesses", "seconds", "weak"))
+        self._journal.tell(PasswordsGuessed(accounts=accounts, guesses=guesses, seconds=seconds, weak=weak))
+        return Result(data={})
+
+
+class LinkDesk:
+    """account link; ``base`` is where the page is, such as "https://mail.example.org", "" when there is none."""
+
+    def __init__(self, links: Links, base: Callable[[], str]) -> None:
+        self._links = links
+        self._base = base
+
+    async def link(self, arguments: Arguments) -> Result:
+        """A link to be handed to that person, and to nobody else."""
+        base = self._base()
+        if not base:
+            raise Refused(
+                "no page for it is served: set listen.https, or set a password by `mailappliance account password`"
+            )
+        try:
+            made = await self._links.make(text_argument(arguments, "address"))
+        except UsersError as error:
+            raise Refused(str(error)) from None
+        url = f"{base}/password/{made.token}"
+        lines = (
+            f"whoever opens this link chooses another password for {made.account}, once, until "
+            f"{moment_words(made.expires)}:",
+            "",
+            f"  {url}",
+            "",
+            "hand it over in person, by telephone or by another messenger; the password of today stays good until then",
+        )
+        return Result(lines, data={"account": str(made.account), "link": url, "expires": iso_moment(made.expires)})
+
+
+def places_of(said: Any) -> Mapping[tuple[int, int], tuple[str, int]]:
+    """[[account, version, order, tried], …]"""
+    return {(int(one[0]), int(one[1])): (str(one[2]), int(one[3])) for one in said}
+
+
+def page_base(config: Config, hosts: Sequence[str] = ()) -> str:
+    """Where the pages for people are: "https://mail.example.org"; "" when none are served.
+
+    ``hosts`` are the names of a store's edges, through which its page is reached.
+    """
+    if config.role == "edge":
+        return ""
+    if config.role == "store" and hosts:
+        return f"https://{hosts[0]}"
+    for endpoint in config.listen.https[:1]:
+        host = "localhost" if endpoint.is_loopback else config.hostname
+        return f"https://{host}" if endpoint.port == 443 else f"https://{host}:{endpoint.port}"
+    return ""
