@@ -21,10 +21,9 @@ from mailbox_appliance.journal.events.users import PasswordsGuessed
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.guard import Guard
-from mailbox_appliance.users.answers import UsersError
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.users.strength.audits import KINDS, ToGuess
-from mailbox_appliance.users.strength.spawned import Children, NotJudged
+from mailbox_appliance.users.strength.spawned import Children
 
 HOUR = 3  # of the night, by the machine's own time
 SAVE_EVERY = 60  # progress lines, one a second
@@ -90,18 +89,14 @@ class PasswordsPart(Part):
 
     def _begin(self) -> None:
         self._wait_for_night()
-        if self._night is None and self._config.guard.password_audit:
+        if (self._night is None or self._night.called) and self._config.guard.password_audit:
             self._night = Deferred.fromCoroutine(self._guarded())
 
     async def _guarded(self) -> None:
         try:
             await self.guess(self._config.guard.password_audit)
-        except (NotJudged, UsersError) as trouble:
-            self._journal.broken(self.name, trouble)
         except Exception as error:  # noqa: BLE001 - the next night tries again
             self._journal.broken(self.name, error)
-        finally:
-            self._night = None
 
     async def guess(self, seconds: float) -> None:
         """One pass over all hashes, from where the last one stopped. Raises NotJudged, UsersError."""

@@ -51,6 +51,10 @@ class EdgeMayToo:
             return bool(secret) and principal.proof == _proof(secret)
         return self._people.still_admits(principal)
 
+    def is_weak(self, principal: Principal) -> bool:
+        """ports.users.LogIn."""
+        return not principal.paired and self._people.is_weak(principal)
+
     def offers_scram(self, peer: str) -> bool:
         """ports.users.LogIn."""
         return self._people.offers_scram(peer)

@@ -64,8 +64,8 @@ def _guess(request: dict[str, Any], say: Any) -> None:
 
 def _yield_to_others() -> None:
     """The lowest priority; with it the disk's is the lowest too, which the kernel derives from niceness."""
-    os.nice(NICE)
-    with contextlib.suppress(OSError, AttributeError):
+    with contextlib.suppress(OSError, AttributeError):  # a sandbox may forbid it
+        os.nice(NICE)
         os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
 
 

@@ -25,10 +25,8 @@ def own_words(snapshot: Snapshot, record: AccountRecord) -> tuple[str, ...]:
         if record.address in targets and alias.domain == domain
     ]
     family = [one.local for one in snapshot.accounts if one.domain == domain and one != record.address]
-    title = record.settings.get("name", "")
     for text in (
         local,
-        title,
         domain.partition(".")[0],
         *sorted(aliases),
         *sorted(family),
