@@ -110,7 +110,7 @@ class PeopleTests(SynchronousTestCase):
         listed = self.do("account list")
         assert listed.table is not None
         self.assertEqual(listed.table.columns, ("account", "quota", "owner of", "aliases", "devices", "password"))
-        self.assertEqual(listed.table.rows, (("ann@example.org", "5.0 GB", "example.org", "", "0"),))
+        self.assertEqual(listed.table.rows, (("ann@example.org", "5.0 GB", "example.org", "", "0", ""),))
         self.assertEqual(listed.data[0]["quota"], 5 << 30)
         alias = self.do("alias add", alias="shop@example.org", targets=["ann@example.org", "x@elsewhere.example"])
         self.assertEqual(alias.lines, ("mail for shop@example.org goes to ann@example.org, x@elsewhere.example",))
