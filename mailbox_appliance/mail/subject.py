@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from mailbox_appliance.mail.addresses import Mailbox, addresses_of
 from mailbox_appliance.mail.charset import decode_words
 from mailbox_appliance.mail.header import unfold
+from mailbox_appliance.mail.text import casemap
 
 MOST_REFERENCES = 200
 _LONGEST_SUBJECT = 2000
@@ -21,7 +22,7 @@ _FWD = re.compile(r"\[fwd:(.*)\]$", re.IGNORECASE | re.DOTALL)
 
 
 def base_subject(subject: str) -> tuple[str, bool]:
-    """The base subject of decoded text, upper-cased for comparison, and whether it was a reply or forward (§2.1)."""
+    """The base subject of decoded text, casemapped, and whether it was a reply or forward (§2.1)."""
     text = _BLANKS.sub(" ", subject[:_LONGEST_SUBJECT]).strip(" ")
     is_reply = False
     for _ in range(_LONGEST_SUBJECT):
@@ -50,7 +51,7 @@ def base_subject(subject: str) -> tuple[str, bool]:
             continue
         if text == before:
             break
-    return text.upper(), is_reply
+    return casemap(text), is_reply
 
 
 _MESSAGE_ID = re.compile(rb"<([^<>\s\"]*@[^<>\s]*|\"[^\"<>]*\"@[^<>\s]*)>")
@@ -77,10 +78,10 @@ def references_of(fields: Mapping[bytes, list[bytes]]) -> tuple[bytes, ...]:
 
 
 def mailbox_key(mailboxes: list[Mailbox]) -> str:
-    """What SORT FROM, TO and CC compare: the first address's local part (RFC 5256 §3), upper case."""
+    """What SORT FROM, TO and CC compare: the first address's local part (RFC 5256 §3), casemapped."""
     for mailbox in mailboxes:
         if mailbox.local:
-            return mailbox.local.decode("utf-8", "replace").upper()
+            return casemap(mailbox.local.decode("utf-8", "replace"))
     return ""
 
 
@@ -89,10 +90,10 @@ def display_key(mailboxes: list[Mailbox]) -> str:
     for mailbox in mailboxes:
         name, _, local, domain = mailbox
         if name:
-            return decode_words(unfold(name)).strip().upper()
+            return casemap(decode_words(unfold(name)).strip())
         if local is not None:
             address = local if domain is None else local + b"@" + domain
-            return address.decode("utf-8", "replace").upper()
+            return casemap(address.decode("utf-8", "replace"))
     return ""
 
 

@@ -114,7 +114,9 @@ _ADDRESSED = frozenset({"from", "to", "cc", "bcc", "sender", "reply-to"})
 
 
 def body_texts(part: TextPart, octets: Octets, *, overlap: int = OVERLAP) -> Iterator[str]:
-    """The searchable text below ``part`` in pieces: text/* and message/*, and the headers of enclosed messages.
+    """The searchable text below ``part`` in pieces: text/* and message/*, the headers of parts and enclosed messages.
+
+    A part's header names its file, which people look for (RFC 3501 §6.4.4: BODY and TEXT are of the whole body).
 
     ``overlap`` ≥ the needle's length finds it across pieces of one part. ``octets`` are those of ``part``'s offsets.
     """
@@ -124,7 +126,7 @@ def body_texts(part: TextPart, octets: Octets, *, overlap: int = OVERLAP) -> Ite
         if is_enclosed:
             yield from field_texts(octets[found.start : found.body])
         if found.type == "multipart":
-            waiting += [(child, False) for child in reversed(found.children)]
+            waiting += [(child, True) for child in reversed(found.children)]
         elif found.children:
             waiting += [(child, True) for child in reversed(found.children)]
         elif found.type in ("text", "message"):

@@ -70,6 +70,6 @@ class SubjectTests(SynchronousTestCase):
         """SORT compares the local part, SORT=DISPLAY the name that is shown."""
         self.assertEqual(mailbox_key(addresses_of(b"Ann <zoe@x>, b@y")), "ZOE")
         self.assertEqual(mailbox_key([]), "")
-        self.assertEqual(display_key(addresses_of(b"=?utf-8?q?=C3=84nn?= <zoe@x>")), "ÄNN")
+        self.assertEqual(display_key(addresses_of(b"=?utf-8?q?=C3=84nn?= <zoe@x>")), "A\u0308NN")
         self.assertEqual(display_key(addresses_of(b"zoe@x")), "ZOE@X")
         self.assertEqual(display_key(addresses_of(b"Friends: zoe@x;")), "FRIENDS")

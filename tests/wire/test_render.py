@@ -409,7 +409,7 @@ class PrerenderTests(SynchronousTestCase):
         )
         assert made.sent is not None
         self.assertEqual((made.sent.epoch, made.sent.day), (1795393800, 20779))
-        self.assertEqual((made.subject, made.is_reply), ("BÜCHER", True))
+        self.assertEqual((made.subject, made.is_reply), ("BU\u0308CHER", True))
         self.assertEqual((made.message_id, made.references), (b"1@x", (b"2@x", b"3@x")))
         self.assertEqual((made.from_key, made.to_key, made.cc_key), ("ANN", "B", "C"))
         self.assertEqual((made.display_from, made.display_to), ("ZOE", "B@Y"))
