@@ -298,7 +298,7 @@ def _labels(found: Iterable[object], folder: OldFolder) -> set[str]:
 
 def _flag(text: str) -> str:
     if text.startswith("\\"):
-        return text.capitalize() if text.lower() != "\\recent" else ""
+        return "\\" + text[1:].capitalize() if text.lower() != "\\recent" else ""
     return names.keyword_of(text)
 
 
