@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, MOST_KEYWORDS
 from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.durable import read_file, replace_file, write_all
 from mailbox_appliance.store.filenames import LETTERS
@@ -113,11 +114,13 @@ def number_of(names: Sequence[str], keyword: str) -> int | None:
 
 
 def add(folder: Folder, wanted: Iterable[str]) -> list[str]:
-    """Give numbers to keywords that have none, under Dovecot's lock; returns all names. For worker threads.
+    """Give numbers to keywords that have none; returns all names. For worker threads.
+
+    Under the lock of dovecot-uidlist, for Dovecot guards its list of keywords with that one.
 
     Raises StoreError (LIMIT) when there is no number left; then nothing has changed.
     """
-    with dotlock(folder.file(DOVECOT)):
+    with dotlock(folder.file(uidlists.NAME)):
         names = read(folder).names
         before = len(names)
         for keyword in wanted:
@@ -130,8 +133,19 @@ def add(folder: Folder, wanted: Iterable[str]) -> list[str]:
             _append(folder, "".join(high).encode(), sync=True)
         if before < LETTERS and len(names) > before:
             lines = [f"{number} {name}\n" for number, name in enumerate(names[:LETTERS])]
-            replace_file(folder.file(DOVECOT), "".join(lines).encode())
+            _replace_newer(folder.file(DOVECOT), "".join(lines).encode())
         return names
+
+
+def _replace_newer(path: str, octets: bytes) -> None:
+    """Replace the file by one of a later second: Dovecot reads it again only when the second has changed."""
+    try:
+        before = int(os.stat(path).st_mtime)
+    except FileNotFoundError:
+        before = 0
+    replace_file(path, octets)
+    if int(os.stat(path).st_mtime) <= before:
+        os.utime(path, (before + 1, before + 1))
 
 
 def set_masks(folder: Folder, masks: Iterable[tuple[str, int]]) -> None:

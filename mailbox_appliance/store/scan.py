@@ -177,7 +177,7 @@ def _look_at_keywords(changes: Changes, folder: Folder) -> dict[str, int] | None
     if any(was != is_now and was != placeholder(n) for n, (was, is_now) in enumerate(zip(old, names, strict=False))):
         changes.reset = changes.reset or row.uidvalidity > 0
     if held.lines > 2 * len(held.masks) + 200:
-        with dotlock(folder.file(keywords.DOVECOT)):
+        with dotlock(folder.file(uidlists.NAME)):
             keywords.compact(folder, keywords.read(folder))
         found = keywords.signatures(folder)
     changes.row = replace(row, keywords=tuple(names), known=replace(row.known, keywords=found))

@@ -361,9 +361,9 @@ def _esearch(one: list[Any]) -> dict[str, Any]:
 
 
 def _unordered(threads: list[Any]) -> list[Any]:
-    """Threads with their first message first and the others by number."""
+    """Threads with their messages by number."""
     flat = [[int(number) for number in re.findall(r"\d+", str(thread))] for one in threads for thread in one]
-    return [[thread[0], *sorted(thread[1:])] for thread in flat]
+    return sorted(sorted(thread) for thread in flat)
 
 
 def only_ties(command: bytes, envelopes: list[list[Any]], theirs: list[Any], ours: list[Any]) -> bool:

@@ -131,12 +131,15 @@ User {user}
 PassCmd "echo '{password}'"
 SSLType IMAPS
 CertificateFile {self.certificate(port)}
+
 IMAPStore far
 Account a
+
 MaildirStore near
 Path {local}/
 Inbox {local}/INBOX
 SubFolders Verbatim
+
 Channel all
 Far :far:
 Near :near:
