@@ -125,7 +125,7 @@ class InTurnsTests(TogetherCase):
         local.mkdir(exist_ok=True)
         config.write_text(f"""
 IMAPAccount a
-Host 127.0.0.1
+Host {"localhost" if user == "bench" else "127.0.0.1"}
 Port {port}
 User {user}
 PassCmd "echo '{password}'"
