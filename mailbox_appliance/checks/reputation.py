@@ -2,7 +2,7 @@
 
 Whoever is proven to be the author's domain is remembered by the name it is registered under; everybody else by the
 block of addresses he comes from (/24, IPv6 /64), so that a forger spoils nobody's name. Each message adds a little by
-what the other checks made of it, a person's word (moved to or from Junk) much. What is old weighs less and less.
+what the other checks made of it, a person's word (moved to or from Junk) more. What is old weighs less and less.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MIGRATIONS = (
 MOST = 20_000  # senders
 HALF_LIFE = 30.0  # days
 ENOUGH = 2.0  # points before anything is said
-BY_VERDICT, BY_PERSON = 0.25, 3.0  # points of one message
+BY_VERDICT, BY_PERSON = 0.25, 1.0  # points of one message
 _DAY = 86_400
 _MOST_WAITING = 100  # notes not yet written
 

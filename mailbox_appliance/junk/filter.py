@@ -43,6 +43,8 @@ _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
 _MUST_BE_ALIKE = 4.5  # logits
 _CHANCE = 2.5  # logits for junk that few words in common can make up
+_FEW_JUNK = 8  # lessons about junk before they are heard in full
+_LESSON_SAYS = 0.75  # logits at most of each, before that
 _PRIOR_SHARE = 0.1  # of the prior, once a person has taught enough
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
 _NEW_UNTIL = 500  # lessons at which the threshold is half way from the prior's to the taught filter's
@@ -285,6 +287,8 @@ class StatisticalFilter:
             if len(memories) > 1 and not memories[0].lessons:
                 needed /= 2.0  # the family alone speaks, with half a voice
             taught = max(0.0, taught - needed - _CHANCE) * (1.0 + 2.0 * shortage * shortage)
+            if junk < _FEW_JUNK:  # one slip of a finger must not send the next letter away
+                taught = min(taught, junk * _LESSON_SAYS)
         else:  # and the other way round
             taught *= junk / (junk + _ENOUGH_JUNK)
         known = min(junk, wanted * 2) / _PRIOR_UNTIL

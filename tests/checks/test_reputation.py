@@ -42,17 +42,17 @@ class ReputationTests(SynchronousTestCase):
     def test_kept(self) -> None:
         """What was told is known at once, after writing, and after opening anew; half of it after thirty days."""
         self.memory.taught("far.test", junk=True)
-        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.0, 3.0))
+        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.0, 1.0))
         self.result(self.memory.write())
         self.memory.judged("far.test", Action.JUNK)
         self.memory.judged("far.test", Action.ACCEPT)
         self.memory.judged("far.test", Action.DEFER)
-        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.25, 3.25))
+        self.assertEqual(self.result(self.memory.standing("far.test")), Standing(0.25, 1.25))
         self.result(self.memory.write())
         again = self.opened()
-        self.assertEqual(self.result(again.standing("far.test")), Standing(0.25, 3.25))
+        self.assertEqual(self.result(again.standing("far.test")), Standing(0.25, 1.25))
         self.clock.advance(30 * 86_400)
-        self.assertEqual(self.result(again.standing("far.test")), Standing(0.125, 1.625))
+        self.assertEqual(self.result(again.standing("far.test")), Standing(0.125, 0.625))
 
     def test_bounds(self) -> None:
         """The oldest make room, and what waits is written before it is much."""
@@ -88,7 +88,8 @@ class ReputationTests(SynchronousTestCase):
         message = signed(letter("eve@victim.test"), "victim.test")
         peer = {"ip": VICTIM_IP, "helo": "mx.victim.test", "sender": "eve@victim.test"}
         self.assertEqual(found(scene.examine(message, **peer), "reputation"), [])
-        self.memory.taught("victim.test", junk=True)
+        for _ in range(3):
+            self.memory.taught("victim.test", junk=True)
         self.assertEqual(found(scene.examine(message, **peer), "reputation"), ["bad"])
         before = self.result(self.memory.standing("victim.test"))
         scene.examine(letter("eve@victim.test"))

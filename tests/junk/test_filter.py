@@ -84,6 +84,14 @@ class FilterTests(SynchronousTestCase):
         for number in range(30):
             self.assertFalse(self.judge(note(number)).is_junk, number)
 
+    def test_one_slip(self) -> None:
+        """A single letter in Junk says little about the next ones of its kind; ten say it aloud."""
+        scores = []
+        for number in range(11):
+            scores.append(self.judge(advertisement(100)).score)
+            self.done(self.place.filter.learn(ANN, advertisement(number), True))
+        self.assertLess(scores[1] - scores[0], (scores[10] - scores[0]) / 4)
+
     def test_ten_of_a_kind(self) -> None:
         """Ten alike in Junk and nothing else: the eleventh is junk, a letter of another kind is not."""
         for number in range(10):
