@@ -6,7 +6,7 @@ PY := .venv/bin/python
 .PHONY: run test lint types layers clean
 
 run: .venv/.installed
-	exec .venv/bin/twistd -n mailappliance
+	exec .venv/bin/twistd --pidfile= -n mailappliance
 
 test: .venv/.tested
 	$(PY) -m tests.kit.run

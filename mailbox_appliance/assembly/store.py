@@ -209,9 +209,6 @@ class StorePart(Part):
                 roster.add(Entry("catchall", domain))
         for address in snapshot.aliases:
             roster.add(Entry("address", recipient_key(address), "d", self._only_account(address)))
-        for one in snapshot.lists.values():
-            for address in (one.address, *(one.part(word) for word in PARTS)):
-                roster.add(Entry("address", recipient_key(address), "d"))
         for address in snapshot.accounts:
             roster.add(Entry("address", recipient_key(address), "df" if address in self._full else "d"))
         for address in snapshot.lists:

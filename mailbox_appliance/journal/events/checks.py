@@ -68,7 +68,7 @@ class ListFault(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AcquaintanceLost(Event):
-    """Who writes to whom could not be written down, so the sender is a stranger again next time: is the disk full?"""
+    """Who writes to whom could not be written down (is the disk full?): the sender is a stranger again next time."""
 
     name: ClassVar[str] = "checks.acquaintance_lost"
     level: ClassVar[Level] = Level.WARNING
