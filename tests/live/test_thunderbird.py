@@ -108,7 +108,7 @@ server.performExpand(Services.wm.getMostRecentWindow("mail:3pane").msgWindow);
 class ThunderbirdTests(TestCase):
     """A person at the desk, with a fresh profile."""
 
-    timeout = 180
+    timeout = 300
 
     def setUp(self) -> None:
         if reason := missing("thunderbird", "Xvfb"):
