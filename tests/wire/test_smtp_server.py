@@ -10,9 +10,10 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.wire.smtp import events
-from mailbox_appliance.wire.smtp.server import VERBS, Server
+from mailbox_appliance.wire.smtp.server import Server
 from mailbox_appliance.wire.smtp.states import State
 from mailbox_appliance.wire.smtp.terms import SERVICES, Terms, capabilities
+from mailbox_appliance.wire.smtp.verbs import VERBS
 
 _LINE = re.compile(rb"[2-5][0-9][0-9][ -][\x20-\x7e]*")
 
@@ -111,7 +112,7 @@ class ServerTests(SynchronousTestCase):
         player = Player(service, refuse=refuse)
         for shred in shreds:
             player.send(shred)
-            self.assertLessEqual(len(player.core._incoming), 500)
+            self.assertLessEqual(len(player.core.incoming), 500)
         for line in player.said.split(b"\r\n")[:-1]:
             self.assertTrue(_LINE.fullmatch(line), line)
         self.assertTrue(player.said.endswith(b"\r\n"))
@@ -177,7 +178,7 @@ class ServerTests(SynchronousTestCase):
         player.send(b"BDAT 9999999999999999999\r\n")
         for _ in range(100):
             player.send(b"QUIT\r\n" * 100)
-            self.assertEqual(len(player.core._incoming), 0)
+            self.assertEqual(len(player.core.incoming), 0)
         self.assertEqual(player.codes(), [220])
 
     def test_capabilities(self) -> None:
