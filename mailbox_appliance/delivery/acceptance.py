@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.local import Copy, LocalCopies, NoPlace, writes
 from mailbox_appliance.delivery.rests import Resting
-from mailbox_appliance.delivery.routing import NOT_FORWARDED, REJECTS, Routed, Routing, Target
+from mailbox_appliance.delivery.routing import MARKS, NOT_FORWARDED, REJECTS, Routed, Routing, Target
 from mailbox_appliance.delivery.space import Backlog, Space
 from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.events.delivery import (
@@ -347,7 +347,7 @@ class Door:
     def _reply(self, routed: Routed, plan: _Plan) -> tuple[Reply, list[Recipient]]:
         """The reply for what could be done, and the mailboxes that are to get it later."""
         troubles = [trouble for target in routed.targets if (trouble := plan.refused.get(target.key)) is not None]
-        later = [_for_account(routed.recipient, trouble.target.account) for trouble in troubles]
+        later = [_for_account(routed.recipient, trouble.target) for trouble in troubles]
         if len(troubles) < len(routed.targets):
             return KEPT, later
         if routed.lists:
@@ -482,14 +482,16 @@ def _answered(parcel: Parcel, routed: list[Routed]) -> list[Routed]:
     ]
 
 
-def _for_account(recipient: Recipient, account: Address) -> Recipient:
-    """The queue's recipient for one mailbox out of those behind an address: the others have theirs already."""
-    if recipient.forward_path.folded() == account:
-        return recipient
+def _for_account(recipient: Recipient, target: Target) -> Recipient:
+    """The queue's recipient for one mailbox out of those behind an address: the others have theirs already.
+
+    What was found out (junk, a leak) is decided: later there is nobody to ask, and the sender may be long gone.
+    """
+    account, marks = target.account, target.flags & MARKS
     base, _ = recipient.forward_path.folded().without_detail()
-    if base == account:
-        return recipient  # ann+shop leads to ann alone, and the tag may choose a folder
-    return Recipient(account, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}")
+    if account in (recipient.forward_path.folded(), base):
+        return replace(recipient, marks=marks)  # ann+shop leads to ann alone, and the tag may choose a folder
+    return Recipient(account, recipient.notify, recipient.original or f"rfc822;{recipient.forward_path}", marks)
 
 
 def _held(routed: Routed) -> Routed:

@@ -43,6 +43,7 @@ from mailbox_appliance.ports.users import (
 JUNK, JUNK_KEYWORD = "Junk", "$Junk"
 REJECTS = "Rejects"
 LEAK_KEYWORD = "$Leak"
+MARKS = frozenset({JUNK_KEYWORD, LEAK_KEYWORD})  # of a copy that waits for room
 CAPTURED = "Captured"
 NO_SUCH_USER = Reply(550, "5.1.1", "No such user here")
 NOBODY_BEHIND_IT = Reply(550, "5.1.1", "Nobody reads mail to this address")
@@ -126,7 +127,9 @@ class Routing:
         expanded = len(resolution.destinations) > 1 and "SUCCESS" in recipient.notify
         unwanted: list[Personal] = []
         for destination in resolution.destinations:
-            if isinstance(destination, LocalMailbox):
+            if isinstance(destination, LocalMailbox) and recipient.marks:
+                targets.append(await self._marked(recipient.marks, destination))
+            elif isinstance(destination, LocalMailbox):
                 personal = await self._judge(parcel, destination.account)
                 if personal.verdict.action in (Action.REJECT, Action.DEFER):
                     unwanted.append(personal)
@@ -154,7 +157,7 @@ class Routing:
             # With several behind one address the mildest answer is given: later beats never.
             mildest = min(unwanted, key=lambda one: one.verdict.action is Action.REJECT)
             return Routed(recipient, tuple(targets), unwanted=mildest)
-        if resolution.via == "throwaway" and self._throwaways is not None:
+        if resolution.via == "throwaway" and self._throwaways is not None and not recipient.marks:
             sender = sender_domain(parcel)
             is_junk = any(target.why == "junk" for target in targets)
             given_to = await self._throwaways.met(recipient.forward_path, sender, trusted=not is_junk)
@@ -185,6 +188,11 @@ class Routing:
             if folder:
                 return Target(destination.account, folder, why="tag")
         return Target(destination.account, INBOX)
+
+    async def _marked(self, marks: frozenset[str], destination: LocalMailbox) -> Target:
+        """A copy that has waited for room: what was decided when it came still holds."""
+        target = await self._target(Action.JUNK if JUNK_KEYWORD in marks else Action.ACCEPT, destination)
+        return replace(target, flags=target.flags | (marks & MARKS))
 
     async def _folder(self, destination: LocalMailbox) -> str:
         """The account's folder of the subaddress's name; a stranger chooses no folder with a use of its own."""

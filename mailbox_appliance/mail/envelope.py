@@ -9,11 +9,15 @@ from mailbox_appliance.mail.address import Address
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """One RCPT: the forward path and its DSN parameters (RFC 3461 §4.1, §4.2)."""
+    """One RCPT: the forward path and its DSN parameters (RFC 3461 §4.1, §4.2).
+
+    ``marks``: keywords decided on when the message came, for a copy that waits until its mailbox has room.
+    """
 
     forward_path: Address
     notify: frozenset[str] = frozenset()  # of NEVER SUCCESS FAILURE DELAY; empty = not said
     original: str = ""  # ORCPT, "rfc822;ann@example.org", xtext decoded
+    marks: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

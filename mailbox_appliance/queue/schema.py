@@ -3,7 +3,8 @@
 message    one row for each content file
 recipient  one row for each recipient that is not done with; ``ended`` is '' while it waits, then the word of
            RFC 3464 §2.3.3 ("failed", "delivered", "relayed") until its sender has been told, and "kept" for what an
-           account's Outbox shows as failed; ``held`` is 1 by the operator's will, 2 while its domain is frozen
+           account's Outbox shows as failed; ``held`` is 1 by the operator's will, 2 while its domain is frozen;
+           ``marks`` are the keywords ($Junk, $Leak) of a copy that waits for room in a mailbox of ours
 outbox     one row for each account that has submitted mail: its Outbox's UIDVALIDITY and next UID
 frozen     domains for which nothing leaves
 
@@ -78,6 +79,7 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE frozen (domain TEXT PRIMARY KEY, since REAL NOT NULL) WITHOUT ROWID
     """,
     outgoing.CAME_OVER,
+    "ALTER TABLE recipient ADD COLUMN marks TEXT NOT NULL DEFAULT ''",
 )
 
 
@@ -123,6 +125,7 @@ class RecipientRow(NamedTuple):
     host: str
     reason: str
     remote: int
+    marks: str
 
 
 class ResultRow(NamedTuple):
@@ -151,17 +154,17 @@ _TO_TELL = "ended <> '' AND ended <> 'kept'"  # as the index recipient_ended has
 
 
 def add_message(
-    connection: sqlite3.Connection, message: Sequence[Any], recipients: Iterable[tuple[str, str, str, str, float]]
+    connection: sqlite3.Connection, message: Sequence[Any], recipients: Iterable[tuple[str, str, str, str, float, str]]
 ) -> int:
-    """``message`` are the columns after ``id``; ``recipients`` are (local, domain, notify, original, next_attempt)."""
+    """``message``: the columns after ``id``; ``recipients``: (local, domain, notify, original, next_attempt, marks)."""
     names = MessageRow._fields[1:]
     cursor = connection.execute(
         f"INSERT INTO message ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})", message
     )
     number = cursor.lastrowid
     connection.executemany(
-        "INSERT INTO recipient (message, local, domain, notify, original, next_attempt, held) VALUES"
-        " (?1, ?2, ?3, ?4, ?5, ?6, 2 * (?3 IN (SELECT domain FROM frozen)))",
+        "INSERT INTO recipient (message, local, domain, notify, original, next_attempt, marks, held)"
+        " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 2 * (?3 IN (SELECT domain FROM frozen)))",
         [(number, *recipient) for recipient in recipients],
     )
     assert number is not None  # a row was inserted

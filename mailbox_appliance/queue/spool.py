@@ -99,10 +99,7 @@ class QueueSpool:
             envelope.ret,
             envelope.envid,
         )
-        recipients = [
-            (r.forward_path.local, r.forward_path.domain, ",".join(sorted(r.notify)), r.original, begins)
-            for r in envelope.recipients
-        ]
+        recipients = [(*_stored_recipient(r), begins, ",".join(sorted(r.marks))) for r in envelope.recipients]
 
         def enter(connection: sqlite3.Connection) -> None:
             number = schema.add_message(connection, message, recipients)
@@ -204,12 +201,18 @@ def envelope_of(message: MessageRow, recipients: Iterable[RecipientRow]) -> Enve
 def recipient_of(row: RecipientRow) -> Recipient:
     """The recipient as it was given."""
     notify = frozenset(row.notify.split(",")) if row.notify else frozenset[str]()
-    return Recipient(Address(row.local, row.domain), notify, row.original)
+    marks = frozenset(row.marks.split(",")) if row.marks else frozenset[str]()
+    return Recipient(Address(row.local, row.domain), notify, row.original, marks)
 
 
 def sender_of(message: MessageRow) -> str:
     """The reverse path for journals."""
     return show_reverse_path(_address(message.reverse_path) if message.reverse_path else None)
+
+
+def _stored_recipient(recipient: Recipient) -> tuple[str, str, str, str]:
+    path = recipient.forward_path
+    return path.local, path.domain, ",".join(sorted(recipient.notify)), recipient.original
 
 
 def _stored(address: Address) -> str:

@@ -113,8 +113,9 @@ class GivenTo:
 class ThrowawayTests(DoorCase):
     """Mail for an address that was given to one sender."""
 
-    def leaked_to(self, sender: str, to: list[str]) -> tuple[PostOffice, list[frozenset[str]]]:
+    def leaked_to(self, sender: str, to: list[str], full: int = 0) -> tuple[PostOffice, list[frozenset[str]]]:
         office = self.office()
+        office.depot.limits[ANN] = full
         known = Known((LocalMailbox(ANN),), "throwaway")
         directory = office.directory
         others = directory.resolve
@@ -143,6 +144,15 @@ class ThrowawayTests(DoorCase):
             (leaked.recipient, leaked.domain, leaked.given_to),
             ("shop-x7k2p9@example.org", "casino.example", "shop.example"),
         )
+
+    def test_a_leak_that_waits(self) -> None:
+        """Ann's mailbox is full when it comes beside mail for others: the mark is there when there is room at last."""
+        office, flags = self.leaked_to("casino.example", ["shop-x7k2p9@example.org", "bob@example.org"], full=10)
+        self.assertEqual((flags, office.rows()), ([frozenset()], 1))
+        office.depot.limits[ANN] = 0
+        office.later(400)
+        self.assertEqual(list(office.depot.flags.values()), [frozenset(), frozenset({"$Leak"})])
+        self.assertEqual((len(office.journal.of(Leaked)), office.rows()), (1, 0))
 
 
 class FullTests(DoorCase):

@@ -95,6 +95,35 @@ class PersonTests(SynchronousTestCase):
         self.assertEqual((self.folders(office, ANN), self.folders(office, BOB)), (["INBOX"], ["Rejects"]))
         self.assertEqual(self.folders(office, "cleo@example.org"), [])
 
+    def test_junk_that_waits_for_room(self) -> None:
+        """His mailbox is full, others take it, the machine begins anew: it still comes to Junk, and nobody else's does."""
+        for ann, folder in ((JUNK, "Junk"), (REFUSED, "Junk"), (GOOD, "INBOX")):
+            with self.subTest(ann=ann):
+                office = self.office(ann=ann)
+                for account in (ANN, "cleo@example.org"):
+                    office.depot.limits[Address.parse(account)] = 10
+                self.assertEqual(self.codes(office, ANN, BOB, "cleo@example.org"), [250, 250, 250])
+                self.assertEqual((self.folders(office, ANN), office.rows()), ([], 2))
+                office.close()
+                again = PostOffice(office.root, clock=office.clock)
+                self.addCleanup(again.close)
+                again.later(400)
+                self.assertEqual((self.folders(again, ANN), again.rows()), ([folder], 0))
+                self.assertEqual(self.folders(again, "cleo@example.org"), ["INBOX"])
+                self.assertEqual(
+                    [kept.why for kept in again.journal.of(Kept) if kept.account == ANN],
+                    ["junk" if folder == "Junk" else ""],
+                )
+
+    def test_junk_behind_an_alias_waits(self) -> None:
+        """Of two behind one address each has his own verdict, also when one of them must wait."""
+        office = self.office(ann=JUNK)
+        office.depot.limits[Address.parse(ANN)] = 10
+        self.assertEqual(self.codes(office, "family@example.org"), [250])
+        office.depot.limits[Address.parse(ANN)] = 0
+        office.later(400)
+        self.assertEqual((self.folders(office, ANN), self.folders(office, BOB)), (["Junk"], ["INBOX"]))
+
     def test_all_refuse(self) -> None:
         """All refuse, each for his own reason: later beats never for who may come again."""
         office = self.office(ann=GREY, bob=REFUSED)
