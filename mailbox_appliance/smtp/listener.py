@@ -17,7 +17,7 @@ from mailbox_appliance.smtp.acquaintances import network_of
 from mailbox_appliance.smtp.door import Door
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.parts import Parts
-from mailbox_appliance.smtp.session import BANNED, STOPPING
+from mailbox_appliance.smtp.replies import BANNED, STOPPING
 from mailbox_appliance.wire.smtp.terms import SERVICES
 
 TOO_MANY = Reply(421, "4.7.0", "Too many connections, try again later")

@@ -1,4 +1,7 @@
-"""Who may be written to: the policy's answer, then the directory's, then the mailbox's (RFC 5321 §3.3, §4.5.1)."""
+"""Who may be written to: the policy's answer, then the directory's, then the mailbox's (RFC 5321 §3.3, §4.5.1).
+
+Last come the bounds: recipients of one message (RFC 5321 §4.5.3.1.8), of a device and of an account in one day.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,12 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Acceptance
-from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Unknown
+from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Principal, Unknown
+from mailbox_appliance.smtp import devices, replies
 from mailbox_appliance.smtp.devices import Device
+from mailbox_appliance.smtp.parts import Parts
 from mailbox_appliance.smtp.policy import NO_RELAY, Action, Sender, Target, decide
+from mailbox_appliance.smtp.transaction import Transaction
 
 ONLY_BOUNCES = Reply(550, "5.7.1", "Only bounces are taken for this address")
 NO_SUCH_USER = "No such user here"
@@ -60,3 +66,27 @@ async def rule(
     if full is not None:
         return Ruling(Action.REFUSE, full, "no room")
     return Ruling(row.action)
+
+
+async def rule_recipient(parts: Parts, deal: Transaction, principal: Principal | None, recipient: Recipient) -> Ruling:
+    """Decide about one RCPT of ``deal``; ``principal`` is who has logged in."""
+    most = parts.settings.limits.recipients
+    if len(deal.recipients) >= most:
+        return Ruling(Action.REFUSE, replies.MANY_RECIPIENTS, f"more than {most} recipients")
+    ruling = await rule(
+        parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size, deal.device
+    )
+    if ruling.reply is not None:
+        return ruling
+    if deal.device is not None:
+        if len(deal.recipients) >= parts.days_work.left(deal.device, parts.clock.seconds()):
+            return Ruling(Action.REFUSE, devices.SPENT, "the device's recipients of this day are used up")
+    if principal is not None and not principal.paired and parts.allowance is not None:
+        domains = parts.directory.domains()
+        if target_of(recipient.forward_path, domains) is Target.ELSEWHERE:
+            outside = [one.forward_path for one in (*deal.recipients, recipient)]
+            outside = [path for path in outside if target_of(path, domains) is Target.ELSEWHERE]
+            spent = await parts.allowance.refusal(principal.account, outside)
+            if spent is not None:
+                return Ruling(Action.REFUSE, spent, "the account's daily allowance is spent")
+    return ruling

@@ -13,43 +13,24 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mailbox_appliance.mail.client import Client, Origin
-from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.ports.users import Principal
-from mailbox_appliance.smtp import devices, login
+from mailbox_appliance.smtp import login, patience, replies
 from mailbox_appliance.smtp.devices import Device, device_at
-from mailbox_appliance.smtp.intake import TOO_LARGE, Intake
+from mailbox_appliance.smtp.intake import Intake
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
-from mailbox_appliance.smtp.pace import is_at_home, neighbourhood
+from mailbox_appliance.smtp.pace import neighbourhood
 from mailbox_appliance.smtp.parts import Parts, origin_of
-from mailbox_appliance.smtp.policy import Sender, refusal_of_sender
-from mailbox_appliance.smtp.recipients import rule
+from mailbox_appliance.smtp.recipients import rule_recipient
 from mailbox_appliance.smtp.report import Report
+from mailbox_appliance.smtp.sender import rule_sender
 from mailbox_appliance.smtp.transaction import Border, Transaction
 from mailbox_appliance.wire.mechanisms import mechanisms
 from mailbox_appliance.wire.sasl import Proof
 from mailbox_appliance.wire.smtp import answers, events, server
 from mailbox_appliance.wire.smtp.terms import SERVICES, Terms
-
-SENDER_OK = Reply(250, "2.1.0", "Sender ok")
-RECIPIENT_OK = Reply(250, "2.1.5", "Recipient ok")
-GO_AHEAD = Reply(354, "", "Send the message, end it with a line of one dot")
-CHUNK_OK = Reply(250, "2.0.0", "Chunk taken")
-TLS_GO_AHEAD = Reply(220, "2.0.0", "Begin TLS")
-FAULT = Reply(451, "4.3.0", "Something went wrong here, try again later")
-MANY_RECIPIENTS = Reply(452, "4.5.3", "Too many recipients, send the others in another message")
-MANY_UNKNOWN = Reply(421, "4.7.0", "Too many unknown recipients, closing")
-WEAK_PASSWORD = Reply(
-    550, "5.7.1", "Your password is guessed easily, so it sends from your home network only: change it (see your INBOX)"
-)
-MAY_NOT_SEND = Reply(550, "5.7.1", "Sending is switched off for this account")
-HOLD_TOO_LONG = Reply(501, "5.5.4", "A message is not held for so long here")
-BANNED = Reply(421, "4.7.0", "Too many failures from your address, try again later")
-IDLE = Reply(421, "4.4.2", "Nothing was said for too long, closing")
-WITHDRAWN = Reply(421, "4.7.0", "Your password has changed or your account has ended: log in again")
-STOPPING = Reply(421, "4.3.2", "The service is going down, come back soon")
 
 COMMAND_SLICE = 4096  # octets of commands between two looks at the clock
 LONG_TURN = 0.002  # seconds after which others get their turn
@@ -116,10 +97,10 @@ class Session:
                 progress = False
         except IdleTooLong:
             self._report.cut_short(self._deal, "said nothing for too long")
-            core.say_last(IDLE)
+            core.say_last(replies.IDLE)
             self._line.write(core.take_output())
         except Stopping:
-            core.say_last(STOPPING)
+            core.say_last(replies.STOPPING)
             self._line.write(core.take_output())
         except ConnectionOver as over:
             self._report.interrupted(self._deal, str(over))
@@ -128,39 +109,22 @@ class Session:
             await self._drop()
 
     async def _greet(self) -> None:
-        service = self._core.terms.service
+        parts, service = self._parts, self._core.terms.service
         if service.name not in ("lmtp", "link"):
             await self._keep_pace(neighbourhood(self._report.client.address))
         if service.implicit_tls:
             await self._secure()
-        elif service.name == "smtp" and self._limits.banner_wait and not self._need_not_wait():
-            await self._line.pause(self._limits.banner_wait)
+        elif service.name == "smtp" and (silence := patience.before_banner(parts, self._report.client, self._origin)):
+            await self._line.pause(silence)
             self._core.receive(self._line.pending())
-        parts = self._parts
         early = parts.acquaintances.may_talk_first(self._report.client.address, parts.clock.seconds())
         self._core.greet(self._welcome(), early=early)
 
     async def _keep_pace(self, who: object) -> None:
-        """Whoever comes faster than anybody needs to waits; the owner's networks and private ones never do."""
-        parts, client = self._parts, self._report.client
-        if self._origin in (Origin.LAN, Origin.DEVICE) or is_in(client.address, parts.settings.trusted):
-            return
-        if is_at_home(client.address):
-            return
-        limits = self._limits
-        seconds = parts.pace.wait(who, parts.clock.seconds(), limits.arrivals, limits.longest_wait)
+        seconds = patience.of_newcomer(self._parts, self._report.client, self._origin, who)
         if seconds:
             self._report.slowed_down(seconds)
             await self._line.pause(seconds)
-
-    def _need_not_wait(self) -> bool:
-        """Acquaintances, and whoever the owner trusts anyway, are greeted at once."""
-        parts, address = self._parts, self._report.client.address
-        return (
-            self._origin is not Origin.WAN
-            or is_in(address, parts.settings.trusted)
-            or parts.acquaintances.is_known(address, parts.clock.seconds())
-        )
 
     def _welcome(self) -> Reply:
         return Reply(220, "", f"{self._parts.settings.hostname} {'LMTP' if self._core.terms.service.lmtp else 'ESMTP'}")
@@ -196,11 +160,11 @@ class Session:
             deal = self._deal
             self._parts.journal.broken("smtp", error, deal.trace if deal is not None else "")
             if self._core.owes:
-                self._core.answer(FAULT)
+                self._core.answer(replies.FAULT)
                 if isinstance(event, events.Content) and event.message_ends:
                     await self._drop()
             elif deal is not None and deal.intake is not None:
-                deal.intake.refusal = FAULT
+                deal.intake.refusal = replies.FAULT
 
     # ---------------------------------------------------------------- reactions
 
@@ -220,7 +184,7 @@ class Session:
             core.answer(answers.INJECTED)
             self._report.cut_short(self._deal, "sent octets behind STARTTLS")
             return
-        core.answer(TLS_GO_AHEAD)
+        core.answer(replies.TLS_GO_AHEAD)
         await self._flush()
         await self._secure()
         core.tls_started()
@@ -287,7 +251,7 @@ class Session:
         self._report.introduced(client)
         self._report.client = client
         self._origin = origin_of(parts.settings, client)
-        self._core.answer(BANNED if parts.guard.refuses(address, client.service, None) else self._welcome())
+        self._core.answer(replies.BANNED if parts.guard.refuses(address, client.service, None) else self._welcome())
 
     async def _mail(self, event: events.Mail) -> None:
         await self._drop()
@@ -296,35 +260,13 @@ class Session:
         if device is not None and device.send_as is not None:
             asked = replace(asked, reverse_path=device.send_as)
         deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, asked, device)
-        reply, reason = await self._rule_sender(deal)
-        self._core.answer(reply)
-        if reply.is_positive:
+        ruling = await rule_sender(self._parts, deal, self._principal)
+        deal.sender = ruling.sender
+        self._core.answer(ruling.reply or replies.SENDER_OK)
+        if ruling.reply is None:
             self._deal = deal
         else:
-            self._report.sender_refused(deal, reply, reason)
-
-    async def _rule_sender(self, deal: Transaction) -> tuple[Reply, str]:
-        limit = self._limits.message_size
-        if limit and deal.arguments.size > limit:
-            return TOO_LARGE, f"announced {deal.arguments.size} octets, the limit is {limit}"
-        asked = deal.arguments
-        if asked.hold_for > self._limits.hold or asked.hold_until > deal.began + self._limits.hold:
-            return HOLD_TOO_LONG, "wants to be held for too long"
-        if self._principal is not None and not self._parts.log_in.still_admits(self._principal):
-            return WITHDRAWN, "the password has changed or the account has ended since the log-in"
-        if self._principal is not None and not self._principal.may_send:
-            return MAY_NOT_SEND, "the account may not send"
-        if self._is_held_back():
-            return WEAK_PASSWORD, "the password is weak, and the client is not at home"
-        deal.sender = await self._class_of_sender(deal)
-        refusal = refusal_of_sender(deal.origin, deal.sender)
-        return (SENDER_OK, "") if refusal is None else (refusal.reply, refusal.reason)
-
-    def _is_held_back(self) -> bool:
-        """By a weak password nothing is sent from outside."""
-        if self._principal is None or not self._parts.log_in.is_weak(self._principal):
-            return False
-        return not is_in(self._report.client.address, self._parts.settings.lan)
+            self._report.sender_refused(deal, ruling.reply, ruling.reason)
 
     def _device(self) -> Device | None:
         """The named device that speaks, with the rights it has now."""
@@ -332,64 +274,30 @@ class Session:
             return None
         return device_at(self._parts.settings.devices, self._report.client.address)
 
-    async def _class_of_sender(self, deal: Transaction) -> Sender:
-        reverse_path, directory = deal.reverse_path, self._parts.directory
-        if reverse_path is None:
-            return Sender.NULL
-        if self._principal is not None and await directory.owns(self._principal.account, reverse_path):
-            return Sender.OWNED
-        if reverse_path.domain not in directory.domains():
-            return Sender.THEIRS
-        returned = is_in(self._report.client.address, self._parts.settings.forwarders)
-        return Sender.RETURNED if returned and deal.origin is Origin.WAN else Sender.OURS
-
     async def _rcpt(self, event: events.Rcpt) -> None:
         deal, recipient, parts = self._deal, event.recipient, self._parts
         assert deal is not None
-        if len(deal.recipients) >= self._limits.recipients:
-            self._refuse_recipient(deal, event, MANY_RECIPIENTS, f"more than {self._limits.recipients} recipients")
-            return
-        ruling = await rule(
-            parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size, deal.device
-        )
+        ruling = await rule_recipient(parts, deal, self._principal, recipient)
         reply = ruling.reply
-        if reply is None and deal.device is not None:
-            if len(deal.recipients) >= parts.days_work.left(deal.device, parts.clock.seconds()):
-                self._refuse_recipient(deal, event, devices.SPENT, "the device's recipients of this day are used up")
-                return
-        sends = self._principal is not None and not self._principal.paired
-        if reply is None and sends and parts.allowance is not None and self._leaves(recipient):
-            assert self._principal is not None
-            outside = [one.forward_path for one in deal.recipients if self._leaves(one)]
-            reply = await parts.allowance.refusal(self._principal.account, [*outside, recipient.forward_path])
-            if reply is not None:
-                self._refuse_recipient(deal, event, reply, "the account's daily allowance is spent")
-                return
         if reply is None:
             deal.actions.add(ruling.action)
             deal.recipients[recipient] = None
             deal.taken.append(recipient)
-            self._core.answer(RECIPIENT_OK)
+            self._core.answer(replies.RECIPIENT_OK)
             return
+        client = self._report.client
         if ruling.unknown and deal.origin in (Origin.WAN, Origin.LAN):
-            parts.guard.failed(self._report.client.address, self._report.client.service, "", what="recipient")
+            parts.guard.failed(client.address, client.service, "", what="recipient")
         if reply.is_permanent and deal.origin is not Origin.LOCAL:
             self._unknown += 1
             if self._unknown >= self._limits.unknown_recipients:
-                reply = MANY_UNKNOWN
-            if ruling.unknown and (seconds := parts.guard.tarpit(self._report.client.address)):
+                reply = replies.MANY_UNKNOWN
+            if ruling.unknown and (seconds := parts.guard.tarpit(client.address)):
                 await self._line.pause(seconds)
-        self._refuse_recipient(deal, event, reply, ruling.reason)
-        if reply is MANY_UNKNOWN:
-            self._report.cut_short(self._deal, "too many refused recipients")
-
-    def _leaves(self, recipient: Recipient) -> bool:
-        domain = recipient.forward_path.domain
-        return bool(domain) and domain not in self._parts.directory.domains()
-
-    def _refuse_recipient(self, deal: Transaction, event: events.Rcpt, reply: Reply, reason: str) -> None:
         self._core.answer(reply)
-        self._report.recipient_refused(deal, event.recipient, reply, reason)
+        self._report.recipient_refused(deal, recipient, reply, ruling.reason)
+        if reply is replies.MANY_UNKNOWN:
+            self._report.cut_short(deal, "too many refused recipients")
 
     async def _begin(self, event: events.Begin) -> None:
         deal, parts = self._deal, self._parts
@@ -405,7 +313,7 @@ class Session:
             parts.budget,
             lambda error: journal.broken("smtp.intake", error, trace),
         )
-        self._core.answer(GO_AHEAD)
+        self._core.answer(replies.GO_AHEAD)
 
     async def _content(self, event: events.Content) -> None:
         deal = self._deal
@@ -413,7 +321,7 @@ class Session:
         if event.octets:
             await deal.intake.take(event.octets, event.lines)
         if event.chunk_ends and event.flaw is None and deal.intake.refusal is None:
-            self._core.answer(CHUNK_OK)
+            self._core.answer(replies.CHUNK_OK)
         elif event.chunk_ends or event.message_ends:
             await self._finish(deal, event)
 
