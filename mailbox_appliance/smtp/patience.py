@@ -1,4 +1,4 @@
-"""Who is made to wait before anything is said, and for how long (RFC 5321 §4.3.1 makes a client wait for the greeting).
+"""Who is made to wait before anything is said, and for how long (RFC 5321 §4.3.1 lets the server speak first).
 
 Acquaintances and the owner's networks are greeted at once; a stranger waits a little, since programs that spam talk
 first; whoever comes faster than anybody needs to waits longer each time (``pace``).
