@@ -176,9 +176,11 @@ def admit(
     *,
     final: bool = True,
     listed: tuple[uidlists.Signature, UidList] | None = None,
+    doubt: int | None = None,
 ) -> Admitted:
     """Give UIDs to ``newcomers``; durable on return. ``final`` False: more of the same look are to follow.
 
+    ``doubt`` is what the look that found them leaves behind; None where no look did.
     Raises Restart, OSError, LockTimeout.
     """
     done = Admitted(row)
@@ -218,6 +220,8 @@ def admit(
     complete = theirs is None or final or bool(strangers)
     lines = (theirs.lines if theirs is not None else row.known.lines) + len(fresh_lines)
     known = replace(row.known, uidlist=signature if complete else row.known.uidlist, lines=lines)
+    if final and doubt is not None:
+        known = replace(known, doubt=doubt)
     done.row = replace(done.row, uidnext=next_uid, known=known)
     _write_rows(connection, done, folder, facts, numbered, now)
     return done

@@ -97,9 +97,11 @@ async def admit(
 ) -> Admitted:
     """Give UIDs to newcomers. Call under the lock. Raises Restart, StoreError."""
     row, folder, names, now = box.row, box.folder, box.account.names, box.account.clock.seconds()
-    listed = changes.listed if changes is not None else None
+    listed, doubt = (changes.listed, changes.doubt) if changes is not None else (None, None)
     done = await box.account.run(
-        lambda connection: admission.admit(connection, row, folder, newcomers, names, now, final=final, listed=listed)
+        lambda connection: admission.admit(
+            connection, row, folder, newcomers, names, now, final=final, listed=listed, doubt=doubt
+        )
     )
     box.account.room.note(done.octets, done.counted)
     box.apply_admitted(done)

@@ -62,6 +62,7 @@ class Changes:
     modseq: int = 0
     reset: bool = False  # UIDVALIDITY or the meaning of keywords has changed: nothing told before holds
     again: bool = False  # somebody is at work in there: look again soon
+    doubt: int = 0  # what remains of it once the newcomers are admitted
     listed: tuple[uidlists.Signature, UidList] | None = None
 
 
@@ -154,6 +155,9 @@ def look(
         doubt = max(known.doubt, 1)
     if not both and young:
         new_time = 0  # only new/ was listed and may have changed again: list it next time, too
+    changes.doubt = doubt
+    if changes.newcomers:
+        doubt = 2  # the disk may refuse their UIDs, and nothing would change the directories' times again
     changes.row = replace(changes.row, known=replace(changes.row.known, new=new_time, cur=cur_time, doubt=doubt))
     index.save_mailbox(connection, changes.row)
     return changes

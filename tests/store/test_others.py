@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from unittest import mock
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, FLAGGED, SEEN
 from mailbox_appliance.ports.store import FlagAction, Problem, StoreError
 from mailbox_appliance.store import uidlist
 from tests.store.kit import StoreCase, Watching
+
+APPEND = uidlist.append
 
 
 class ForeignChangeTests(StoreCase):
@@ -39,6 +43,21 @@ class ForeignChangeTests(StoreCase):
         self.assertEqual(list(self.box.sizes), [len("Subject: foreign\r\n\r\nmail\r\n")] * 2)
         listed = uidlist.read(os.path.join(self.shop.root, uidlist.NAME))
         self.assertEqual(listed.uids, {"1700000001.a.host": 1, "1700000000.b.host": 2})
+
+    def test_a_newcomer_that_could_not_be_numbered(self) -> None:
+        """The disk was full just then: the next look finds it, though nothing has changed in the directories since."""
+        self.shop.drop_in("1700000001.a.host")
+        for place in ("new", "cur"):
+            os.utime(os.path.join(self.shop.root, place), (1_700_000_000, 1_700_000_000.5))  # not young any more
+        full = OSError(errno.ENOSPC, "No space left on device")
+        self.patch(uidlist, "append", mock.Mock(side_effect=full))
+        with self.assertRaises(StoreError) as caught:
+            self.refresh()
+        self.assertIs(caught.exception.problem, Problem.DISK)
+        self.assertEqual(list(self.box.uids), [])
+        self.patch(uidlist, "append", APPEND)
+        self.refresh()
+        self.assertEqual(list(self.box.uids), [1])
 
     def test_newcomers_are_numbered_in_order_of_time(self) -> None:
         """By the seconds in their names."""
