@@ -8,6 +8,7 @@ decode are read as far as they do.
 from __future__ import annotations
 
 import binascii
+import functools
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -62,6 +63,14 @@ def casemap(text: str) -> str:
     """``text`` as i;unicode-casemap compares it (RFC 5051 §2); substring search on two such texts is the match."""
     if text.isascii():
         return text.upper()
+    octets = text.encode("utf-8", "surrogatepass")
+    foreign = octets.translate(None, _ASCII)
+    if len(foreign) * 8 <= len(octets) and (mapped := _mapped_by_kind(octets, foreign)) is not None:
+        return mapped
+    return _mapped(text)
+
+
+def _mapped(text: str) -> str:
     if _SPECIAL.search(text):
         return "".join(
             [
@@ -70,6 +79,34 @@ def casemap(text: str) -> str:
             ]
         )
     return unicodedata.normalize("NFKD", text.upper())
+
+
+def _mapped_by_kind(octets: bytes, foreign: bytes) -> str | None:
+    """``casemap`` of UTF-8 with few kinds of characters beyond ASCII, a whole text at a time for each kind.
+
+    None where one character's map depends on its neighbours (marks are put in order), or on other kinds.
+    """
+    kinds = set(foreign.decode("utf-8", "surrogatepass"))
+    if len(kinds) > _FEW:
+        return None
+    maps = [(kind, _map_of(kind)) for kind in kinds]
+    for kind, mapped in maps:
+        if unicodedata.combining(mapped[0]) or (kind != mapped and not kinds.isdisjoint(mapped)):
+            return None
+    octets = octets.upper()
+    for kind, mapped in maps:
+        if kind != mapped:
+            octets = octets.replace(kind.encode("utf-8", "surrogatepass"), mapped.encode("utf-8", "surrogatepass"))
+    return octets.decode("utf-8", "surrogatepass")
+
+
+@functools.lru_cache(maxsize=1024)
+def _map_of(character: str) -> str:
+    return _mapped(character)
+
+
+_ASCII = bytes(range(128))
+_FEW = 16
 
 
 def _title(character: str) -> str:

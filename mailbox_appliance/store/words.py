@@ -170,7 +170,10 @@ def add(connection: sqlite3.Connection, number: int, texts: Iterable[Texts]) -> 
 
 
 def _is_usable(text: str) -> bool:
-    return len(text) <= LONGEST_TEXT and max(map(len, text.split()), default=0) < SEAM
+    if len(text) > LONGEST_TEXT:
+        return False
+    # No word is longer than its line, and hardly any line is long.
+    return max(map(len, text.split("\n"))) < SEAM or max(map(len, text.split()), default=0) < SEAM
 
 
 def _plain(text: str) -> str:

@@ -60,6 +60,16 @@ class TextTests(SynchronousTestCase):
         if not other or not unicodedata.combining(unicodedata.normalize("NFKD", other)[0]):
             self.assertTrue(t.contains(one + other, t.casemap(one)))
 
+    @given(st.text(st.sampled_from("aéßﬁªᵝβ\u0301\u0323가ＡǅzÅ½\ud800İ") | st.characters(), max_size=12))
+    @settings(max_examples=300, deadline=None)
+    def test_casemap_by_kinds(self, text: str) -> None:
+        """A long text with a few characters beyond ASCII is mapped as character by character."""
+        long = " ".join([f"{letter}beside{letter}{letter} {'x' * 40}" for letter in text]) + text
+        expected = unicodedata.normalize("NFKD", "".join([t.casemap(letter) for letter in long]))
+        self.assertEqual(unicodedata.normalize("NFKD", t.casemap(long)), expected)
+        if not any(unicodedata.combining(letter) for letter in unicodedata.normalize("NFKD", text)):
+            self.assertEqual(t.casemap(long), expected)
+
     def test_encodings(self) -> None:
         """Transfer encodings and charsets are undone."""
         text = "Grüße an alle\r\n"
