@@ -4,11 +4,11 @@
 
     GREETING → HELLO ─(STARTTLS → HANDSHAKE → HELLO)→ (AUTH) → IDLE ⇄ ENVELOPE → DATA → CONTENT → FINAL → IDLE … QUIT
 
-Every command stands in one queue with the step that takes its reply; with PIPELINING (RFC 2920) MAIL, all RCPTs and
-DATA leave together, else one after the other. The content waits for all of their replies, so that a message nobody
-wants is never sent: a server that asks for it all the same gets a lone dot (RFC 2920 §3.1). What
-came before TLS is forgotten (RFC 3207 §4.2). Whatever is neither expected nor SMTP ends the session, and whoever is
-still undecided is to be tried again. RFC 5321 §4.2 (replies), §4.3 (sequence); RFC 1870, 3461, 4954, 6152, 6531, 8689.
+How it opens is told in ``client_opening``, how commands and replies take turns in ``client_turns``; here is one
+transaction after the other. With PIPELINING MAIL, all RCPTs and DATA leave together. The content waits for all of their
+replies, so that a message nobody wants is never sent: a server that asks for it all the same gets a lone dot (RFC 2920
+§3.1). What came before TLS is forgotten (RFC 3207 §4.2). RFC 5321 §4.2 (replies), §4.3 (sequence); RFC 1870, 3461,
+6152, 6531, 8689.
 
 A server without 8BITMIME gets 8-bit content as it is: such servers are 8-bit clean in practice, while a conversion
 (RFC 6152 §3) would break every DKIM signature.
@@ -17,8 +17,6 @@ A server without 8BITMIME gets 8-bit content as it is: such servers are 8-bit cl
 from __future__ import annotations
 
 import functools
-from collections import deque
-from collections.abc import Callable
 
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
@@ -31,19 +29,17 @@ from mailbox_appliance.wire.smtp.client_events import (
     Event,
     HandshakeDue,
     Offers,
-    Ready,
-    Refusal,
     Stage,
     StartTls,
     Transaction,
     Trouble,
 )
-from mailbox_appliance.wire.smtp.replies import MalformedReply, ReplyParser
+from mailbox_appliance.wire.smtp.client_opening import Opening
+from mailbox_appliance.wire.smtp.client_turns import Step
+from mailbox_appliance.wire.smtp.replies import MalformedReply
 
-Step = Callable[[Reply], None]
 
-
-class ClientCore:
+class ClientCore(Opening):
     """One connection. Feed with ``receive``, ``lost``, ``timed_out``; after each call send what ``take`` gives."""
 
     def __init__(
@@ -51,27 +47,11 @@ class ClientCore:
     ) -> None:
         """``hello``: the name for EHLO (RFC 5321 §4.1.1.1). Raises UnsafeText when it holds control characters."""
         commands.command(hello)
-        self._hello = hello
-        self._starttls = starttls
-        self._credentials = credentials
-        self._parser = ReplyParser()
-        self._unsent: deque[tuple[bytes, Step]] = deque()
-        self._expected: deque[Step] = deque([self._greeted])
-        self._output: list[bytes] = []
-        self._events: list[Event] = []
-        self._transaction: Transaction | None = None
-        self._outcomes: list[Outcome | None] = []
+        super().__init__(hello, starttls, credentials)
         self._accepted: list[tuple[int, Reply]] = []
-        self._content_sent = False
         self._unclean = False
         self._data_said = False  # DATA left with the RCPTs
-        self.stage = Stage.GREETING
-        self.offers = Offers()
-        self.greeting = ""
-        self.replies = 0  # whole replies so far: a server that drips octets gets no more time
-        self.secure = False
         self.verified = False  # the server has proved who it is; whoever holds the connection says so
-        self.tls_refused = ""  # why STARTTLS was offered but came to nothing
 
     # ------------------------------------------------------------ the owner's calls
 
@@ -179,111 +159,6 @@ class ClientCore:
         self._break(Trouble.SLOW, Reply(421, "4.4.2", text), text)
         return self._told()
 
-    def _is(self, stage: Stage) -> bool:
-        return self.stage is stage
-
-    @property
-    def is_waiting(self) -> bool:
-        """A reply is due."""
-        return bool(self._expected)
-
-    # ------------------------------------------------------------ greeting, EHLO, TLS, AUTH
-
-    def _greeted(self, reply: Reply) -> None:
-        self.greeting = reply.text
-        if reply.code == 220:
-            self._say_hello()
-        else:
-            self._refuse(Trouble.GREETING, reply)
-
-    def _say_hello(self) -> None:
-        self.stage = Stage.HELLO
-        self._send(commands.command(f"EHLO {self._hello}"), self._ehlo_answered)
-
-    def _ehlo_answered(self, reply: Reply) -> None:
-        if reply.code == 250:
-            self.offers = commands.read_offers(reply)
-            self._go_on()
-        elif reply.is_permanent and self._credentials is None and self._may_be_clear():
-            # RFC 5321 §3.2: a server that knows no EHLO gets HELO.
-            self._send(commands.command(f"HELO {self._hello}"), self._helo_answered)
-        else:
-            self._refuse(Trouble.HELLO, reply)
-
-    def _helo_answered(self, reply: Reply) -> None:
-        if reply.code == 250:
-            self.offers = Offers()
-            self._go_on()
-        else:
-            self._refuse(Trouble.HELLO, reply)
-
-    def _may_be_clear(self) -> bool:
-        return self.secure or self._starttls is not StartTls.ALWAYS
-
-    def _go_on(self) -> None:
-        if not self.secure and self._starttls is not StartTls.NEVER and not self.tls_refused:
-            if "STARTTLS" in self.offers:
-                self.stage = Stage.STARTTLS
-                self._send(b"STARTTLS\r\n", self._starttls_answered)
-                return
-            if self._starttls is StartTls.ALWAYS:
-                reply = Reply(454, "4.7.0", "the server offers no STARTTLS, and without it nothing is sent")
-                self._refuse(Trouble.NO_TLS, reply, remote=False)
-                return
-        if self._credentials is None:
-            self._ready()
-            return
-        self.stage = Stage.AUTH
-        mechanisms = self.offers.mechanisms
-        if "PLAIN" in mechanisms:
-            self._send(commands.auth_plain(self._credentials), self._plain_answered)
-        elif "LOGIN" in mechanisms:
-            self._send(b"AUTH LOGIN\r\n", self._login_asks_user)
-        else:
-            offered = " ".join(mechanisms) or "none"
-            text = f"the server offers no log-in by PLAIN or LOGIN (it offers {offered})"
-            self._refuse(Trouble.NO_AUTH, Reply(454, "4.7.0", text), remote=False)
-
-    def _starttls_answered(self, reply: Reply) -> None:
-        if reply.code == 220:
-            self.stage = Stage.HANDSHAKE
-        elif self._starttls is StartTls.ALWAYS:
-            self._refuse(Trouble.NO_TLS, reply)
-        else:
-            self.tls_refused = str(reply)
-            self._go_on()
-
-    def _plain_answered(self, reply: Reply) -> None:
-        if reply.code == 334 and self._credentials is not None:
-            # A server that overlooked the initial response asks for it.
-            self._send(commands.plain_response(self._credentials), self._auth_answered)
-        else:
-            self._auth_answered(reply)
-
-    def _login_asks_user(self, reply: Reply) -> None:
-        if reply.code == 334 and self._credentials is not None:
-            self._send(commands.base64_line(self._credentials.user), self._login_asks_password)
-        else:
-            self._auth_answered(reply)
-
-    def _login_asks_password(self, reply: Reply) -> None:
-        if reply.code == 334 and self._credentials is not None:
-            self._send(commands.base64_line(self._credentials.password), self._auth_answered)
-        else:
-            self._auth_answered(reply)
-
-    def _auth_answered(self, reply: Reply) -> None:
-        if reply.code == 235:
-            self._ready()
-        elif reply.code >= 400:
-            self._refuse(Trouble.AUTH, reply)
-        else:
-            self._unexpected(reply)
-
-    def _ready(self) -> None:
-        self.stage = Stage.IDLE
-        self._events.append(Ready(self.offers))
-
     # ------------------------------------------------------------ one transaction
 
     def _reset_first(self, reply: Reply) -> None:
@@ -380,84 +255,7 @@ class ClientCore:
         else:
             self._unexpected(reply)
 
-    def _settle(self, outcome: Outcome) -> None:
-        """Everybody who is undecided gets ``outcome``."""
-        self._outcomes = [known or outcome for known in self._outcomes]
-
     def _finish(self) -> None:
         self.stage = Stage.IDLE
         self._transaction = None
         self._events.append(Done(tuple(outcome for outcome in self._outcomes if outcome is not None)))
-
-    # ------------------------------------------------------------ the queue of commands and the ends
-
-    def _send(self, line: bytes, step: Step) -> None:
-        self._unsent.append((line, step))
-
-    def _pump(self) -> None:
-        together = self.stage is Stage.ENVELOPE and "PIPELINING" in self.offers
-        while self._unsent and (together or not self._expected):
-            line, step = self._unsent.popleft()
-            self._output.append(line)
-            self._expected.append(step)
-
-    def _replied(self, reply: Reply) -> None:
-        self.replies += 1
-        if not self._expected:
-            if self.stage is Stage.IDLE and reply.code == 421:
-                self._break(Trouble.BUSY, reply, remote=True)
-            else:
-                self._break(Trouble.MALFORMED, Reply(451, "4.5.0", f"a reply nobody asked for: {reply}"))
-        elif reply.code == 421 and self.stage is not Stage.QUIT:
-            self._break_by(reply)
-        else:
-            self._expected.popleft()(reply)
-            self._pump()
-
-    def _break_by(self, reply: Reply) -> None:
-        """421: the server closes the connection, whatever was going on (RFC 5321 §3.8)."""
-        if self.stage in (Stage.FINAL, Stage.CONTENT):
-            self._settle(Outcome(Result.TRY_AGAIN, reply, remote=True))
-        self._break(Trouble.BUSY, reply, remote=True)
-
-    def _unexpected(self, reply: Reply) -> None:
-        text = f"unexpected reply while waiting for {self.stage.value}: {reply}"
-        self._break(Trouble.MALFORMED, Reply(451, "4.5.0", text))
-
-    def _quitted(self, reply: Reply) -> None:
-        self._closed()
-
-    def _refuse(self, trouble: Trouble, reply: Reply, *, remote: bool = True) -> None:
-        """No session comes about: say QUIT, whatever it answers."""
-        if remote and reply.code < 400:
-            self._unexpected(reply)
-            return
-        self._closed()
-        self._output.append(b"QUIT\r\n")
-        self._events.append(Refusal(trouble, reply, remote, "" if remote else reply.text))
-
-    def _break(self, trouble: Trouble, reply: Reply, reason: str = "", *, remote: bool = False) -> None:
-        """The session is over; who is undecided is to be tried again."""
-        if self.stage is Stage.CLOSED:
-            return
-        quitting = self.stage is Stage.QUIT
-        self._closed()
-        reason = reason or ("" if remote else reply.text)
-        if self._transaction is not None:
-            at_risk, self._transaction = self._content_sent, None
-            untold = frozenset(index for index, outcome in enumerate(self._outcomes) if outcome is None)
-            self._settle(Outcome(Result.TRY_AGAIN, reply, reason=reason, remote=remote))
-            outcomes = tuple(outcome for outcome in self._outcomes if outcome is not None)
-            self._events.append(Done(outcomes, True, at_risk, untold))
-        elif not quitting:
-            self._events.append(Refusal(trouble, reply, remote, reason))
-
-    def _closed(self) -> None:
-        self.stage = Stage.CLOSED
-        self._unsent.clear()
-        self._expected.clear()
-        self._parser.clear()
-
-    def _told(self) -> list[Event]:
-        events, self._events = self._events, []
-        return events
