@@ -1,4 +1,4 @@
-"""Start a peer (Dovecot, Postfix) with private files on loopback, for one measurement.
+"""Start a peer (Dovecot, Postfix, Exim) with private files on loopback, for one measurement.
 
 Everything a peer needs lives in one folder that the caller gives; nothing of the machine's own configuration is
 read. Needs root, because both change to other users. Each function returns a Peer; ``stop()`` ends what it started.
@@ -176,3 +176,153 @@ smtpd_tls_security_level = none
         subprocess.run(["postfix", "-c", str(etc), "stop"], check=False, capture_output=True)
 
     return Peer("postfix", port, pid, stop)
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A self-signed certificate and its key (P-256), readable for every peer."""
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / "cert.pem", folder / "key.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+         "-subj", "/CN=localhost", "-keyout", str(made[1]), "-out", str(made[0])],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    for file in made:
+        file.chmod(0o644)
+    return made
+
+
+def dovecot_sasl(folder: Path, people: dict[str, str]) -> tuple[Peer, Path]:
+    """Dovecot as nothing but a judge of passwords, and the socket where it is asked. ``people``: hash by user name."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "passwd").write_text("".join(f"{user}:{hashed}:65534:65534::/::\n" for user, hashed in people.items()))
+    config = folder / "dovecot.conf"
+    sasl = folder / "sasl"
+    config.write_text(f"""
+protocols =
+base_dir = {folder}/run
+state_dir = {folder}/state
+log_path = {folder}/dovecot.log
+ssl = no
+disable_plaintext_auth = no
+auth_mechanisms = plain
+default_login_user = nobody
+default_internal_user = nobody
+default_internal_group = nogroup
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN username_format=%u {folder}/passwd
+}}
+service auth {{
+  unix_listener {sasl} {{
+    mode = 0666
+  }}
+}}
+service anvil {{
+  chroot =
+}}
+""")
+    subprocess.run(["dovecot", "-c", str(config)], check=True)
+    pid = _pid_of(folder / "run" / "master.pid")
+    return Peer("dovecot", 0, pid, _stop_pid(pid)), sasl
+
+
+EXIM_PACKAGES = ("exim4-daemon-heavy", "libmariadb3", "libspf2-2", "libgsasl18", "libidn12")
+
+
+def exim_files(cache: Path) -> Path | None:
+    """Exim out of Debian's packages, unpacked in ``cache`` and installed nowhere; None when they cannot be had."""
+    root = cache / "root"
+    if not (root / "usr/sbin/exim4").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        got = subprocess.run(["apt-get", "download", *EXIM_PACKAGES], cwd=cache, check=False, capture_output=True)
+        if got.returncode:
+            return None
+        for package in cache.glob("*.deb"):
+            subprocess.run(["dpkg-deb", "-x", str(package), str(root)], check=True)
+    return root
+
+
+def exim(root: Path, folder: Path, maildirs: Path, port: int, *, domain: str = "example.test", more: str = "",
+         authenticators: str = "") -> Peer:  # fmt: skip
+    """Exim with Debian's build and its own defaults, delivering to Maildirs through appendfile, which syncs files.
+
+    It expects to lie in /usr, to have a user and a configuration in /etc: it sees them in a mount namespace of its own.
+    """
+    etc = folder / "etc"
+    for part in (etc / "exim4", folder / "spool", folder / "log", maildirs):
+        part.mkdir(parents=True, exist_ok=True)
+    (etc / "passwd").write_text(Path("/etc/passwd").read_text() + "Debian-exim:x:18999:18999::/:/usr/sbin/nologin\n")
+    (etc / "group").write_text(Path("/etc/group").read_text() + "Debian-exim:x:18999:\n")
+    (etc / "exim4" / "mailboxes").write_text("".join(f"user{n}: {maildirs}/user{n}\n" for n in range(100)))
+    (etc / "exim4" / "exim4.conf").write_text(f"""
+spool_directory = {folder}/spool
+log_file_path = {folder}/log/%slog
+pid_file_path = {folder}/exim.pid
+primary_hostname = mx.{domain}
+domainlist local_domains = {domain}
+keep_environment =
+acl_smtp_rcpt = check_rcpt
+acl_smtp_data = check_data
+never_users = root
+host_lookup =
+smtp_accept_max = 200
+smtp_accept_queue_per_connection = 0
+{more or "tls_advertise_hosts ="}
+begin acl
+check_rcpt:
+  accept domains = +local_domains
+  deny
+check_data:
+  accept
+begin routers
+mailboxes:
+  driver = accept
+  domains = +local_domains
+  local_parts = lsearch;/etc/exim4/mailboxes
+  transport = maildir
+begin transports
+maildir:
+  driver = appendfile
+  maildir_format
+  directory = ${{lookup{{$local_part}}lsearch{{/etc/exim4/mailboxes}}}}
+  create_directory
+  user = nobody
+  group = nogroup
+  delivery_date_add
+  envelope_to_add
+  return_path_add
+begin retry
+* * F,2h,1m
+begin authenticators
+{authenticators}
+""")
+    for part in (folder / "spool", folder / "log"):
+        os.chown(part, 18999, 18999)
+    os.chown(folder, 18999, 18999)
+    shutil.chown(maildirs, "nobody", "nogroup")
+    script = (
+        f"mount -t overlay overlay -o lowerdir={etc}:/etc /etc && "
+        f'mount -t overlay overlay -o lowerdir={root}/usr:/usr /usr && exec /usr/sbin/exim4 "$@"'
+    )
+    with (folder / "said").open("wb") as said:
+        process = subprocess.Popen(
+            ["unshare", "-m", "sh", "-c", script, "sh", "-bdf", "-q1m", "-oX", f"<; [127.0.0.1]:{port}"],
+            stdout=said, stderr=said, stdin=subprocess.DEVNULL, cwd="/",
+        )  # fmt: skip
+    try:
+        wait_for_port(port)
+    except TimeoutError:
+        process.kill()
+        process.wait()
+        raise
+
+    def stop() -> None:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    return Peer("exim", port, process.pid, stop)

@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bench import peers
-from bench.smtp import cpu_of_tree
+from bench.processor import cpu_of_tree
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.queue import schema
