@@ -195,6 +195,7 @@ def build(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journ
         evidence.made(config),
         allowance=allowance,
         signing=signing if edge is None else None,
+        lists=junk.words_of(addresses) if edge is None else edge.directory.lists,
     )
     own_folders = make_own_folders(stores, spool, dispatch, users, workers, reactor, journal)
     shares = make_shares(config, reactor, workers, journal, own_folders.stores, users)

@@ -17,6 +17,7 @@ from mailbox_appliance.assembly.settings import checks_settings
 from mailbox_appliance.checks.greylist import LANE, Greylist
 from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
 from mailbox_appliance.checks.senders import MIGRATIONS, Senders
+from mailbox_appliance.checks.standing import PeoplesWords
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.rests import clear_rests
@@ -27,6 +28,7 @@ from mailbox_appliance.junk.learning import Learner
 from mailbox_appliance.junk.settings import JunkSettings
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
+from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.queue import outgoing
 from mailbox_appliance.queue.spool import QueueSpool
 from mailbox_appliance.store.stores import MailStores
@@ -70,6 +72,10 @@ class JunkPart(Part):
         self._why = WhyDesk(journal, stores, self.filter, lambda: self._config.hostname)
         self._tested = float("-inf")
         self._alive = True
+
+    def words_of(self, addresses: Directory) -> PeoplesWords:
+        """For smtp/: what people have said of senders."""
+        return PeoplesWords(self.senders, addresses, lambda: self.persons.settings)
 
     async def start(self) -> None:
         lost = "who has written to whom, and the senders that somebody allowed or blocked"

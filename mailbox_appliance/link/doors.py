@@ -16,6 +16,7 @@ from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.verdict import Action, Verdict
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
@@ -71,13 +72,16 @@ class QueueDoor:
     async def accept(self, parcel: Parcel) -> tuple[Receipt, ...]:
         """All of it, or nothing."""
         recipients, wanted = parcel.envelope.recipients, self._wanted(parcel)
+        verdict, reply = parcel.verdict, NOT_WANTED
+        if _is_hopeless(verdict):
+            reply = verdict.reply or NOT_WANTED
         for address in [str(one.forward_path) for one in recipients if one not in wanted]:
-            reason = f"{address} has blocked {parcel.verdict.author}"
-            self._journal.tell(Refused(trace=parcel.trace, recipient=address, reply=str(NOT_WANTED), reason=reason))
+            reason = verdict.reason if _is_hopeless(verdict) else f"{address} has blocked {verdict.author}"
+            self._journal.tell(Refused(trace=parcel.trace, recipient=address, reply=str(reply), reason=reason))
         if len(wanted) < len(recipients):
             parcel = replace(parcel, envelope=replace(parcel.envelope, recipients=wanted))
         taken = {one.recipient: one for one in await self._queue(parcel)} if wanted else {}
-        return tuple(taken.get(one) or Receipt(one, NOT_WANTED) for one in recipients)
+        return tuple(taken.get(one) or Receipt(one, reply) for one in recipients)
 
     async def _queue(self, parcel: Parcel) -> tuple[Receipt, ...]:
         recipients, content = parcel.envelope.recipients, parcel.content
@@ -103,12 +107,21 @@ class QueueDoor:
         return tuple(Receipt(one, QUEUED) for one in recipients)
 
     def _wanted(self, parcel: Parcel) -> tuple[Recipient, ...]:
-        """Without those who have blocked the author, where they can be answered: alone, or each by himself."""
+        """Without those who have blocked the author, where they can be answered: alone, or each by himself.
+
+        What nobody would take is here for those alone who have allowed its author.
+        """
         recipients, author = parcel.envelope.recipients, parcel.verdict.author
         if parcel.origin is Origin.PAIRED or author is None:
             return recipients
-        wanted = tuple(one for one in recipients if self._standing(one.forward_path, author) != "b")
+        said = {one: self._standing(one.forward_path, author) for one in recipients}
+        hopeless = _is_hopeless(parcel.verdict)
+        wanted = tuple(one for one in recipients if (said[one] == "a" if hopeless else said[one] != "b"))
         return wanted if parcel.each_answered or not wanted else recipients
+
+
+def _is_hopeless(verdict: Verdict) -> bool:
+    return verdict.action is Action.REJECT and not verdict.rests
 
 
 class OnceDoor:

@@ -40,6 +40,14 @@ class PersonalChecks(Protocol):
         """
 
 
+class SenderLists(Protocol):
+    """What people have said of senders, asked while the sender still listens."""
+
+    def standing(self, recipient: Address, sender: Address) -> Awaitable[str]:
+        """ "a": somebody behind ``recipient`` takes whatever this sender writes; "b": everybody there has blocked him;
+        "" else. Never raises."""
+
+
 class Signing(Protocol):
     """Our own name under our own mail."""
 

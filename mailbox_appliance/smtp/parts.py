@@ -7,7 +7,7 @@ from typing import Protocol
 
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.trace import Event
-from mailbox_appliance.ports.checks import Checks, Signing
+from mailbox_appliance.ports.checks import Checks, SenderLists, Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.guard import Guard
@@ -50,6 +50,7 @@ class Parts:
     signing: Signing | None = None
     pace: Pace = field(default_factory=Pace)
     days_work: DaysWork = field(default_factory=DaysWork)
+    lists: SenderLists | None = None
 
 
 def origin_of(settings: SmtpSettings, client: Client) -> Origin:

@@ -11,6 +11,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.checks import SenderLists
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Principal, Unknown
 from mailbox_appliance.smtp import devices, replies
@@ -20,6 +21,7 @@ from mailbox_appliance.smtp.policy import NO_RELAY, Action, Sender, Target, deci
 from mailbox_appliance.smtp.transaction import Transaction
 
 ONLY_BOUNCES = Reply(550, "5.7.1", "Only bounces are taken for this address")
+NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sender")
 NO_SUCH_USER = "No such user here"
 
 
@@ -46,8 +48,14 @@ async def rule(
     recipient: Recipient,
     octets: int,
     device: Device | None = None,
+    *,
+    reverse_path: Address | None = None,
+    lists: SenderLists | None = None,
 ) -> Ruling:
-    """Decide about one RCPT; ``octets`` is what SIZE announced (0 = nothing)."""
+    """Decide about one RCPT; ``octets`` is what SIZE announced (0 = nothing).
+
+    ``lists`` is asked about a stranger's ``reverse_path``: whom the recipient has blocked need not send the content.
+    """
     address = recipient.forward_path
     listed = device is not None and device.reaches(address)
     row = decide(origin, sender, Target.LISTED if listed else target_of(address, directory.domains()))
@@ -62,6 +70,9 @@ async def rule(
     if isinstance(resolution, Known) and sender is not Sender.NULL:
         if any(isinstance(one, BackTo) for one in resolution.destinations):
             return Ruling(Action.REFUSE, ONLY_BOUNCES, "a return path of forwarded mail takes bounces only")
+    if row.action is Action.CHECK and lists is not None and reverse_path is not None:
+        if await lists.standing(address, reverse_path) == "b":
+            return Ruling(Action.REFUSE, NOT_WANTED, f"{address} has blocked {reverse_path}")
     full = await acceptance.room_for(recipient, octets)
     if full is not None:
         return Ruling(Action.REFUSE, full, "no room")
@@ -74,7 +85,15 @@ async def rule_recipient(parts: Parts, deal: Transaction, principal: Principal |
     if len(deal.recipients) >= most:
         return Ruling(Action.REFUSE, replies.MANY_RECIPIENTS, f"more than {most} recipients")
     ruling = await rule(
-        parts.directory, parts.acceptance, deal.origin, deal.sender, recipient, deal.arguments.size, deal.device
+        parts.directory,
+        parts.acceptance,
+        deal.origin,
+        deal.sender,
+        recipient,
+        deal.arguments.size,
+        deal.device,
+        reverse_path=deal.reverse_path,
+        lists=parts.lists,
     )
     if ruling.reply is not None:
         return ruling

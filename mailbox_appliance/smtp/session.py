@@ -46,7 +46,9 @@ class Session:
         self._limits = limits
         self._report = Report(parts.journal, client)
         self._origin = origin_of(parts.settings, client)
-        self._border = Border(parts.settings, parts.directory, parts.acceptance, parts.checks, parts.signing)
+        self._border = Border(
+            parts.settings, parts.directory, parts.acceptance, parts.checks, parts.signing, parts.lists
+        )
         terms = Terms(
             SERVICES[client.service],
             parts.settings.hostname,

@@ -24,7 +24,7 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action as Fate
 from mailbox_appliance.mail.verdict import Verdict
-from mailbox_appliance.ports.checks import Checks, Signing
+from mailbox_appliance.ports.checks import Checks, SenderLists, Signing
 from mailbox_appliance.ports.delivery import ACCEPTED, Acceptance, Parcel, Receipt
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.smtp import fields
@@ -131,12 +131,14 @@ class Border:
         acceptance: Acceptance,
         checks: Checks | None,
         signing: Signing | None = None,
+        lists: SenderLists | None = None,
     ) -> None:
         self._settings = settings
         self._directory = directory
         self._acceptance = acceptance
         self._checks = checks
         self._signing = signing
+        self._lists = lists
 
     async def finish(self, deal: Transaction, flaw: Flaw | None, now: float) -> Ending:
         """The content is complete: refuse or accept it."""
@@ -220,10 +222,21 @@ class Border:
     async def _judge(self, deal: Transaction, parcel: Parcel, author: Address) -> Verdict:
         """A stranger's message; our own name in From needs more than a stranger's word."""
         if self._checks is not None:
-            return await self._checks.examine(parcel)
+            return await self._asked_for(parcel, await self._checks.examine(parcel))
         if author.domain in self._directory.domains() and deal.sender is not Sender.RETURNED:
             return Verdict(Fate.JUNK, reason=f"From is {author}, our own domain, but it came from outside")
         return Verdict(is_final=False, author=author)
+
+    async def _asked_for(self, parcel: Parcel, verdict: Verdict) -> Verdict:
+        """What nobody would take is not refused for all while one recipient always takes mail of its proven author."""
+        author = verdict.author
+        hopeless = verdict.is_final and verdict.action is Fate.REJECT and verdict.is_proven
+        if not hopeless or author is None or self._lists is None:
+            return verdict
+        for recipient in parcel.envelope.recipients:
+            if await self._lists.standing(recipient.forward_path, author) == "a":
+                return replace(verdict, is_final=False)
+        return verdict
 
     async def _sign(self, content: Content, author: Address) -> Content:
         """Our own name under our own mail."""

@@ -14,6 +14,7 @@ from mailbox_appliance.checks.greylist import Greylist
 from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
 from mailbox_appliance.checks.senders import MIGRATIONS, Senders, Standing, TooMany, pattern_of
 from mailbox_appliance.checks.settings import ChecksSettings
+from mailbox_appliance.checks.standing import PeoplesWords
 from mailbox_appliance.database import Database
 from mailbox_appliance.journal.events.checks import JudgedFor
 from mailbox_appliance.mail.address import Address, AddressError
@@ -23,6 +24,7 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
 from mailbox_appliance.ports.delivery import Parcel
 from tests.junk.letters import advertisement, content_of, note
+from tests.kit.fake_directory import FakeDirectory
 from tests.kit.fake_junk import FakeJunkFilter
 from tests.kit.journal import RememberedJournal
 from tests.kit.workers import InlineWorkers
@@ -290,3 +292,38 @@ class SendersTests(PersonalCase):
 
     async def _put(self, pattern: str) -> None:
         await self.senders.put(ANN, pattern, allowed=True)
+
+
+class StandingTests(PersonalCase):
+    """What smtp/ hears while the sender listens."""
+
+    def test_who_is_behind_an_address(self) -> None:
+        """All must have blocked him; one who allows him is enough; people elsewhere have said nothing."""
+        directory = FakeDirectory(
+            {"example.org": "ann@example.org"},
+            ["ann@example.org", "bob@example.org"],
+            {
+                "family@example.org": ["ann@example.org", "bob@example.org"],
+                "both@example.org": ["ann@example.org", "x@far.example"],
+            },
+        )
+        settings = ChecksSettings("mx")
+        words = PeoplesWords(self.senders, directory, lambda: settings)
+        self.do(self.senders.put(ANN, "@example.net", allowed=False))
+
+        def said(to: str, sender: Address = EVE) -> str:
+            answer: str = self.do(words.standing(Address.parse(to), sender))
+            return answer
+
+        tos = ("ann@example.org", "ann+x@example.org", "family@example.org", "both@example.org", "bob@example.org")
+        self.assertEqual([said(to) for to in tos], ["b", "b", "", "", ""])
+        self.assertEqual([said("nobody@example.org"), said("x@far.example")], ["", ""])
+        self.do(self.senders.put(BOB, "@example.net", allowed=False))
+        self.assertEqual(said("family@example.org"), "b")
+        self.do(self.senders.put(BOB, str(EVE), allowed=True))
+        self.assertEqual(said("family@example.org"), "a")
+        # The owner has made another rule of it.
+        settings = ChecksSettings("mx", actions={"sender blocked": Action.JUNK})
+        self.assertEqual(said("ann@example.org"), "")
+        settings = ChecksSettings("mx", switched_off=frozenset({"sender"}))
+        self.assertEqual(said("ann@example.org"), "")

@@ -317,8 +317,9 @@ class DirectoryTests(SynchronousTestCase):
             ("nobody", "x@spam.example", ""),
             ("ann", "x@notspam.example", ""),
         ):
-            standing = self.directory.standing(Address(recipient, "example.org"), Address(*author.split("@")))
-            self.assertEqual(standing, expected, (recipient, author))
+            who, whom = Address(recipient, "example.org"), Address(*author.split("@"))
+            self.assertEqual(self.directory.standing(who, whom), expected, (recipient, author))
+            self.assertEqual(now(self.directory.lists.standing(who, whom)), expected)
 
 
 class QueueDoorTests(SynchronousTestCase):
@@ -327,7 +328,7 @@ class QueueDoorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.office = PostOffice(self.mktemp(), start=False)
         self.addCleanup(self.office.close)
-        blocked = {(ANN, "spam.example"): "b"}
+        blocked = self.blocked = {(ANN, "spam.example"): "b"}
 
         async def room(recipient: Recipient, octets: int) -> Reply | None:
             return None
@@ -354,6 +355,23 @@ class QueueDoorTests(SynchronousTestCase):
         self.assertEqual(self.codes(ANN, BOB, each=True), [550, 250])
         self.assertEqual(self.codes(ANN, BOB), [250, 250])
         self.assertEqual(len([one for one in self.journal.events if one.name == "delivery.refused"]), 2)
+
+    def test_allowed(self) -> None:
+        """What nobody would take comes in for who has allowed its author; the others hear why, where they can."""
+        self.blocked[(BOB, "friend.example")] = "a"
+        verdict = Verdict(Action.REJECT, "31 points", Reply(550, "5.7.1", "spam"), is_final=False)
+        verdict = replace(verdict, author=Address("x", "friend.example"))
+        for to, each, expected in (
+            ((BOB,), False, [250]),
+            ((ANN,), False, [550]),
+            ((ANN, BOB), True, [550, 250]),
+            ((ANN, BOB), False, [250, 250]),
+        ):
+            made = replace(parcel(*to, origin=Origin.WAN), verdict=verdict, each_answered=each)
+            self.assertEqual([one.reply.code for one in now(self.door.accept(made))], expected, to)
+        # In an unclear case the store judges, by each person's own filter.
+        made = replace(parcel(ANN, origin=Origin.WAN), verdict=replace(verdict, rests=True))
+        self.assertEqual([one.reply.code for one in now(self.door.accept(made))], [250])
 
     def test_our_store(self) -> None:
         """What our store sends out is nobody's to block."""

@@ -71,6 +71,8 @@ try:
     print("taken")
 except smtplib.SMTPResponseException as error:
     print(error.smtp_code, error.smtp_error)
+except smtplib.SMTPRecipientsRefused as error:
+    print(error.recipients)
 """
 
 
@@ -234,7 +236,11 @@ class EdgeStoreTests(SynchronousTestCase):
         halves = self.halves.start()
         halves.store.cli("sender", "block", "ann@example.test", "x@far.example")
         halves.store.cli("account", "quota", "bob@example.test", "500")
+        halves.store.cli("domain", "add", "second.test")
+        halves.store.cli("alias", "add", "info@second.test", "ann@example.test")
         time.sleep(4)
+        asked = halves.run(0, ASK, EDGE_ADDRESS, str(PORTS["smtp"]), "info@second.test", "nobody@second.test")
+        self.assertEqual(re.findall(r"\b(\d{3})$", asked, re.MULTILINE), ["250", "550"], "a domain made just now")
         said = halves.run(0, TELL, EDGE_ADDRESS, str(PORTS["smtp"]), "x@far.example", "ann@example.test")
         self.assertIn("550", said)
         said = halves.run(0, TELL, EDGE_ADDRESS, str(PORTS["smtp"]), "y@far.example", "ann@example.test")
