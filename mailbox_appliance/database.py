@@ -91,6 +91,17 @@ class Database:
         with self._lock:
             return work(self._open())
 
+    def glance(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """``read_now``, or None when the file is not open, in use, or in trouble: then ``read_now`` tells."""
+        if self._connection is None or not self._lock.acquire(blocking=False):
+            return None
+        try:
+            return work(self._connection) if self._connection is not None else None
+        except sqlite3.Error:
+            return None
+        finally:
+            self._lock.release()
+
     @contextlib.contextmanager
     def _transaction(self, connection: sqlite3.Connection) -> Iterator[None]:
         connection.execute("BEGIN IMMEDIATE")

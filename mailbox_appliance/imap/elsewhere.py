@@ -141,7 +141,7 @@ class Elsewhere:
 
     async def _say_status(self, name: str) -> None:
         try:
-            state = await self._session.store.status(name)
+            state = await self._session.store.status(name, sized=False)
         except StoreError:
             return
         items: list[tuple[str, object]] = [

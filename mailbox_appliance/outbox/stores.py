@@ -172,9 +172,9 @@ class OwnStore:
 
     # ------------------------------------------------------------ mailboxes
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, sized: bool = True) -> MailboxStatus:
         if not await self._is_own(name):
-            return await self._behind.status(name)
+            return await self._behind.status(name, sized=sized)
         folder = self._open.get(name)
         if folder is not None and folder.watchers:
             return folder.status()

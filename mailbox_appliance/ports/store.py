@@ -311,8 +311,8 @@ class Mailstore(Protocol):
     def subscribe(self, name: str, wanted: bool) -> Awaitable[None]:
         """SUBSCRIBE and UNSUBSCRIBE; a name need not exist."""
 
-    def status(self, name: str) -> Awaitable[MailboxStatus]:
-        """Raises StoreError (NO_SUCH_MAILBOX)."""
+    def status(self, name: str, *, sized: bool = True) -> Awaitable[MailboxStatus]:
+        """``sized`` False: the size may be wrong, for nobody asked. Raises StoreError (NO_SUCH_MAILBOX)."""
 
     def open(self, name: str, watcher: Watcher, *, read_only: bool = False) -> Awaitable[Mailbox]:
         """SELECT or EXAMINE: refreshed, and ``watcher`` is watching. Raises StoreError."""

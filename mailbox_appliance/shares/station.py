@@ -129,7 +129,7 @@ class Shares:
         store = await self.of(who)
         where = await store.where(mailbox)
         if where is None:
-            await store.own.status(mailbox)
+            await store.own.status(mailbox, sized=False)
             return Where(store.account, INBOX if mailbox.upper() == INBOX else mailbox)
         if not self.catalogue.rights(store.account, where):
             raise no_such_mailbox()

@@ -185,16 +185,16 @@ class SharingStore:
 
     # ------------------------------------------------------------ one mailbox
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, sized: bool = True) -> MailboxStatus:
         where = await self.where(name)
         if where is None:
-            return await self.own.status(name)
+            return await self.own.status(name, sized=sized)
         self.need(where, "r", "read")
         passerby = Bystander()
         box = await self._open(where, passerby)
         try:
             await box.refresh()
-            if not box.is_measured:
+            if sized and not box.is_measured:
                 await box.measure(box.uids)
             return box.status()
         finally:
@@ -312,7 +312,7 @@ class SharingStore:
 
     async def _private(self, where: Where) -> str:
         """Under which name his own notes on a mailbox of others are kept: its id, which outlives a new name."""
-        state = await (await self._store(where)).status(where.mailbox)
+        state = await (await self._store(where)).status(where.mailbox, sized=False)
         return f"Other Users.by-id.{state.mailbox_id}"
 
     # ------------------------------------------------------------ COPY and MOVE

@@ -21,6 +21,7 @@ from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.ports.workers import Busy, Workers
 from mailbox_appliance.store import resting
 from mailbox_appliance.store.admission import Restart
+from mailbox_appliance.store.at_hand import Files, Patience
 from mailbox_appliance.store.bedtime import Bedtime
 from mailbox_appliance.store.dotlock import LockTimeout
 from mailbox_appliance.store.filenames import UniqueNames
@@ -93,6 +94,8 @@ class Account:
         self.address = address
         self.is_nearby = is_nearby  # may the reactor ask the disk for a few times of files?
         self.pulse = pulse
+        self.patience = Patience(clock)
+        self.at_hand = Files()
         self.quietly = Quietly(self)
         self.settings = settings
         self.clock = clock
@@ -121,6 +124,14 @@ class Account:
         """As ``run`` for work that only reads, without a transaction. Raises StoreError."""
         with self.pulse:
             return await self.quietly.run(work, reading=True)
+
+    def glance(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """As ``read`` of a few rows, at once and in the reactor; None when a worker had better do it."""
+        if not self.is_nearby or not self.patience:
+            return None
+        self.pulse.touch()
+        with self.patience:
+            return self.index.glance(work)
 
     async def disk(self, job: Callable[..., T], *args: object) -> T:
         """Files only, without the index. Raises StoreError, MailboxGone."""

@@ -20,7 +20,7 @@ from mailbox_appliance.crlf import BLOCK, line_map, read_slice
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import scan, scan_lf, to_crlf
 from mailbox_appliance.ports.store import MessageFile
-from mailbox_appliance.store import index
+from mailbox_appliance.store import at_hand, index
 from mailbox_appliance.store.expunge import find_again
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.index import UNKNOWN
@@ -96,12 +96,17 @@ def read_files(
                 continue
             octets = _read_all(fd, size) if most is None else os.read(fd, min(size, most))
             if crlf:
-                octets = to_crlf(octets) if b"\r" in octets else octets.replace(b"\n", b"\r\n")
+                octets = with_crlf(octets)
             found.append(Read(uid, octets))
         finally:
             if fd >= 0:
                 os.close(fd)
     return found, missing
+
+
+def with_crlf(octets: bytes) -> bytes:
+    """The same lines with CRLF."""
+    return to_crlf(octets) if b"\r" in octets else octets.replace(b"\n", b"\r\n")
 
 
 def _read_all(fd: int, size: int) -> bytes:
@@ -232,8 +237,28 @@ async def read_ahead(
             ahead.addErrback(lambda failure: None)  # whoever asked has gone
 
 
+def _at_hand(box: OpenMailbox, uids: Sequence[int]) -> list[SmallFile] | None:
+    """A few small messages that the kernel has in memory; None when a worker must read."""
+    account, number = box.account, box.number
+    rows = account.glance(lambda connection: index.files_of(connection, number, uids))
+    if rows is None or len(rows) < len(uids):
+        return None
+    found: list[SmallFile] = []
+    for uid, file, fresh, _, size in rows:
+        octets = account.at_hand.read(box.folder.message(bool(fresh), file), size)
+        if octets is None:
+            return None
+        found.append(SmallFile(uid, with_crlf(octets)))
+    return found
+
+
 async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
     """ports.store.Mailbox.files."""
+    if len(uids) <= at_hand.FEW:
+        few = _at_hand(box, uids)
+        if few is not None:
+            yield few
+            return
     async for found, missing in read_ahead(box, uids, None, crlf=True):
         if missing:
             box.look_again_in(0.2)

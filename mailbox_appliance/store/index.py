@@ -180,10 +180,12 @@ def forget_messages(connection: sqlite3.Connection, number: int) -> None:
         connection.execute(f"DELETE FROM rendered_{kind} WHERE id BETWEEN ? AND ?", (low, high))
 
 
-def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, int, int, int] | None:
+def counts(
+    connection: sqlite3.Connection, row: MailboxRow, *, sized: bool = True
+) -> tuple[int, int, int, int, int] | None:
     """Messages, unseen, deleted, octets with CRLF, recent; remembered until something changes.
 
-    None while there is a message of unknown size.
+    While there is a message of unknown size: None, or (not ``sized``) too many octets.
     """
     (text,) = connection.execute("SELECT counts FROM mailbox WHERE number=?", (row.number,)).fetchone()
     if text:
@@ -195,9 +197,10 @@ def counts(connection: sqlite3.Connection, row: MailboxRow) -> tuple[int, int, i
         "coalesce(sum(id >= ?), 0), coalesce(max(size), 0) FROM message WHERE id BETWEEN ? AND ?",
         (low | row.recent_from, low, high),
     ).fetchone()
-    if found[5] == UNKNOWN:
+    if found[5] != UNKNOWN:
+        connection.execute("UPDATE mailbox SET counts=? WHERE number=?", (json.dumps(found), row.number))
+    elif sized:
         return None
-    connection.execute("UPDATE mailbox SET counts=? WHERE number=?", (json.dumps(found), row.number))
     return found[0], found[1], found[2], found[3], found[4]
 
 

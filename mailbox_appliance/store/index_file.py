@@ -37,6 +37,12 @@ class Index:
         self._settle()
         return self._database.read_now(work)
 
+    def glance(self, work: Callable[[sqlite3.Connection], T]) -> T | None:
+        """``read`` in the reactor; None when it would have to wait for somebody or when something is wrong."""
+        if self._was_cut_off:
+            return None
+        return self._database.glance(work)
+
     def _settle(self) -> None:
         if self._was_cut_off:
             # Deliveries that fell between our own changes may have been waiting for their UIDs: look at everything.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import Column, Fields
 from mailbox_appliance.store import index, rendered, rendering
+from mailbox_appliance.store.at_hand import FEW_ROWS
 from mailbox_appliance.wire.imap.columns import kind_of
 from mailbox_appliance.wire.imap.render import render_internaldate
 
@@ -71,6 +72,10 @@ async def _load(box: OpenMailbox, uids: Sequence[int], tables: Sequence[int]) ->
     def work(connection: sqlite3.Connection) -> _Found:
         return [rendered.load_rendered(connection, number, table, uids) for table in tables]
 
+    if len(uids) <= FEW_ROWS:
+        at_hand = box.account.glance(work)
+        if at_hand is not None:
+            return at_hand
     return await box.account.read(work)
 
 

@@ -246,19 +246,19 @@ class AccountStore:
         change = ([name], []) if wanted else ([], [name])
         await shielded(self.ground.disk(subscriptions.change, self.ground.root, *change))
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, sized: bool = True) -> MailboxStatus:
         name = checked_name(name)
         if name not in self.boxes and name not in self._arrivals:
-            found = await self._status_of_closed(name)
+            found = await self._status_of_closed(name, sized)
             if found is not None:
                 return found
         box = await self.box(name)
         await box.refresh()
-        if not box.is_measured:
+        if sized and not box.is_measured:
             await box.measure(box.uids)
         return box.status()
 
-    async def _status_of_closed(self, name: str) -> MailboxStatus | None:
+    async def _status_of_closed(self, name: str, sized: bool) -> MailboxStatus | None:
         folder = folder_of(self.ground.root, name)
 
         def work(connection: sqlite3.Connection) -> MailboxStatus | None:
@@ -267,7 +267,7 @@ class AccountStore:
             row = index.load_mailbox(connection, folder.disk)
             if not scan.is_unchanged(row, folder):
                 return None
-            found = index.counts(connection, row)
+            found = index.counts(connection, row, sized=sized)
             if found is None:
                 return None
             messages, unseen, deleted, size, recent = found

@@ -576,8 +576,8 @@ class Guest:
     def append(self, name: str, messages: Sequence[NewMessage]) -> Awaitable[Appended]:
         return self.guest.append(f"Other Users.ann.{name}", messages)
 
-    def status(self, name: str) -> Awaitable[MailboxStatus]:
-        return self.guest.status(f"Other Users.ann.{name}")
+    def status(self, name: str, *, sized: bool = True) -> Awaitable[MailboxStatus]:
+        return self.guest.status(f"Other Users.ann.{name}", sized=sized)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.own, name)

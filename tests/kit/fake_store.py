@@ -428,7 +428,7 @@ class FakeMailstore:
         else:
             self.subscriptions.discard(name)
 
-    async def status(self, name: str) -> MailboxStatus:
+    async def status(self, name: str, *, sized: bool = True) -> MailboxStatus:
         box = self.box(name)
         return MailboxStatus(
             messages=len(box.messages),

@@ -111,6 +111,15 @@ class SizeTests(StoreCase):
         status = self.shop.do(self.shop.store.status("INBOX"))
         self.assertEqual(status.size, sum(len(TEXT) + 3 + 2 * number for number in range(5)))
 
+    def test_status_without_sizes(self) -> None:
+        """Who does not ask for the size waits for none, and gets no wrong one later."""
+        for shop in (self.shop, self.reopen()):
+            self.assertEqual(shop.do(shop.store.status("INBOX", sized=False)).messages, 5)
+        self.box = self.shop.open()
+        self.assertFalse(self.box.is_measured)
+        status = self.shop.do(self.shop.store.status("INBOX"))
+        self.assertEqual(status.size, sum(len(TEXT) + 3 + 2 * number for number in range(5)))
+
     def test_renamed_meanwhile(self) -> None:
         """A file that another program has given flags is found again; one that is gone is left out."""
         names = self.shop.files()

@@ -33,7 +33,7 @@ async def _rights(session: Session, mailbox: str) -> frozenset[str]:
     sharing = session.house.sharing
     if sharing is not None and session.account is not None and is_elsewhere(mailbox):
         return await sharing.rights(session.account, mailbox)
-    await session.store.status(mailbox)
+    await session.store.status(mailbox, sized=False)
     return _own(mailbox)
 
 

@@ -105,7 +105,7 @@ def _subscribed(infos: Iterable[MailboxInfo], wanted: Test) -> Iterable[tuple[li
 
 async def _say_status(session: Session, name: str, items: tuple[str, ...]) -> None:
     try:
-        state = await session.store.status(name)
+        state = await session.store.status(name, sized="SIZE" in items)
     except StoreError:
         return  # gone meanwhile: RFC 5819 §2, no STATUS for what cannot be selected
     session.say(status.line(session, name, items, state))

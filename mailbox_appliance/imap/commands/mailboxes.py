@@ -48,7 +48,7 @@ async def create(session: Session, command: commands.Create) -> Done:
     check_new_name(command.mailbox)
     await session.store.create(command.mailbox, command.use)
     tell(session, TreeChange(command.mailbox))
-    state = await session.store.status(command.mailbox)
+    state = await session.store.status(command.mailbox, sized=False)
     return Done("Created.", b"MAILBOXID (%b)" % state.mailbox_id.encode("ascii"))  # RFC 8474 §4.1
 
 

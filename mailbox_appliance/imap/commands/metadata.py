@@ -30,7 +30,7 @@ def _chosen(held: Mapping[str, bytes], command: commands.GetMetadata) -> list[tu
 async def _check(session: Session, mailbox: str) -> None:
     """The empty name is the server. Raises StoreError."""
     if mailbox:
-        await session.store.status(mailbox)
+        await session.store.status(mailbox, sized=False)
 
 
 async def get(session: Session, command: commands.GetMetadata) -> Done:

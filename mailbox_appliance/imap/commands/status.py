@@ -34,7 +34,7 @@ def line(session: Session, name: str, items: tuple[str, ...], state: MailboxStat
 
 async def status(session: Session, command: commands.Status) -> Done:
     """How a mailbox stands, without selecting it."""
-    state = await session.store.status(command.mailbox)
+    state = await session.store.status(command.mailbox, sized="SIZE" in command.items)
     session.say(line(session, command.mailbox, command.items, state))
     return Done("Done.")
 
