@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
@@ -50,6 +50,7 @@ from mailbox_appliance.guard.file import GuardFile
 from mailbox_appliance.guard.guard import RememberingGuard
 from mailbox_appliance.imap.listener import ImapHouse
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.queue.allowance import Allowance

@@ -10,7 +10,7 @@ import json
 import os
 import sys
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -19,6 +19,7 @@ from twisted.internet.interfaces import IProcessTransport
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 
 ORDER_SECONDS = 180.0

@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -28,6 +27,7 @@ from mailbox_appliance.journal.events.acme import (
     KeyRotated,
 )
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateState, CertificateTrouble
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Workers

@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -24,6 +23,7 @@ from mailbox_appliance.acme.stored import Stored, signing_request
 from mailbox_appliance.acme.tokens import ChallengeTokens, is_token
 from mailbox_appliance.journal.events.acme import CertificateOrderFailed, NameLeftOut
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateTrouble
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Resolver

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import datetime
 import os
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
@@ -24,6 +23,7 @@ from mailbox_appliance.acme.pairs import (
     new_key,
     read_pair,
 )
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateTrouble
 
 AUTHORITY_DAYS = 3650

@@ -7,7 +7,6 @@ Blocking; for worker threads.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -16,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 
 from mailbox_appliance.acme.disk import read_file, write_file
 from mailbox_appliance.acme.pairs import Pair, alternative_names, key_pem, new_key, read_pair, tlsa_of
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateTrouble
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +14,7 @@ from mailbox_appliance.checks.connection import check_lists
 from mailbox_appliance.checks.lookups import Inquiry
 from mailbox_appliance.checks.settings import dns_lists
 from mailbox_appliance.config.model import Config
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.lookups import Answers, settle
 from mailbox_appliance.mailauth.publish import (
     MAY,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.result import Result
@@ -14,6 +13,7 @@ from mailbox_appliance.admin.words import size_words, span_words
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.dns.servers import ServerState
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.queue import QueueDesk

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.admin.result import Result
+from mailbox_appliance.mail.values import dataclass
 
 Arguments = Mapping[str, Any]
 

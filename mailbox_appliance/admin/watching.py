@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.admin.names import Examined, KeyRecord, Keys, after_rotation, key_lines
 from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.journal.events.dns import RecordsChanged
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.publish import MAY
 from mailbox_appliance.mailauth.published import SEEN, UNKNOWN, WRONG, Finding
 from mailbox_appliance.ports.clock import Clock

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.admin.vacation import VacationDesk
@@ -20,6 +19,7 @@ from mailbox_appliance.delivery.memory import MIGRATIONS, DeliveryMemory
 from mailbox_appliance.delivery.returnpaths import AddressBook, ReturnPaths
 from mailbox_appliance.delivery.vacation import Vacation
 from mailbox_appliance.journal.journal import Journal
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.workers import ThreadedWorkers

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
 from mailbox_appliance.mailauth import arc, dkim, dmarc, spf
 from mailbox_appliance.mailauth.canonical import BodyDigest, HeaderBlock

@@ -10,13 +10,13 @@ import itertools
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
 from mailbox_appliance.mail.charset import parameter_text
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import decode_transfer
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.slices import Slices

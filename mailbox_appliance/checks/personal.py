@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from sqlite3 import Error as SqliteError
 from typing import Protocol
 
@@ -31,6 +31,7 @@ from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.checks import AcquaintanceLost, JudgedFor
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.authfields import seen_words
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
 from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.ports.delivery import Parcel

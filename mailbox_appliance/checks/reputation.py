@@ -10,12 +10,12 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from ipaddress import ip_network
 
 from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence
 from mailbox_appliance.ports.clock import Clock
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 import enum
 import sqlite3
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from hashlib import blake2b
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 
 MIGRATIONS = (

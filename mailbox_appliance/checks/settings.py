@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action
 
 Network = IPv4Network | IPv6Network

@@ -12,7 +12,6 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -21,6 +20,7 @@ from mailbox_appliance.checks.bodies import digests
 from mailbox_appliance.checks.turns import REMOVABLE, SIGNS, WAITS, Turn, states
 from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, NotSigned
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBlock
 from mailbox_appliance.mailauth.sign import SigningKey, dkim_field, load_key, new_key, public_record
 from mailbox_appliance.mailauth.signature import ED25519, RSA

@@ -16,7 +16,8 @@ A key whose record nobody has seen never signs while there is another: signature
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 SIGNS, WAITS, RETIRED, REMOVABLE = "signs", "waits", "retired", "removable"
 SETTLE = 86_400.0  # seconds: for "there is no such record" to leave the caches of others

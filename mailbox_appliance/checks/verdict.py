@@ -7,10 +7,11 @@ message is Junk, at ``reject_at`` it is refused. Every row can be replaced by th
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
 
 NOT_AUTHENTIC = Reply(550, "5.7.26", "The domain in From does not allow this message (DMARC)")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

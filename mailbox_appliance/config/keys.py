@@ -7,9 +7,9 @@ unknown. ``default`` is TOML text and equals the default in model.py (a test hol
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailbox_appliance.config import values
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import CHECK_NAMES
 
 EXAMPLE_DOMAIN = "example.org"

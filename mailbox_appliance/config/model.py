@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailbox_appliance.mail.values import dataclass
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 

@@ -10,7 +10,6 @@ import dataclasses
 import os
 import tomllib
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.config import keys, values, world
@@ -28,6 +27,7 @@ from mailbox_appliance.config.model import (
     Scanner,
     everywhere,
 )
+from mailbox_appliance.mail.values import dataclass
 
 DEFAULT_PATH = "/etc/mailappliance/mailappliance.toml"
 ENVIRONMENT = "MAILAPPLIANCE_CONFIG"

@@ -10,7 +10,7 @@ the journal hears in ``telling``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.delivery.forwarding import Forwarding
 from mailbox_appliance.delivery.leaving import Leaving
@@ -28,6 +28,7 @@ from mailbox_appliance.mail.mailbox import INBOX
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.report import DELIVERED, EXPANDED, Fate
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel, Receipt

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.delivery.returnpaths import ReturnPaths, is_proven
 from mailbox_appliance.journal.events.delivery import Forwarded
 from mailbox_appliance.mail import header as header_block
 from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import ArcSealing
 from mailbox_appliance.ports.delivery import Outgoing, Parcel
 from mailbox_appliance.ports.journal import Journal

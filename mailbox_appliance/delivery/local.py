@@ -8,11 +8,11 @@ has a file of its own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.delivery.routing import Target
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.rounds import Write
 from mailbox_appliance.ports.store import Depot, Place, Problem, StoreError
 

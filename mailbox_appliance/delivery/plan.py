@@ -6,7 +6,7 @@ When anybody has taken the message, whoever could not be served now is queued in
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from mailbox_appliance.delivery.local import Copy, NoPlace
 from mailbox_appliance.delivery.routing import MARKS, NOT_FORWARDED, Routed, Target
@@ -14,6 +14,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Outgoing, Parcel, Receipt
 from mailbox_appliance.ports.rounds import Rows, Write
 

@@ -17,7 +17,7 @@ What comes to a throw-away address from another domain than the one it was given
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.delivery.forwarding import is_marked
 from mailbox_appliance.mail import header as header_block
@@ -25,6 +25,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.mailbox import INBOX
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Personal
 from mailbox_appliance.ports.checks import PersonalChecks
 from mailbox_appliance.ports.delivery import Parcel

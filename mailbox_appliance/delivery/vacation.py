@@ -19,7 +19,6 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.delivery.memory import DeliveryMemory
@@ -36,6 +35,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.letter import Letter, compose, one_line
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.mail.vacation import VacationNotice, notice_of
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Outgoing, Parcel

@@ -6,9 +6,9 @@ dnspython is imported by the first question: a service that never asks never pay
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.dns import Answer, Status
 
 if TYPE_CHECKING:

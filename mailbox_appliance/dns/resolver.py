@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
@@ -19,6 +18,7 @@ from mailbox_appliance.dns.exchange import INetReactor, NoAnswer, ask_by_tcp, as
 from mailbox_appliance.dns.servers import ResolvConf, Server, ServerState, read_server
 from mailbox_appliance.dns.settings import DnsSettings
 from mailbox_appliance.journal.events.dns import NameServerAnswers, NameServerSilent
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.dns import Answer, Status
 from mailbox_appliance.ports.journal import HasFailed, Journal
 

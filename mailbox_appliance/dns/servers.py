@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 MOST_SERVERS = 8
 

@@ -8,9 +8,10 @@ process.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 
 MOST_ACCOUNTS = 1000
 MOST_ADDRESSES = 2000

@@ -8,12 +8,12 @@ import json
 import os
 import sqlite3
 from collections import deque
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.guard.memory import Device, Failures, Memory
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
 
 VERSION_1 = """

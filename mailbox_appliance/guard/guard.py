@@ -11,7 +11,7 @@ from __future__ import annotations
 import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -32,6 +32,7 @@ from mailbox_appliance.guard.memory import (
 )
 from mailbox_appliance.journal.events.guard import Banned, MemoryLost, Unbanned
 from mailbox_appliance.mail.client import IPAddress, peer_address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.workers import Busy

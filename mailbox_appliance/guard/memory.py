@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict, deque
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 
 # What a failure weighs against the limit. A wrong recipient is mostly a stale address book or a careless sender, and
 # a session has its own limits for those; a protocol error is rude, not a guess at a password.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.search import SearchKey
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap.commands import Criterion
 from mailbox_appliance.wire.imap.sets import say_set
 from mailbox_appliance.wire.imap.strings import string

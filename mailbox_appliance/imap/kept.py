@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailbox_appliance.mail.values import dataclass
 
 MOST_ANSWERS = 4  # of THREAD, kept a mailbox
 LARGEST_ANSWER = 1 << 20  # octets

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.imap.troubles import Trouble
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap.server import Limits
 
 BEFORE_LOGIN = Limits(line=65_536, literal=8_192, command=65_536)

@@ -11,8 +11,9 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from typing import Any
+
+from mailbox_appliance.mail.values import dataclass
 
 SHIPPED = "clients.toml"
 MOST_CLIENTS = 1000

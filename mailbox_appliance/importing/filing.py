@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.importing.ledger import Item
 from mailbox_appliance.mail.mailbox import SpecialUse
+from mailbox_appliance.mail.values import dataclass
 
 
 class FilingRefused(Exception):

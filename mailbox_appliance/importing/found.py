@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.mailbox import SpecialUse
+from mailbox_appliance.mail.values import dataclass
 
 
 class SourceTrouble(Exception):

@@ -12,13 +12,14 @@ import ssl
 import time
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any, TypeVar
 
 from mailbox_appliance.importing import labels, names
 from mailbox_appliance.importing.found import Known, OldFolder, OldMessage, SourceTrouble, Unreadable
 from mailbox_appliance.mail.mailbox import INBOX, SpecialUse
+from mailbox_appliance.mail.values import dataclass
 
 T = TypeVar("T")
 

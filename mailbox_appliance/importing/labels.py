@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailbox_appliance.importing import names
 from mailbox_appliance.mail.charset import decode_words
 from mailbox_appliance.mail.header import unfold
 from mailbox_appliance.mail.mailbox import INBOX, SpecialUse
+from mailbox_appliance.mail.values import dataclass
 
 MOST_KEYWORDS = 10
 _IGNORED = frozenset(

@@ -12,10 +12,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.importing.found import SourceTrouble
+from mailbox_appliance.mail.values import dataclass
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS filed (folder TEXT, key TEXT, PRIMARY KEY (folder, key)) WITHOUT ROWID;

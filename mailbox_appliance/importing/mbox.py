@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import BinaryIO
 
 from mailbox_appliance.importing import names
@@ -19,6 +18,7 @@ from mailbox_appliance.importing.labels import placed
 from mailbox_appliance.mail.dates import parse_date
 from mailbox_appliance.mail.header import every, first
 from mailbox_appliance.mail.mailbox import INBOX
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap import utf7
 
 LINE = 64 * 1024

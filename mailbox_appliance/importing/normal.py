@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from mailbox_appliance.mail.dates import parse_date
 from mailbox_appliance.mail.header import every, first, remove_named
+from mailbox_appliance.mail.values import dataclass
 
 LARGEST = 1 << 30
 HEADER_OCTETS = 1 << 20

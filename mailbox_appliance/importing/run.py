@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from mailbox_appliance.importing import names
@@ -18,6 +18,7 @@ from mailbox_appliance.importing.found import OldFolder, OldMessage, Source, Unr
 from mailbox_appliance.importing.ledger import Item, Ledger
 from mailbox_appliance.importing.normal import Empty, TooLarge, copy
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, SpecialUse
+from mailbox_appliance.mail.values import dataclass
 
 BATCH = 200
 BATCH_OCTETS = 8 << 20

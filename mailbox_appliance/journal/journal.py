@@ -7,7 +7,7 @@ worked out once. Every path that leaves the process (line, trail) is filled late
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from twisted.internet.defer import Deferred
 
@@ -17,6 +17,7 @@ from mailbox_appliance.journal.events.journal import Broken, TrailLost
 from mailbox_appliance.journal.lines import LineWriter, show_value
 from mailbox_appliance.journal.trail import SEARCHED_FIELDS, Trail, TrailStep, search_words
 from mailbox_appliance.mail.trace import Event, Level
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 
 

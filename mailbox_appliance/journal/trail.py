@@ -12,12 +12,12 @@ import functools
 import ipaddress
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred, succeed
 
 from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Busy
 

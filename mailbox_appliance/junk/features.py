@@ -16,7 +16,7 @@ import itertools
 import sys
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from operator import and_, mod
 from zlib import crc32
 
@@ -28,6 +28,7 @@ from mailbox_appliance.junk.words import shouted, without_list_footer, words_of
 from mailbox_appliance.mail.charset import decode
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import charset_of, decode_transfer
+from mailbox_appliance.mail.values import dataclass
 
 SLOT_BITS = 19
 SLOTS = 1 << SLOT_BITS

@@ -76,7 +76,6 @@ class StatisticalFilter:
         self._clock = clock
         self._accounts: OrderedDict[str, _Loaded] = OrderedDict()
         self._prior: Table | None = None
-        self._nothing = weighing.empty()
         self._told: set[str] = set()
 
     # ------------------------------------------------------------ the port
@@ -109,7 +108,7 @@ class StatisticalFilter:
             if known is not None and known.junk != junk:
                 await self._take_back(account, memory, key)
                 known = None
-            weights = [memory.weights] + ([family.weights] if family is not None else [])
+            weights = _taught([memory] if family is None else [memory, family])
             steps = weighing.steps_of(weights, features, junk)
             mine, theirs = steps.halves() if family is not None else (steps, Steps())
             if known is None or steps != Steps():
@@ -200,7 +199,7 @@ class StatisticalFilter:
         """The memory at ``path``, loaded, with one user more."""
         loaded = self._accounts.get(path)
         if loaded is None:
-            loaded = self._accounts[path] = _Loaded(Memory(path, self._workers, self._clock, self._nothing))
+            loaded = self._accounts[path] = _Loaded(Memory(path, self._workers, self._clock))
         self._accounts.move_to_end(path)
         loaded.users += 1
         try:
@@ -275,7 +274,7 @@ class StatisticalFilter:
         return found
 
     def _judged(self, features: Features, memories: Sequence[Memory], trouble: str, explain: bool) -> Judgement:
-        weights: list[array[int]] = [memory.weights for memory in memories]
+        weights = _taught(memories)
         taught = sum([weighing.view_score(weights, slots) for slots in weighing.views_of(features)])
         junk = max([memory.junk for memory in memories], default=0)
         wanted = max([memory.wanted for memory in memories], default=0)
@@ -314,6 +313,11 @@ class StatisticalFilter:
         if path not in self._told:
             self._told.add(path)
             self._journal.tell(MemoryUnreadable(path=path, reason=reason))
+
+
+def _taught(memories: Iterable[Memory]) -> list[array[int]]:
+    """The weights of those that have any."""
+    return [memory.weights for memory in memories if not memory.is_blank]
 
 
 def _key(account: Address, octets: bytes) -> bytes:

@@ -23,7 +23,6 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from sqlite3 import Error as SqliteError
 from typing import Protocol
 
@@ -42,6 +41,7 @@ from mailbox_appliance.mail.mailbox import (
     SEEN,
     SpecialUse,
 )
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
 from mailbox_appliance.ports.journal import HasFailed, Journal

@@ -13,12 +13,12 @@ import sqlite3
 import zlib
 from array import array
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.junk import weighing
 from mailbox_appliance.junk.features import SLOTS, Features
 from mailbox_appliance.junk.weighing import Steps
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.slices import Slices
@@ -102,11 +102,9 @@ class Memory:
     The methods that wait must not run beside one another: the filter holds a lock a memory.
     """
 
-    def __init__(self, path: str, workers: Workers, clock: Clock, nothing: array[int] | None = None) -> None:
-        """``nothing``: weights that know nothing, which many memories may share until they are taught."""
+    def __init__(self, path: str, workers: Workers, clock: Clock) -> None:
         self.path = path
-        self._nothing = nothing if nothing is not None else weighing.empty()
-        self.weights = self._nothing
+        self.weights = array("i")  # none, until there is something to know: two megabytes
         self.junk = 0  # lessons of either kind
         self.wanted = 0
         self._octets = 0
@@ -117,8 +115,8 @@ class Memory:
 
     @property
     def is_blank(self) -> bool:
-        """Has it no weights of its own?"""
-        return self.weights is self._nothing
+        """Has it no weights yet?"""
+        return not self.weights
 
     def _own_weights(self) -> array[int]:
         if self.is_blank:

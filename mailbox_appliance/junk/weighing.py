@@ -12,10 +12,10 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 from operator import add, itemgetter
 
 from mailbox_appliance.junk.features import SLOTS, Features
+from mailbox_appliance.mail.values import dataclass
 
 UNIT = 1 << 14  # a weight of 1.0
 _RATE = 10.0

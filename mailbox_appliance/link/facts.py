@@ -11,7 +11,7 @@ import base64
 import json
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from ipaddress import ip_address
 from typing import Any
 
@@ -19,6 +19,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.header import group_fields, remove_fields
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
 from mailbox_appliance.ports.delivery import ACCEPTED, Parcel
 

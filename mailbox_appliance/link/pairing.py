@@ -8,12 +8,12 @@ from __future__ import annotations
 import hmac
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.link.connection import LinkConnection
 from mailbox_appliance.link.tls import peer_certificate
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.wire.link import Lines, LinkWrong
 from mailbox_appliance.wire.pairing import (

@@ -12,10 +12,10 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Awaitable
-from dataclasses import dataclass
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.message import Content, SpooledBody
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.rounds import Rows, Write
 from mailbox_appliance.ports.workers import Workers

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.lists import MailingList
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.journal.events import lists as told
 from mailbox_appliance.lists import fields, letters
@@ -37,6 +37,7 @@ from mailbox_appliance.mail.letter import Letter, compose, one_line
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import Event, new_trace_id
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.ports.checks import ArcSealing, Signing
 from mailbox_appliance.ports.clock import Clock

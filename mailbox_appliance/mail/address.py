@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
 
 import idna
+
+from mailbox_appliance.mail.values import dataclass
 
 # RFC 5321 §4.5.3.1: octets of a local part, of a domain.
 LOCAL_PART_OCTETS = 64

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
 

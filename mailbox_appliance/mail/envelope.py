@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

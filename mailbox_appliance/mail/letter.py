@@ -6,12 +6,12 @@ Nothing here knows where a letter goes; it is accepted like any other message.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from email.header import Header
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.dates import mail_date_time
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.values import dataclass
 
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # RFC 5322 §2.1.1: a line has at most 998 octets.

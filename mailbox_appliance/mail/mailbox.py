@@ -9,7 +9,8 @@ bits 6–63 are the mailbox's keywords in the order of ``Mailbox.keywords``.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 SEPARATOR = "."
 INBOX = "INBOX"

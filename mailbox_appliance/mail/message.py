@@ -6,7 +6,9 @@ octets; ``wire_size`` counts each line end twice, which is what SIZE, RFC822.SIZ
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

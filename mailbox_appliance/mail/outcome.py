@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 
 class Result(enum.Enum):

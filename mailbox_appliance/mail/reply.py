@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 _UNSAFE = re.compile(r"[^\x20-\x7e]")
 # RFC 5321 §4.5.3.1.5: a reply line has at most 512 octets with code and CRLF; room is left for both codes.

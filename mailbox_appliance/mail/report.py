@@ -6,7 +6,6 @@ Three parts: plain words for a person, fields for a program, the message or its 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mailbox_appliance.mail import header as header_block
 from mailbox_appliance.mail.address import Address
@@ -16,6 +15,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.letter import Letter, body_text, mail_fields, one_line
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome, Result
+from mailbox_appliance.mail.values import dataclass
 
 # A whole message is given back up to this size (octets); of longer ones the header.
 MOST_RETURNED = 65536

@@ -6,7 +6,7 @@ text: decoded from the command's charset, matched as substrings under i;unicode-
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

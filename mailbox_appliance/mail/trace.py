@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 import random
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import ClassVar
+
+from mailbox_appliance.mail.values import dataclass
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # Crockford's base 32: no i l o u
 

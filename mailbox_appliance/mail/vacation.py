@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 SETTING = "vacation"  # the key among an account's settings
 MOST_TEXT = 4000  # characters

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 
 class Action(enum.Enum):

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TypeVar
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, Field, HeaderBlock, canonical_fields
 from mailbox_appliance.mailauth.lookups import Answers, Question
 from mailbox_appliance.mailauth.signature import (

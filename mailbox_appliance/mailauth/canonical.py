@@ -10,10 +10,10 @@ import functools
 import hashlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.values import dataclass
 
 RELAXED, SIMPLE = "relaxed", "simple"
 MOST_FIELDS = 2000  # of one message; what has more is not looked at closely

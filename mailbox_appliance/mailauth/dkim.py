@@ -7,9 +7,9 @@ tried, the upmost first. A signature that leaves a part of the body or a doubled
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.canonical import MOST_FIELDS, BodyDigest, HeaderBlock
 from mailbox_appliance.mailauth.lookups import Answers, Question
 from mailbox_appliance.mailauth.signature import (

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.lookups import Answers
 from mailbox_appliance.ports.dns import Status
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
+from mailbox_appliance.mail.values import dataclass
 
 POLICY_OCTETS = 65_536
 MOST_PATTERNS = 256

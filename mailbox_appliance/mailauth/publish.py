@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 TTL = 3600
 STRING_OCTETS = 255  # RFC 1035 §3.3.14: of one string in a TXT record

@@ -10,9 +10,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import TypeAlias
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth import dmarc, spf
 from mailbox_appliance.mailauth.lookups import Answers
 from mailbox_appliance.mailauth.publish import MAY, MUST, SHOULD, DnsRecord, Publication, records

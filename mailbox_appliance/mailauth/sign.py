@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.arc import AAR, AMS, AS, MOST_SETS, ArcSet, Chain, Seal, sealed_digests
 from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, Field, HeaderBlock, canonical_fields
 from mailbox_appliance.mailauth.signature import ED25519, RSA, Signature

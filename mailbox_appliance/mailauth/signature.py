@@ -11,11 +11,11 @@ import binascii
 import functools
 import hashlib
 import re
-from dataclasses import dataclass
 from dataclasses import field as kept
 from typing import Any
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.canonical import RELAXED, SIMPLE, BodyDigest, Field, HeaderBlock, canonical_fields
 from mailbox_appliance.mailauth.tags import TagError, read_tags, without_blanks
 from mailbox_appliance.ports.dns import Answer, Status

@@ -11,11 +11,11 @@ import functools
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.lookups import Answers
 from mailbox_appliance.ports.dns import Status
 

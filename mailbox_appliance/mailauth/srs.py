@@ -12,9 +12,10 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.address import LOCAL_PART_OCTETS, Address, AddressError
+from mailbox_appliance.mail.values import dataclass
 
 HASH_SIGNS = 8  # 40 bits: guessing costs a trillion connections
 _DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"

@@ -10,7 +10,7 @@ import mmap
 import os
 from array import array
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeVar
 
 from mailbox_appliance.crlf import line_map, read_slice
@@ -19,6 +19,7 @@ from mailbox_appliance.mail.header import first, header_end
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import find_parts, scan, scan_lf, to_crlf
 from mailbox_appliance.mail.text import body_texts, casemap, field_texts
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.wire.imap.columns import render_one
 

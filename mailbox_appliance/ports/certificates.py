@@ -7,8 +7,9 @@ connection is touched. The object fits Twisted's ``transport.startTLS`` and ``wr
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Protocol
+
+from mailbox_appliance.mail.values import dataclass
 
 
 class CertificateTrouble(Exception):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.client import Client, Origin
@@ -11,6 +10,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Verdict
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.ports.rounds import Rows

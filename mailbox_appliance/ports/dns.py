@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
+
+from mailbox_appliance.mail.values import dataclass
 
 
 class Status(enum.Enum):

@@ -7,10 +7,10 @@ wait: these are told after the deed, in the reactor, and must return at once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Outgoing, Parcel
 from mailbox_appliance.ports.rounds import Rows, Write
 from mailbox_appliance.ports.users import AtList

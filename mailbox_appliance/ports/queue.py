@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
@@ -12,6 +11,7 @@ from mailbox_appliance.mail.envelope import Envelope
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.report import Fate
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.rounds import Commit
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Envelope
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

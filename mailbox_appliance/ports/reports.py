@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Parcel
 
 

@@ -8,10 +8,10 @@ cut cannot lose what was committed. A job that fails fails alone.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from mailbox_appliance.mail.message import Content
+from mailbox_appliance.mail.values import dataclass
 
 
 class DiskTrouble(Exception):

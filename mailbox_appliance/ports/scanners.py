@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Protocol
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Evidence
 from mailbox_appliance.ports.delivery import Parcel
 

@@ -13,7 +13,6 @@ from __future__ import annotations
 import enum
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
@@ -21,6 +20,7 @@ from mailbox_appliance.mail.mailbox import MailboxInfo, MailboxStatus, Quota, Sp
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
+from mailbox_appliance.mail.values import dataclass
 
 UNKNOWN_SIZE = 0xFFFFFFFF  # of a message of another program's that nobody has counted yet
 MOST_METADATA = 16_384  # octets of one note (RFC 5464)

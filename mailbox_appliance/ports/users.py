@@ -7,10 +7,11 @@ refused alike, in text and time.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
 from mailbox_appliance.mail.outcome import Outcome, Result
+from mailbox_appliance.mail.values import dataclass
 
 E = TypeVar("E")
 

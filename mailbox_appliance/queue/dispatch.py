@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Coroutine, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
@@ -27,6 +27,7 @@ from mailbox_appliance.journal.events.queue import (
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.delivery import LocalCarriage
 from mailbox_appliance.ports.relay import Relay, Shipment

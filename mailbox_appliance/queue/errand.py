@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.mail import report as words
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.queue.bounces import wants
 from mailbox_appliance.queue.destinations import LOCAL
 from mailbox_appliance.queue.schedule import Schedule

@@ -7,9 +7,9 @@ Greylisting (a 450 or 451 at RCPT that says so) wants one early second try (RFC 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.outcome import Outcome
+from mailbox_appliance.mail.values import dataclass
 
 HOUR = 3600.0
 DAY = 24 * HOUR

@@ -14,7 +14,7 @@ import itertools
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from mailbox_appliance.database import Database
@@ -23,6 +23,7 @@ from mailbox_appliance.mail.address import Address, AddressError, show_reverse_p
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content, SpooledBody
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.rounds import Commit, Rounds, Write

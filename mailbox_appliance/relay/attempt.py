@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from mailbox_appliance.journal.events.relay import FellBack, HostFailed, RelayLogInRefused
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.relay import Shipment
@@ -35,7 +36,7 @@ _SAME_EVERYWHERE = frozenset({Trouble.AUTH, Trouble.NO_AUTH, Trouble.PASSWORD})
 Results = list[Outcome | None]
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Means:
     """What every attempt of a relay shares."""
 

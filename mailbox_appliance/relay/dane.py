@@ -17,10 +17,10 @@ unsigned                    nowhere: DANE does not apply                  2.2.2
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from OpenSSL import SSL, crypto
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.tlsa import Tlsa, TlsaError, Usage, read_tlsa
 from mailbox_appliance.ports.dns import Answer, Resolver, Status
 from mailbox_appliance.relay.peername import name_fault

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.outcome import Outcome
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.relay.mx import Target
 
 MOST = 1000

@@ -19,9 +19,8 @@ verified certificate besides, and names which DNSSEC or MTA-STS vouches for (RFC
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.header import every
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.mtasts_policy import Policy
 from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.relay import Shipment

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.journal.events.relay import ProviderRefusesUs
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.relay.memory import Learned, RelayMemory
 from mailbox_appliance.relay.mtasts import RelayJournal

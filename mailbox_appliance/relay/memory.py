@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.database import Database
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.mtasts_policy import Policy
 from mailbox_appliance.ports.journal import HasFailed
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ipaddress
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.dns import Resolver, Status
 from mailbox_appliance.relay.ipv6 import Ipv6
 from mailbox_appliance.relay.settings import Host, RelaySettings

@@ -14,11 +14,10 @@ any                any                  nowhere: it waits
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.relay.settings import Host, RelaySettings
 
 

@@ -6,7 +6,6 @@ The timer runs per whole reply, so a server that drips octets gains nothing (RFC
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from twisted.internet.defer import CancelledError, Deferred
@@ -18,6 +17,7 @@ from zope.interface import implementer
 
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.relay.cargo import CargoLost, slices

@@ -11,13 +11,13 @@ Where DANE applies, its TLSA records alone say whether the peer is good (RFC 767
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from OpenSSL import SSL, crypto
 from twisted.internet.interfaces import IOpenSSLClientConnectionCreator
 from zope.interface import implementer
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.relay.dane import Dane
 from mailbox_appliance.relay.peername import is_address, name_fault

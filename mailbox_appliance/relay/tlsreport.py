@@ -12,7 +12,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.letter import Letter, mail_fields
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.trace import new_trace_id
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.tlsrpt_record import report_addresses
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel

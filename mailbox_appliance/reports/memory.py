@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.database import Database
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.reports.values import Report, SourceRow, TlsRow
 
 DAY = 86_400.0

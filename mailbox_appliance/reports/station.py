@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.internet.defer import Deferred
@@ -16,6 +15,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.authfields import seen_words
 from mailbox_appliance.mail.header import from_addresses
 from mailbox_appliance.mail.message import SpooledBody
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.journal import HasFailed, Journal

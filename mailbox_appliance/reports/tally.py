@@ -7,11 +7,12 @@ reported.
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.database import Database
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.journal import HasFailed
 from mailbox_appliance.ports.reports import DmarcSeen

@@ -11,10 +11,10 @@ import lzma
 import quopri
 import zipfile
 import zlib
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import scan
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.reports.values import ReportWrong
 
 MOST_MAIL = 4 << 20

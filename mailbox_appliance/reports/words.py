@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.reports.memory import Kept
 from mailbox_appliance.reports.values import AGGREGATE, FAILURE, TLS, SourceRow
 

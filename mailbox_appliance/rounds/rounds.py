@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred, ensureDeferred
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.rounds import Commit, DiskTrouble
 from mailbox_appliance.ports.workers import Busy, Workers
 from mailbox_appliance.rounds import share

@@ -11,11 +11,12 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from twisted.internet.defer import Deferred
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Write
 from mailbox_appliance.rounds.disk import Operations
 from mailbox_appliance.workers import Hands

@@ -7,12 +7,13 @@ each message its whole time.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, gatherResults
 
 from mailbox_appliance.journal.events.scanners import ScannerAnswers, ScannerDown
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Evidence
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.journal import HasFailed, Journal

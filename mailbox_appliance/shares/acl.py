@@ -11,10 +11,11 @@ The owner has every right, whatever a line ``owner`` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.mail import rights as words
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 FILE = "dovecot-acl"
 _PERSON = "user="

@@ -10,12 +10,13 @@ import os
 import tempfile
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import BinaryIO
 
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
 from mailbox_appliance.mail.message import Content, SpooledBody
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Appended, Mailbox, MessageFile, NewMessage
 from mailbox_appliance.ports.workers import Workers
 

@@ -7,10 +7,9 @@ nobody are called the same by everybody: "Shared.Lists.family".
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.sharing import FAMILY, OTHERS, SHARED
 
 _DOT = "^"

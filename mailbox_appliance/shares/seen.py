@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Awaitable, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 
 MIGRATIONS = (
     """

@@ -7,13 +7,14 @@ From become that address.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from ipaddress import IPv4Network, IPv6Network
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.header import remove_named
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 SPENT = Reply(452, "4.5.3", "This device has written to as many recipients today as it may")
 AS_US = Reply(550, "5.7.1", "The device must write its From field as an address of ours")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from dataclasses import dataclass
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.dropped import MAGIC, SUFFIX
 
 FOR_EVERYBODY = 0o1733  # everybody may leave something, nobody but us may look

@@ -12,11 +12,11 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.utils import formatdate
 
 from mailbox_appliance.mail.client import Client, IPAddress
 from mailbox_appliance.mail.header import group_fields, remove_fields, unfold
+from mailbox_appliance.mail.values import dataclass
 
 STRIPPED = frozenset({"return-path", "delivered-to", "x-mailappliance-link", "x-mailappliance-again"})
 STRIPPED_PREFIX = "x-spam-"

@@ -6,10 +6,10 @@ may be unlimited.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network
 
 from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.smtp.devices import Device
 
 Network = IPv4Network | IPv6Network

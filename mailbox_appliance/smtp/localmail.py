@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from email.header import Header
 
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.ports.users import Directory, Known
 from mailbox_appliance.smtp import fields

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.guard import Guard
 from mailbox_appliance.ports.users import LogIn, LogInRefused, PasswordCredentials, Principal, ProvenCredentials
 from mailbox_appliance.wire.sasl import Credentials, Proof

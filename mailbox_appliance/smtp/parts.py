@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.trace import Event
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Checks, SenderLists, Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance

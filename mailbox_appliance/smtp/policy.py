@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 import functools
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 
 class Sender(enum.Enum):

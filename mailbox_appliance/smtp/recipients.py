@@ -5,12 +5,11 @@ Last come the bounds: recipients of one message (RFC 5321 §4.5.3.1.8), of a dev
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import SenderLists
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Principal, Unknown

@@ -5,10 +5,9 @@ RFC 1870 §6 (SIZE), RFC 4865 §4 (a hold that is too long), RFC 6409 §6.1 (who
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.users import Principal
 from mailbox_appliance.smtp import replies
 from mailbox_appliance.smtp.intake import TOO_LARGE

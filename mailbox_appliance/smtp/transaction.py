@@ -15,13 +15,14 @@ The way of the content, in this order; the first refusal ends it::
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action as Fate
 from mailbox_appliance.mail.verdict import Verdict
 from mailbox_appliance.ports.checks import Checks, SenderLists, Signing

@@ -6,13 +6,13 @@ import errno
 import os
 import sqlite3
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from twisted.internet.defer import CancelledError
 
 from mailbox_appliance.journal.events.store import IndexDamaged, StoreFull, StoreLocked, StoreNotWritable
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Habits, Listeners
 from mailbox_appliance.ports.journal import HasFailed, Journal

@@ -12,11 +12,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from operator import attrgetter
 from typing import NamedTuple
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store import index, keywords, quota
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock

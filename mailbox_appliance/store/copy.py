@@ -8,9 +8,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
 from mailbox_appliance.store import index, keywords, rendered, words
 from mailbox_appliance.store.durable import sync_folder

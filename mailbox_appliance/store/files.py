@@ -11,7 +11,6 @@ import mmap
 import os
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
@@ -19,6 +18,7 @@ from twisted.internet.defer import Deferred
 from mailbox_appliance.crlf import BLOCK, line_map, read_slice
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import scan, scan_lf, to_crlf
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import MessageFile
 from mailbox_appliance.store import at_hand, index
 from mailbox_appliance.store.expunge import find_again

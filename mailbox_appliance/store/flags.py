@@ -10,10 +10,11 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import FlagAction, Flagged, Problem, StoreError, Watcher
 from mailbox_appliance.store import index, keywords
 from mailbox_appliance.store.filenames import with_flags

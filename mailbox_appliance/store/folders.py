@@ -6,9 +6,9 @@ import contextlib
 import os
 import shutil
 import time
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, SpecialUse
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import quota, resting, special, subscriptions
 from mailbox_appliance.store.durable import sync_folder

@@ -12,9 +12,10 @@ import json
 import sqlite3
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import NamedTuple
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import UNKNOWN_SIZE
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store import words

@@ -11,9 +11,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, MOST_KEYWORDS
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock

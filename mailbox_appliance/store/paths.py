@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.wire.imap import utf7
 

@@ -12,8 +12,8 @@ import contextlib
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store.durable import read_file, replace_file, write_all
 from mailbox_appliance.store.filenames import base_of, size_of
 

@@ -15,10 +15,10 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store import index, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
 from mailbox_appliance.store.index_file import Index

@@ -15,9 +15,9 @@ import heapq
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, INBOX
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store import keywords
 from mailbox_appliance.store.durable import write_all
 from mailbox_appliance.store.filenames import base_of, flags_of, size_of

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store.durable import replace_file, sync_folder, write_all
 
 NAME = "dovecot-uidlist"

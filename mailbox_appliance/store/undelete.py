@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.mailbox import DELETED, FIRST_KEYWORD_BIT
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import keywords, resting
 from mailbox_appliance.store.durable import sync_folder

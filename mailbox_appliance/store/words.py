@@ -16,8 +16,9 @@ import re
 import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store.rendered import UID_BITS, shifts
 
 # Tables that every index has; the full-text table itself is made with the first text.

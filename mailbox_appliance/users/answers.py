@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from mailbox_appliance.mail.values import dataclass
 
 
 class UsersError(Exception):

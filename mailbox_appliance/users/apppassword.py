@@ -11,8 +11,9 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.users.password import random_text
 
 SCRAM_ITERATIONS = 4096  # RFC 7677 §4 asks for at least so many; the secret is not guessable anyway

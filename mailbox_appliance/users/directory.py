@@ -9,13 +9,14 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, TypeVar
 
 from twisted.internet.defer import Deferred, DeferredLock
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution, Unknown
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError

@@ -14,13 +14,13 @@ import secrets
 import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from argon2.low_level import Type
 from twisted.internet.defer import Deferred
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
 
 # The longest password anybody may say or set, in octets.

@@ -21,10 +21,11 @@ import dataclasses
 import sqlite3
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.lists import PARTS, MailingList, Member
 from mailbox_appliance.ports.users import (
     AtList,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import glob
 import os
 import sqlite3
-from dataclasses import dataclass
 from typing import Protocol
 
 from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.workers import Workers

@@ -6,7 +6,6 @@ Small on purpose: no sessions, no logs of its own, requests bounded in size and 
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -14,6 +13,7 @@ from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 from twisted.web import http
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 
 LONGEST_REQUEST = 16 * 1024

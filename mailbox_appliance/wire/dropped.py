@@ -7,7 +7,8 @@ line ends. Its owner, whom the kernel vouches for, is who sent it; nothing in th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 MAGIC = b"mailappliance-drop 1\n"
 SUFFIX = ".mail"

@@ -20,9 +20,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import ClassVar
 from urllib.parse import unquote
+
+from mailbox_appliance.mail.values import dataclass
 
 LONGEST_LINE = 2048
 LONGEST_TEXT = 250

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 VERSION = 6
 LARGEST_PACKET = 1 << 20

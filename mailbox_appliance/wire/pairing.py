@@ -14,7 +14,8 @@ import base64
 import hashlib
 import hmac
 import re
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 SECRET_OCTETS = 10  # 80 bits: sixteen signs
 NONCE_OCTETS = 16

@@ -7,10 +7,10 @@ PROXY TCP4 198.51.100.7 192.0.2.1 56324 25\\r\\n          version 1
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from ipaddress import ip_address
 
 from mailbox_appliance.mail.client import IPAddress, peer_address
+from mailbox_appliance.mail.values import dataclass
 
 _SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 _LONGEST_LINE = 107  # version 1, with its CR LF

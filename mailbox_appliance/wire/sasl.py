@@ -12,9 +12,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.users import ScramKeys
 
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 LARGEST_ANSWER = 64 * 1024
 _STATUS = re.compile(rb"SPAMD/[0-9.]+ +(\d{1,5}) +([^\r\n]*)")

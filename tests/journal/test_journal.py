@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from dataclasses import dataclass
 from typing import ClassVar
 
 from twisted.internet.defer import Deferred
@@ -21,6 +20,7 @@ from mailbox_appliance.journal.lines import LineWriter
 from mailbox_appliance.journal.trail import MIGRATIONS, Trail
 from mailbox_appliance.mail.address import AddressError
 from mailbox_appliance.mail.trace import Event, Level
+from mailbox_appliance.mail.values import dataclass
 from tests.kit.workers import InlineWorkers
 
 

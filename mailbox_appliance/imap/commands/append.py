@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.imap import ration
 from mailbox_appliance.imap.catenate import pour
@@ -21,6 +21,7 @@ from mailbox_appliance.imap.session import Ended, Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Refused, Row, State, refusal
 from mailbox_appliance.journal.events.store import StoreFull
 from mailbox_appliance.mail.search import SequenceSet
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Appended, FlagAction, NewMessage, StoreError
 from mailbox_appliance.wire.imap import commands, responses, sets
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor

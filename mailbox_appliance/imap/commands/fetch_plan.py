@@ -7,8 +7,8 @@ INTERNALDATE and RFC822.SIZE, all out of arrays, then columns, then sections.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Column, Fields
 from mailbox_appliance.wire.imap.commands import Attribute, Item, Nothing, Prerendered, Section
 from mailbox_appliance.wire.imap.strings import string

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import ClassVar
 
 from mailbox_appliance.mail.trace import Event, Level
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from mailbox_appliance.journal.events.users import VacationEnded, VacationSet
 from mailbox_appliance.mail.vacation import (
@@ -15,6 +14,7 @@ from mailbox_appliance.mail.vacation import (
     VacationNotice,
     notice_of,
 )
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.users.answers import UsersError
 from mailbox_appliance.users.desks.names import living, read_address

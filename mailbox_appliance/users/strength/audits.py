@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.journal.events.users import PasswordAllowed, PasswordWeak
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.users.desks.names import living

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import cached_property
+
+from mailbox_appliance.mail.values import dataclass
 
 SHORTEST = 8
 LONGEST = 64

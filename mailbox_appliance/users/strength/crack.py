@@ -6,8 +6,9 @@ import heapq
 import itertools
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.users.strength.candidates import Candidate, Lists, candidates, order_of
 
 SAY_EVERY = 1.0  # seconds

@@ -7,10 +7,11 @@ arguments are ``Plain``.
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.mailbox import SpecialUse
 from mailbox_appliance.mail.search import SearchKey, SequenceSet
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Column, FlagAction
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap.commands import Attribute
 from mailbox_appliance.wire.imap.fetch import read_attributes
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor

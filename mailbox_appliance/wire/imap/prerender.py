@@ -7,7 +7,6 @@ it. Octets are those of the file (LF line ends); every size is that of the CRLF 
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.addresses import Mailbox
 from mailbox_appliance.mail.charset import decode_words
@@ -24,6 +23,7 @@ from mailbox_appliance.mail.subject import (
     references_of,
 )
 from mailbox_appliance.mail.text import beginning_of, first_text
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap.render_envelope import envelope_of
 from mailbox_appliance.wire.imap.render_structure import Shape, structure_of
 

@@ -19,7 +19,8 @@ from __future__ import annotations
 
 import enum
 import re
-from dataclasses import dataclass
+
+from mailbox_appliance.mail.values import dataclass
 
 CHUNK = 65536
 # Commands whose last literals are messages, and how many arguments come before these.

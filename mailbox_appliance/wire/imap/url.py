@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from urllib.parse import unquote_to_bytes
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.imap.commands import Section
 from mailbox_appliance.wire.imap.fetch import read_section
 from mailbox_appliance.wire.imap.grammar import BadSyntax, Cursor, mailbox_name

@@ -6,10 +6,10 @@ XCLIENT ADDR=IPV6:2001:db8::1 PORT=4711 HELO=mail.example.net PROTO=ESMTP NAME=[
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.smtp.grammar import GrammarError, parse_hello, xtext_decode
 
 _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})

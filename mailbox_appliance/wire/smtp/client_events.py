@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mailbox_appliance.mail.envelope import Envelope
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 
 class Stage(enum.Enum):

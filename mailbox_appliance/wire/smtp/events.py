@@ -5,9 +5,8 @@ Events marked *owed* wait for exactly one ``Server.answer`` (RFC 5321 §4.2: one
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.sasl import Credentials, Proof
 from mailbox_appliance.wire.smtp.claims import Claims
 from mailbox_appliance.wire.smtp.content import Flaw

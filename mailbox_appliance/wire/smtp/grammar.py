@@ -13,12 +13,12 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 
 
 class GrammarError(ValueError):

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.mechanisms import PASSWORDS
 
 

@@ -8,10 +8,10 @@ of, says the reply itself, or raises GrammarError with the reply.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.smtp import answers, grammar
 from mailbox_appliance.wire.smtp.claims import parse_xclient
 from mailbox_appliance.wire.smtp.conversation import Conversation
