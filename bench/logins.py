@@ -17,10 +17,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from argon2 import PasswordHasher
-
 from bench import imap_bench, peers
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings, make_hash
 from tests.live.appliance import Appliance, free_ports
 
 PASSWORD = "correct horse battery"
@@ -56,7 +54,7 @@ def main() -> None:
     theirs: list[float] = []
     try:
         if shutil.which("dovecot") and os.geteuid() == 0:
-            hashed = PasswordHasher(cost.passes, cost.memory_kib, cost.lanes).hash("pass")
+            hashed = make_hash(b"pass", cost)
             (room / "peer" / "Maildir" / "cur").mkdir(parents=True)
             (beside,) = free_ports(1)
             peer = peers.dovecot(

@@ -85,7 +85,7 @@ def settle() -> None:
 def give_memory_back() -> bool:
     """Keep glibc from learning to hold on to large blocks; False with another C library.
 
-    The first freed argon2 hash (19 MiB) teaches it to serve blocks of that size from its heap, which then stays as
+    The first freed message of some megabytes teaches it to serve blocks of that size from its heap, which then stays as
     large as it ever was: 20 MB more at rest, 30 MB more under large messages.
     """
     try:

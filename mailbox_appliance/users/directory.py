@@ -20,7 +20,7 @@ from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution, Unknown
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings
 from mailbox_appliance.users.snapshot import EMPTY, Snapshot, lookup_key, read_snapshot
 
 T = TypeVar("T")

@@ -1,7 +1,6 @@
-"""Main passwords: argon2id hashes, checked off the reactor, with a memory of recent successes.
+"""Main passwords: their hashes made and checked off the reactor, with a memory of recent successes.
 
-RFC 9106 gives argon2id; the parameters are OWASP's smaller set (19 MiB, t=2, p=1: some 20 ms), because a family's
-server is small and mail clients log in all day. The door "password" bounds how many are computed at once. A name
+The door "password" bounds how many are computed at once. A name
 that nobody has is checked against a hash that nothing fits, so that it costs the same.
 """
 
@@ -15,26 +14,14 @@ import unicodedata
 from collections import OrderedDict
 from collections.abc import Callable
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from argon2.low_level import Type
 from twisted.internet.defer import Deferred
 
-from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.users.hashing import HashSettings, hash_fits, make_hash
 
 # The longest password anybody may say or set, in octets.
 PASSWORD_OCTETS = 1024
 SHORTEST = 8
-
-
-@dataclass(frozen=True, slots=True)
-class HashSettings:
-    """argon2id's parameters: ``memory_kib``, ``passes``, ``lanes``. Old hashes are renewed at the next log-in."""
-
-    memory_kib: int = 19 * 1024
-    passes: int = 2
-    lanes: int = 1
 
 
 def prepare(password: str) -> bytes:
@@ -74,42 +61,23 @@ class Passwords:
     """Makes and checks hashes in the door "password"; Busy comes through from there."""
 
     def __init__(self, workers: Workers, settings: HashSettings | None = None) -> None:
-        settings = settings or HashSettings()
+        self._settings = settings or HashSettings()
         self._workers = workers
-        self._hasher = PasswordHasher(
-            time_cost=settings.passes,
-            memory_cost=settings.memory_kib,
-            parallelism=settings.lanes,
-            hash_len=32,
-            salt_len=16,
-            type=Type.ID,
-        )
         salt, tag = (base64.b64encode(secrets.token_bytes(n)).decode().rstrip("=") for n in (16, 32))
-        self._fits_nothing = (
-            f"$argon2id$v=19$m={settings.memory_kib},t={settings.passes},p={settings.lanes}${salt}${tag}"
-        )
+        self._fits_nothing = f"{self._settings.head}{salt}${tag}"
 
     async def hash(self, password: str) -> str:
         """A fresh hash of ``password``, encoded with salt and parameters."""
-        return await self._workers.run("password", self._hasher.hash, prepare(password))
+        return await self._workers.run("password", make_hash, prepare(password), self._settings)
 
     async def fits(self, hash: str | None, password: str) -> bool:
         """True when ``password`` belongs to ``hash``; None, for an unknown name, takes as long and is False."""
-        fits = await self._workers.run("password", self._verify, hash or self._fits_nothing, prepare(password))
+        fits = await self._workers.run("password", hash_fits, hash or self._fits_nothing, prepare(password))
         return fits and hash is not None
-
-    def _verify(self, hash: str, password: bytes) -> bool:
-        try:
-            return self._hasher.verify(hash, password)
-        except (VerificationError, InvalidHashError):
-            return False
 
     def outdated(self, hash: str) -> bool:
         """True when ``hash`` was made with other parameters than today's."""
-        try:
-            return self._hasher.check_needs_rehash(hash)
-        except InvalidHashError:
-            return True
+        return not hash.startswith(self._settings.head)
 
 
 class RecentSuccesses:

@@ -22,7 +22,7 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.delivery import Parcel, Receipt
 from mailbox_appliance.ports.users import PasswordCredentials
 from mailbox_appliance.users.directory import UsersSettings
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings
 from mailbox_appliance.users.station import Users
 from tests.kit.journal import RememberedJournal
 from tests.kit.workers import InlineWorkers

@@ -11,9 +11,9 @@ import urllib.parse
 import urllib.request
 from pathlib import Path
 
-from argon2 import PasswordHasher
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.users.hashing import HashSettings, make_hash
 from tests.kit.peer import Peer
 from tests.live.appliance import BIN, PROTOCOLS, Appliance, anything_goes, free_ports, wait_until
 
@@ -53,7 +53,7 @@ class PasswordTests(SynchronousTestCase):
         self.appliance.stop()
         with sqlite3.connect(self.appliance.state / "users.db") as database:
             for name, password in (("annika", WEAK), ("bob", COMMON)):
-                hash = PasswordHasher(2, 19 * 1024, 1).hash(password)
+                hash = make_hash(password.encode(), HashSettings())
                 database.execute("UPDATE accounts SET hash = ? WHERE local = ?", (hash, name))
             database.execute("DELETE FROM password_audits")
         database.close()

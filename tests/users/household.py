@@ -11,13 +11,13 @@ from twisted.python.failure import Failure
 
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.users.directory import UsersSettings
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings
 from mailbox_appliance.users.station import Users
 from tests.kit.journal import RememberedJournal
 from tests.kit.workers import InlineWorkers
 
 T = TypeVar("T")
-CHEAP = HashSettings(memory_kib=8, passes=1, lanes=1)
+CHEAP = HashSettings(memory_kib=8, passes=1)
 
 
 def now(work: Awaitable[T]) -> T:

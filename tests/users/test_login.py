@@ -17,7 +17,7 @@ from mailbox_appliance.ports.users import LogInRefused, PasswordCredentials, Pri
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
 from mailbox_appliance.users.directory import UsersSettings
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings
 from mailbox_appliance.users.portal import IPrincipal
 from mailbox_appliance.workers import DOORS
 from tests.users.household import CHEAP, Household, now
@@ -175,7 +175,7 @@ class LogInTests(SynchronousTestCase):
         path = self.mktemp()
         old = Household(path, UsersSettings(hashing=CHEAP)).fill(["example.org"], ["ann@example.org"])
         now(old.users.stop())
-        dearer = Household(path, UsersSettings(hashing=HashSettings(16, 2, 1)))
+        dearer = Household(path, UsersSettings(hashing=HashSettings(16, 2)))
         account = lambda: dearer.users.directory.snapshot.accounts[Address("ann", "example.org")]  # noqa: E731
         before = account()
         self.assertIn("m=8,t=1", before.hash)
@@ -189,7 +189,7 @@ class LogInTests(SynchronousTestCase):
         path = self.mktemp()
         old = Household(path, UsersSettings(hashing=CHEAP)).fill(["example.org"], ["ann@example.org"])
         now(old.users.stop())
-        dearer = Household(path, UsersSettings(hashing=HashSettings(16, 2, 1)))
+        dearer = Household(path, UsersSettings(hashing=HashSettings(16, 2)))
         dearer.users.database.run_now(lambda c: c.execute("PRAGMA query_only=1").fetchall())
         self.assertEqual(now(dearer.users.log_in.log_in(PasswordCredentials("ann", "open sesame"))), ANN)
         self.assertEqual([where for where, _ in dearer.journal.failures], ["users"])

@@ -41,25 +41,17 @@ def main(commands: IO[str], out: IO[str]) -> int:
 
 
 def _guess(request: dict[str, Any], say: Any) -> None:
-    from argon2.exceptions import Argon2Error, InvalidHashError
-    from argon2.low_level import Type, verify_secret
-
+    from mailbox_appliance.users.hashing import hash_fits
     from mailbox_appliance.users.strength.candidates import shipped
     from mailbox_appliance.users.strength.crack import Cracking, Work
 
     _yield_to_others()
 
-    def fits(hash: str, candidate: bytes) -> bool:
-        try:
-            return verify_secret(hash.encode("ascii"), candidate, Type.ID)
-        except (Argon2Error, InvalidHashError):
-            return False
-
     works = [
         Work(int(one["account"]), str(one["hash"]), tuple(one["words"]), str(one["order"]), int(one["tried"]))
         for one in request["works"]
     ]
-    Cracking(works, shipped(everyday()), fits, time.monotonic, say).run(float(request["seconds"]))
+    Cracking(works, shipped(everyday()), hash_fits, time.monotonic, say).run(float(request["seconds"]))
 
 
 def _yield_to_others() -> None:
