@@ -1,1 +1,1 @@
-"""How the stations are made and joined, a page for each: stations.build reads like a table of contents."""
+"""How the stations are made and joined, a page for each; stations.build is the table of contents."""

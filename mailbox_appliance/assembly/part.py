@@ -1,6 +1,6 @@
 """What the service does with every joined part beside the ten that carry the mail: start, stop, look after it daily.
 
-A part overrides what it needs; stations.build puts it into ``Stations.parts``, and the service needs no new line.
+A part overrides what it needs; assembly.joints puts it into ``Stations.parts``, and the service needs no new line.
 """
 
 from __future__ import annotations
