@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import TYPE_CHECKING
@@ -123,22 +124,26 @@ def rename_files(
     """
     result = Renamed(row)
     before = mtimes(folder)
-    rows = index.files_of(connection, row.number, sorted(wanted))
-    moved: list[tuple[int, str, int, int]] = []
+    rows, alike = index.parts_of(connection, row.number, sorted(wanted)) if wanted else ([], Counter())
+    moved: list[tuple[int, str, bool]] = []
+    changed: list[index.Retailed] = []
+    tails: dict[tuple[str, int], str] = {}
     masks: list[tuple[str, int]] = []
     with contextlib.ExitStack() as stack:
         cur = os.open(folder.cur, os.O_RDONLY | os.O_DIRECTORY)
         stack.callback(os.close, cur)
         new = -1
-        for uid, file, fresh, flags, _ in rows:
+        for uid, base, tail, fresh, flags in rows:
             bits = wanted[uid]
-            name = with_flags(file, bits)
+            renamed = tails.get((tail, bits))
+            if renamed is None:
+                renamed = tails[tail, bits] = with_flags(tail, bits)
             if fresh and new < 0:
                 new = os.open(folder.new, os.O_RDONLY | os.O_DIRECTORY)
                 stack.callback(os.close, new)
-            if fresh or name != file:
+            if fresh or renamed != tail:
                 try:
-                    os.rename(file, name, src_dir_fd=new if fresh else cur, dst_dir_fd=cur)
+                    os.rename(base + tail, base + renamed, src_dir_fd=new if fresh else cur, dst_dir_fd=cur)
                 except FileNotFoundError:
                     result.lost.append(uid)
                     continue
@@ -146,9 +151,11 @@ def rename_files(
                     result.trouble = error
                     break
             if (bits ^ flags) & HIGH_BITS:
-                masks.append((file.partition(":")[0], bits))
-            moved.append((uid, name, bits, flags))
-    result.moved = len(moved)
+                masks.append((base, bits))
+            if fresh:
+                moved.append((uid, base + renamed, False))
+            changed.append((uid, tail, flags, renamed, bits))
+    result.moved = len(changed)
     known = row.known
     if masks:
         trusted = keywords.signatures(folder) == known.keywords
@@ -159,10 +166,10 @@ def rename_files(
     result.row = replace(row, known=known)
     if modseq is not None:
         result.row = replace(result.row, highest_modseq=modseq)
-        index.update_files(connection, row.number, [(uid, name, False, bits, modseq) for uid, name, bits, _ in moved])
-        result.done = [(uid, bits) for uid, _, bits, _ in moved]
-    else:
-        index.move_files(connection, row.number, [(uid, name, False) for uid, name, _, _ in moved])
+        if changed:
+            index.update_tails(connection, row.number, changed, modseq, Counter() if moved else alike)
+        result.done = [(uid, bits) for uid, _, _, _, bits in changed]
+    index.move_files(connection, row.number, moved)
     index.save_mailbox(connection, result.row)
     return result
 
@@ -184,16 +191,15 @@ async def mark(
         wanted: dict[int, int] = {}
         conflicting: list[int] = []
         slices = box.slices()
-        for number, at in enumerate(box.positions(uids)):
-            if unchanged_since is not None and box.modseqs[at] > unchanged_since:
-                conflicting.append(box.uids[at])
-                continue
-            old = box.flags[at]
-            new = changed_flags(old, action, bits)
-            if new != old:
-                wanted[box.uids[at]] = new
-            if number & 255 == 255:
-                await slices.breathe()
+        places = box.positions(uids)
+        for start in range(0, len(places), BURST):
+            some = places[start : start + BURST]
+            if unchanged_since is not None:
+                conflicting += [box.uids[at] for at in some if box.modseqs[at] > unchanged_since]
+                some = [at for at in some if box.modseqs[at] <= unchanged_since]
+            become = {old: changed_flags(old, action, bits) for old in {box.flags[at] for at in some}}
+            wanted |= {box.uids[at]: new for at in some if (new := become[old := box.flags[at]]) != old}
+            await slices.breathe()
         if not wanted:
             return Flagged((), tuple(conflicting), box.highest_modseq)
         modseq = next_modseq(box.row, box.account.clock.seconds())

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import NamedTuple
@@ -45,6 +46,11 @@ CREATE TABLE kind (number INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, used I
 UNKNOWN = UNKNOWN_SIZE
 MOST_EXPUNGED = 10_000
 _IN_CHUNK = 500
+_MOST_ALIKE = 16
+_PARTS = "SELECT id & 4294967295, base, tail, fresh, flags FROM message WHERE id"
+
+Part = tuple[int, str, str, int, int]  # uid, base, tail, fresh, flags
+Retailed = tuple[int, str, int, str, int]  # uid, tail and flags before, tail and flags now
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +272,62 @@ def files_of(connection: sqlite3.Connection, number: int, uids: Sequence[int]) -
         ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
         rows += connection.execute(f"{columns} IN ({','.join('?' * len(ids))}) ORDER BY id", ids).fetchall()
     return rows
+
+
+def parts_of(
+    connection: sqlite3.Connection, number: int, uids: Sequence[int]
+) -> tuple[list[Part], Counter[tuple[str, int]]]:
+    """Those of ``uids`` (sorted) that are there, in order; and of all between the first and the last of them that lie
+    in cur/ how many have the same tail and flags (of none, where most of those between were not asked for).
+    """
+    if len(uids) * 2 < uids[-1] - uids[0] + 1:
+        low = number << UID_BITS
+        rows: list[Part] = []
+        for start in range(0, len(uids), _IN_CHUNK):
+            ids = [low | uid for uid in uids[start : start + _IN_CHUNK]]
+            rows += connection.execute(f"{_PARTS} IN ({','.join('?' * len(ids))}) ORDER BY id", ids).fetchall()
+        return rows, Counter()
+    span = (number << UID_BITS | uids[0], number << UID_BITS | uids[-1])
+    rows = connection.execute(f"{_PARTS} BETWEEN ? AND ? ORDER BY id", span).fetchall()
+    alike = Counter([(tail, flags) for _, _, tail, fresh, flags in rows if not fresh])
+    if len(rows) > len(uids):
+        wanted = set(uids)
+        rows = [row for row in rows if row[0] in wanted]
+    return rows, alike
+
+
+def update_tails(
+    connection: sqlite3.Connection,
+    number: int,
+    changes: Sequence[Retailed],
+    modseq: int,
+    alike: Counter[tuple[str, int]],
+) -> None:
+    """Messages in cur/ have other letters or keywords; ``alike`` as ``parts_of`` found it.
+
+    Where all that were alike have become alike, which is what a STORE on many does, one statement says it of all.
+    """
+    low = number << UID_BITS
+    kinds = Counter([change[1:] for change in changes])
+    befores = {(tail, flags) for tail, flags, _, _ in kinds}
+    afters = {(tail, flags) for _, _, tail, flags in kinds}
+    if (
+        len(kinds) <= _MOST_ALIKE
+        and len(befores) == len(kinds)
+        and befores.isdisjoint(afters)
+        and all(alike[tail, flags] == count for (tail, flags, _, _), count in kinds.items())
+    ):
+        span = (low | changes[0][0], low | changes[-1][0])
+        connection.executemany(
+            "UPDATE message SET tail=?, flags=?, modseq=? WHERE id BETWEEN ? AND ? AND tail=? AND flags=? "
+            "AND NOT fresh",
+            [(after, signed(now), modseq, *span, before, was) for before, was, after, now in kinds],
+        )
+        return
+    connection.executemany(
+        "UPDATE message SET tail=?, flags=?, modseq=? WHERE id=?",
+        [(tail, signed(flags), modseq, low | uid) for uid, _, _, tail, flags in changes],
+    )
 
 
 def all_files(

@@ -323,12 +323,16 @@ class OpenMailbox:
     def set_flags(self, changes: Sequence[tuple[int, int]], modseq: int, by: Watcher | None) -> None:
         """(uid, flags) as they are on disk now."""
         wanted = dict(sorted(changes))
-        told = []
-        for at in self.positions(list(wanted)):
-            uid = self.uids[at]
-            self.flags[at] = wanted[uid]
-            self.modseqs[at] = modseq
-            told.append(uid)
+        places = self.positions(list(wanted))
+        if isinstance(places, range) and places:
+            told = list(wanted)
+            self.flags[places.start : places.stop] = array("Q", wanted.values())
+            self.modseqs[places.start : places.stop] = array("Q", [modseq]) * len(places)
+        else:
+            told = [self.uids[at] for at in places]
+            for at, uid in zip(places, told, strict=True):
+                self.flags[at] = wanted[uid]
+                self.modseqs[at] = modseq
         self._status = None
         if told:
             self.tell(lambda watcher: watcher.flags_changed(told, modseq, by))

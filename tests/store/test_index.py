@@ -75,6 +75,51 @@ class ChosenRowsTests(SynchronousTestCase):
         store.now(work)
         store.close()
 
+    @settings(max_examples=200, deadline=None)
+    @given(
+        st.lists(st.tuples(st.sampled_from(["", ":2,", ":2,S", ":2,FS", ":2,T"]), st.booleans(), st.integers(0, 3))),
+        uid_sets,
+        st.booleans(),
+    )
+    def test_many_get_other_flags(self, kinds: list[tuple[str, bool, int]], wanted: frozenset[int], add: bool) -> None:
+        """One statement for all that are alike does what a statement for each would do, and touches nobody else."""
+        store = Index(":memory:", InlineWorkers())
+        rows = [
+            MessageRow(uid, f"f{uid}{tail}", fresh, [0, 1, 4, 1 << 63][flags] | 5, 1, 9, 9, 0, 0, 0)
+            for uid, (tail, fresh, flags) in enumerate(kinds, 1)
+        ]
+        asked = sorted(uid for uid in wanted if uid <= len(kinds)) or list(range(1, len(kinds) + 1))
+
+        def changed(tail: str, flags: int) -> tuple[str, int]:
+            bits = flags & (1 << 64) - 1
+            return (":2,FS", bits | 8) if add else (tail.replace("S", ""), bits & ~1)
+
+        def work(connection: sqlite3.Connection) -> None:
+            for number in (1, 2, 3):
+                index.insert_messages(connection, number, rows)
+            if not asked:
+                return
+            parts, alike = index.parts_of(connection, 2, asked)
+            self.assertEqual([part[0] for part in parts], asked)
+            changes = [(uid, tail, flags, *changed(tail, flags)) for uid, _, tail, fresh, flags in parts if not fresh]
+            changes = [one for one in changes if (one[1], one[2]) != (one[3], index.signed(one[4]))]
+            if changes:
+                index.update_tails(connection, 2, changes, 7, alike)
+            now = {uid: (tail, index.signed(flags)) for uid, _, _, tail, flags in changes}
+            for number in (1, 2, 3):
+                found, _ = index.parts_of(connection, number, range(1, len(kinds) + 1))
+                for uid, base, tail, fresh, flags in found:
+                    was = rows[uid - 1]
+                    expected = (*index.halves(was.file), index.signed(was.flags))
+                    if number == 2 and uid in now:
+                        expected = (expected[0], *now[uid])
+                    self.assertEqual((base, tail, flags, bool(fresh)), (*expected, was.fresh))
+            moved = index.load_arrays(connection, 2).modseqs
+            self.assertEqual([uid for uid, modseq in enumerate(moved, 1) if modseq == 7], [one[0] for one in changes])
+
+        store.now(work)
+        store.close()
+
     def test_all_64_bits(self) -> None:
         """Flags of the last keyword survive SQLite's signed integers."""
         store = Index(":memory:", InlineWorkers())

@@ -183,7 +183,7 @@ class KilledTests(StoreCase):
         box = self.shop.open()
         for _ in range(3):
             self.shop.append("A: b\n\n")
-        self.killed_at("update_files", index)
+        self.killed_at("update_tails", index)
         self.attempt(box.mark([1, 2], FlagAction.ADD, ["\\Seen"]))
         self.doCleanups_patches()
         self.reopen()
