@@ -71,6 +71,7 @@ def store_settings(config: Config) -> StoreSettings:
         mail=os.path.join(config.state, "mail"),
         host=config.hostname,
         word_index=config.store.word_index,
+        sifters=min(2, os.cpu_count() or 1),
         undelete_age=config.store.undelete_days * 86_400.0,
         undelete_octets=config.store.undelete_size or 1 << 62,
     )

@@ -30,6 +30,7 @@ from mailbox_appliance.store.paths import account_folder
 from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.room import Room
 from mailbox_appliance.store.scan import MailboxGone
+from mailbox_appliance.store.sifters import Sifters
 from mailbox_appliance.store.words import Vocabularies
 
 T = TypeVar("T")
@@ -53,6 +54,7 @@ class StoreSettings:
     prerender: bool = True
     prerender_delay: float = 0.25
     word_index: bool = True  # False: SEARCH BODY and TEXT read every message
+    sifters: int = 0  # processes that may be started to read messages for SEARCH
     most_kinds: int = 24  # tables of rendered octets an account may have
 
 
@@ -87,6 +89,7 @@ class Account:
         *,
         is_nearby: bool = False,
         vocabularies: Vocabularies | None = None,
+        sifters: Sifters | None = None,
         habits: Habits | None = None,
         lookout: Lookout | None = None,
         use_changed: Callable[[Address], None] = lambda account: None,
@@ -110,6 +113,7 @@ class Account:
         self.index = Index(os.path.join(self.folder, "index.db"), workers)
         self.kinds: dict[str, int] = {}  # tables of rendered octets
         self.vocabularies = vocabularies or Vocabularies()
+        self.sifters = sifters or Sifters(clock, workers, 0)
         self.habits: Habits = habits or Listeners()
         self.lookout = lookout
         self.room = Room(self, limit_of, use_changed)

@@ -409,7 +409,7 @@ class AccountStore:
             elif box.rendered.next(box.uids, 1):
                 most = PRERENDERED_AT_ONCE if calm else PRERENDERED_AT_ONCE // 4
                 await rendering.prerender_some(box, most, hurry=not calm)
-            elif calm:
+            elif calm or self.ground.sifters.are_there:
                 await texts.feed_some(box, FED_AT_ONCE)
             else:
                 continue

@@ -30,6 +30,7 @@ from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.shielded import Held, shielded
+from mailbox_appliance.store.sifters import Sifters
 from mailbox_appliance.store.store import AccountStore
 from mailbox_appliance.store.words import Vocabularies
 
@@ -58,6 +59,7 @@ class MailStores:
         self.pulse = Pulse(clock)
         self._is_nearby = is_nearby(settings.mail)
         self._vocabularies = Vocabularies()
+        self._sifters = Sifters(clock, workers, settings.sifters)
         self.habits = Listeners()
         self.on_use: Callable[[Address], None] = lambda account: None  # more is kept there now, or less
         self._stores: dict[Address, AccountStore] = {}
@@ -99,6 +101,7 @@ class MailStores:
                 self.pulse,
                 is_nearby=self._is_nearby,
                 vocabularies=self._vocabularies,
+                sifters=self._sifters,
                 habits=self.habits,
                 lookout=self._eyes,
                 use_changed=self.on_use,
@@ -126,6 +129,7 @@ class MailStores:
         for store in self._stores.values():
             store.stop()
         self._eyes.close()
+        self._sifters.stop()
         self._stores.clear()
         self._resting.clear()
 

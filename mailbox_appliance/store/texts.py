@@ -1,43 +1,34 @@
-"""Reading messages for their texts: to look for a needle, and to feed the word index on the way."""
+"""Reading messages for their texts: to look for a needle, and to feed the word index on the way.
+
+Where there are processes for it (``store.sifters``), they read; the reactor only hands batches out and takes answers
+in. A search feeds the word index with what an index that writes at its own pace can take, the rest is fed when nobody
+wants anything.
+"""
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
 
-from mailbox_appliance.mail.header import header_end
-from mailbox_appliance.mail.mime_scan import find_parts
-from mailbox_appliance.mail.text import body_texts, casemap, field_texts
 from mailbox_appliance.store import words
 from mailbox_appliance.store.files import Read, batches, read_ahead, read_files
 from mailbox_appliance.store.shielded import shielded
-from mailbox_appliance.store.words import SEAM, Texts
+from mailbox_appliance.store.sift import INDEXED_OCTETS, SEAM, TEXT_OCTETS, Texts, held_by, holds, texts_of
+from mailbox_appliance.store.sifters import Sifted
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
 
-TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
-INDEXED_OCTETS = 4 * 1024 * 1024  # of one message; a larger one is not added to the word index
 ADDED_AT_ONCE = 128  # messages; larger batches make a smaller index with less work
 CHARACTERS_AT_ONCE = 3 << 19
+SIFTED_AT_ONCE = 128  # messages
+SIFTED_OCTETS = 2 << 20
+FEW = 8  # messages that are not worth a process
 LOOKED_AT = 2048
-
-
-def texts_of(uid: int, octets: bytes) -> Texts:
-    """The casemapped texts of one message. Texts are set apart by line ends."""
-    header = "\n".join(map(casemap, field_texts(octets[: header_end(octets)])))
-    return Texts(uid, header, "\n".join(map(casemap, body_texts(find_parts(octets), octets, overlap=SEAM))))
-
-
-def holds(octets: bytes, needle: str, *, whole: bool) -> bool:
-    """Is ``needle`` (casemapped) in one of the texts of the body, or (``whole``) in those of the header?"""
-    if whole and any(needle in casemap(text) for text in field_texts(octets[: header_end(octets)])):
-        return True
-    parts = find_parts(octets)
-    return any(needle in casemap(text) for text in body_texts(parts, octets, overlap=len(needle) + 8))
 
 
 async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole: bool) -> list[int]:
@@ -46,6 +37,63 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
     lacking: set[int] = set()
     if account.settings.word_index and len(needle) < SEAM:
         lacking = set(await _lacking(box, uids))
+    found: list[int] = []
+    unread: Sequence[int] = uids
+    if account.sifters.are_there and len(uids) > FEW:
+        found, unread = await _sifted(box, needle, uids, lacking, whole=whole)
+    if unread:
+        found += await _read(box, needle, unread, lacking, whole=whole)
+    return sorted(found)
+
+
+async def _sifted(
+    box: OpenMailbox, needle: str, uids: Sequence[int], lacking: set[int], *, whole: bool
+) -> tuple[list[int], list[int]]:
+    """Who holds the needle, and who could not be read."""
+    todo = batches(box, uids, SIFTED_OCTETS, SIFTED_AT_ONCE)
+    at_once = box.account.sifters.at_once
+    under_way: deque[tuple[Deferred[Sifted], bool]] = deque()
+    found: list[int] = []
+    unread: list[int] = []
+    adding: Deferred[None] = succeed(None)
+    feeding = 0  # batches on their way into the index
+    try:
+        while True:
+            while len(under_way) < at_once and (batch := next(todo, None)) is not None:
+                feeds = feeding + (not adding.called) < 2 and not lacking.isdisjoint(batch)
+                feeding += feeds
+                job = _sift(box, batch, needle, whole=whole, texts=feeds)
+                under_way.append((Deferred.fromCoroutine(job), feeds))
+            if not under_way:
+                break
+            asked, feeds = under_way.popleft()
+            sifted = await asked
+            found += sifted.found
+            unread += sifted.unread
+            if feeds:
+                await adding
+                feeding -= 1
+                made = [one for one in sifted.texts if one.uid in lacking]
+                lacking.difference_update([one.uid for one in made])
+                adding = shielded(_add(box, made, quietly=False))
+    finally:
+        for asked, _ in under_way:
+            asked.addErrback(lambda failure: None)  # whoever asked has gone
+        await adding
+    return found, sorted(unread)
+
+
+async def _sift(box: OpenMailbox, uids: Sequence[int], needle: str, *, whole: bool, texts: bool) -> Sifted:
+    account = box.account
+    try:
+        return await account.sifters.sift(account.index, box.folder, box.number, uids, needle, whole, texts)
+    except Exception as error:
+        await account.mend(error)
+        raise account.refusal(error) from error
+
+
+async def _read(box: OpenMailbox, needle: str, uids: Sequence[int], lacking: set[int], *, whole: bool) -> list[int]:
+    """The same in the reactor, message by message."""
     slices = box.slices()
     found: list[int] = []
     made: list[Texts] = []
@@ -58,10 +106,7 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
                 texts = texts_of(one.uid, one.octets)
                 made.append(texts)
                 characters += len(texts.header) + len(texts.body)
-                # A line end in the needle may be one between two texts: such a message is looked at again.
-                hit = needle in texts.body or (whole and needle in texts.header)
-                if hit and "\n" in needle:
-                    hit = holds(one.octets, needle, whole=whole)
+                hit = held_by(texts, one.octets, needle, whole=whole)
             else:
                 hit = holds(one.octets, needle, whole=whole)
             if hit:
@@ -92,6 +137,19 @@ async def feed_some(box: OpenMailbox, most: int) -> bool:
     waiting = await _lacking(box, uids, quietly=True)
     account, slices = box.account, box.slices()
     complete = len(waiting) <= most
+    if account.sifters.are_there and waiting:
+        for batch in batches(box, waiting[-most:], SIFTED_OCTETS, SIFTED_AT_ONCE):
+            sifted = await _sift(box, batch, "", whole=True, texts=True)
+            known = {one.uid for one in sifted.texts}.union(sifted.unread)
+            # Too large to be added: read whenever it is searched.
+            large = [Texts(uid, "", "X" * SEAM) for uid in batch if uid not in known]
+            await _add(box, [*sifted.texts, *large], quietly=True)
+            if not account.pulse.is_calm and batch[-1] != waiting[-1]:
+                complete = False
+                break
+        if complete:
+            box.fed.done(uids)
+        return True
     for batch in batches(box, waiting[-most:], messages=most):
         read, _ = await account.quietly.disk(
             read_files, account.index, box.folder, box.number, batch, {}, INDEXED_OCTETS + 1

@@ -20,6 +20,7 @@ from dataclasses import field
 
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store.rendered import UID_BITS, shifts
+from mailbox_appliance.store.sift import SEAM, Texts
 
 # Tables that every index has; the full-text table itself is made with the first text.
 SCHEMA = """
@@ -28,7 +29,6 @@ CREATE INDEX document_number ON document (number) WHERE number;
 CREATE TABLE documents (made INTEGER NOT NULL);
 INSERT INTO documents VALUES (0)
 """
-SEAM = 4096  # characters that pieces of one text share; a longer word is not indexed
 LONGEST_TEXT = 1 << 21  # characters; a longer text is read whenever it is searched
 SHORTEST_RUN = 3
 MOST_WORDS = 4000  # of the vocabulary; a needle that is in more of them narrows nothing down
@@ -97,15 +97,6 @@ class Vocabularies:
     def forget(self, account: str) -> None:
         """Nobody searches there any more."""
         self._kept.pop(account, None)
-
-
-@dataclass(slots=True)
-class Texts:
-    """One message's casemapped texts."""
-
-    uid: int
-    header: str
-    body: str
 
 
 @dataclass(slots=True)

@@ -13,11 +13,11 @@ from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.mailbox import DELETED
 from mailbox_appliance.mail.text import casemap
 from mailbox_appliance.ports.store import FlagAction
-from mailbox_appliance.store import texts, words
+from mailbox_appliance.store import sift, texts, words
 from mailbox_appliance.store.index import MessageRow
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.mailbox import OpenMailbox
-from mailbox_appliance.store.words import Texts
+from mailbox_appliance.store.sift import Texts
 from tests.kit.workers import InlineWorkers
 from tests.store.kit import ANN, Shop, StoreCase, message
 
@@ -51,7 +51,7 @@ def read_all(shop: Shop, box: OpenMailbox, needle: str, whole: bool) -> list[int
     found = []
     for file in shop.collect(box.files(list(box.uids))):
         octets = shop.do(file.read(0, file.size)).replace(b"\r\n", b"\n")
-        if texts.holds(octets, casemap(needle), whole=whole):
+        if sift.holds(octets, casemap(needle), whole=whole):
             found.append(file.uid)
     return found
 
@@ -169,7 +169,7 @@ class WordsTests(StoreCase):
 
     def test_what_does_not_fit_is_read(self) -> None:
         """Endless words and texts are never added, and found all the same."""
-        self.shop.append("Subject: a\n\n" + "x" * words.SEAM + "needle\n")
+        self.shop.append("Subject: a\n\n" + "x" * sift.SEAM + "needle\n")
         self.shop.append("Subject: b\n\n" + "needle in hay\n")
         box = self.shop.open()
         for _ in range(2):

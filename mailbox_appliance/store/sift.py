@@ -1,0 +1,46 @@
+"""What SEARCH wants of one message's octets: its casemapped texts, and whether a needle is in them.
+
+Pure, so that the processes beside the service (``store.sifter``) do exactly what the service itself would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.mime_scan import find_parts
+from mailbox_appliance.mail.text import body_texts, casemap, field_texts
+
+TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
+INDEXED_OCTETS = 4 * 1024 * 1024  # of one message; a larger one is not added to the word index
+SEAM = 4096  # characters that pieces of one text share; a longer word is not indexed
+
+
+@dataclass(slots=True)
+class Texts:
+    """One message's casemapped texts."""
+
+    uid: int
+    header: str
+    body: str
+
+
+def texts_of(uid: int, octets: bytes) -> Texts:
+    """The casemapped texts of one message. Texts are set apart by line ends."""
+    header = "\n".join(map(casemap, field_texts(octets[: header_end(octets)])))
+    return Texts(uid, header, "\n".join(map(casemap, body_texts(find_parts(octets), octets, overlap=SEAM))))
+
+
+def holds(octets: bytes, needle: str, *, whole: bool) -> bool:
+    """Is ``needle`` (casemapped) in one of the texts of the body, or (``whole``) in those of the header?"""
+    if whole and any(needle in casemap(text) for text in field_texts(octets[: header_end(octets)])):
+        return True
+    parts = find_parts(octets)
+    return any(needle in casemap(text) for text in body_texts(parts, octets, overlap=len(needle) + 8))
+
+
+def held_by(texts: Texts, octets: bytes, needle: str, *, whole: bool) -> bool:
+    """The same, of a message whose texts are known already; the needle is shorter than SEAM."""
+    hit = needle in texts.body or (whole and needle in texts.header)
+    # A line end in the needle may be one between two texts: such a message is looked at again.
+    return holds(octets, needle, whole=whole) if hit and "\n" in needle else hit
