@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from mailbox_appliance.admin.parts import Door
 from mailbox_appliance.admin.result import Result
@@ -247,6 +248,47 @@ def domain_records(bad: Mapping[str, int], looked: float, now: float) -> Finding
     return Finding(
         "records", f"not as they should be, seen {ago} ago: {names}", f"mailappliance dns check {min(wrong)}"
     )
+
+
+class KeyFiles(Protocol):
+    """Of the keys that sign our mail."""
+
+    def look(self, domain: str) -> Awaitable[tuple[int, Sequence[Unreadable]]]:
+        """How many there are, and what cannot be read."""
+
+
+class Unreadable(Protocol):
+    """A file, and what is wrong with it."""
+
+    @property
+    def path(self) -> str: ...
+    @property
+    def reason(self) -> str: ...
+
+
+def signing_keys(keys: KeyFiles, domains: Callable[[], frozenset[str]]) -> Check:
+    """Each domain's keys can be read, so its mail leaves signed."""
+
+    async def check() -> Finding:
+        count, troubles, remedies = 0, [], []
+        for domain in sorted(domains()):
+            good, faults = await keys.look(domain)
+            count += good
+            leaves = "signed by its other keys" if good else "unsigned"
+            for one in faults[:5]:
+                troubles.append(f"{one.path}: {one.reason}, mail of {domain} leaves {leaves}")
+                remedies += [
+                    f"put {one.path} back from a backup, readable by the service",
+                    f"or without one remove it, say `mailappliance dns rotate {domain}` and publish what that prints",
+                ]
+            if not good and not faults:
+                troubles.append(f"{domain} has no signing key, its mail leaves unsigned")
+                remedies.append(f"mailappliance dns rotate {domain}, and publish what it prints")
+        if troubles:
+            return Finding("signing keys", "; ".join(troubles[:5]), "\n".join(remedies[:10]))
+        return Finding("signing keys", f"{count} of {len(domains())} domain(s)")
+
+    return check
 
 
 def weak_passwords(weak: Callable[[], Sequence[tuple[Address, str, bool]]]) -> Check:

@@ -11,7 +11,7 @@ from twisted.python.failure import Failure
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin.names import NamesDesk
-from mailbox_appliance.admin.status import Check, Finding, domain_records
+from mailbox_appliance.admin.status import Check, Finding, domain_records, signing_keys
 from mailbox_appliance.admin.watching import DomainWatch
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.pages import WebPages
@@ -54,6 +54,7 @@ class WatchPart(Part):
         self._reactor = reactor
         self._journal = journal
         self._directory = directory
+        self._keys = keys
         self._notices = notices
         self._timer: Timer | None = None
         self._desk = NamesDesk(
@@ -125,8 +126,8 @@ class WatchPart(Part):
         return (self._desk,)
 
     def checks(self) -> Sequence[Check]:
-        """One line."""
-        return () if self._idle else (self._check,)
+        """The keys that sign, and the records of all domains."""
+        return () if self._idle else (signing_keys(self._keys, self._directory.domains), self._check)
 
     async def _check(self) -> Finding:
         return domain_records(self._watch.bad, self._watch.looked, self._reactor.seconds())

@@ -18,7 +18,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from mailbox_appliance.checks.bodies import digests
 from mailbox_appliance.checks.turns import REMOVABLE, SIGNS, WAITS, Turn, states
-from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, NotSigned
+from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, KeyUnreadable, NotSigned
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBlock
@@ -28,6 +28,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.workers import Busy, Workers
 
+MOST_OCTETS = 65_536
 _SUFFIX = ".pem"
 _SEEN = "seen.json"
 _DOMAIN = re.compile(r"(?!\.)[a-z0-9_.-]{1,253}")
@@ -69,22 +70,45 @@ class KeyRecord:
         return self.state == SIGNS
 
 
-def _read_keys(folder: str, domain: str) -> list[KeptKey]:
-    kept = []
+@dataclass(frozen=True, slots=True)
+class KeyFault:
+    """A file that is no key, or cannot be read."""
+
+    path: str
+    reason: str
+
+
+def _read_keys(folder: str, domain: str) -> tuple[list[KeptKey], list[KeyFault]]:
+    """One bad file takes nothing from the others."""
+    kept: list[KeptKey] = []
+    place = os.path.join(folder, domain)
     try:
-        names = sorted(os.listdir(os.path.join(folder, domain)))
+        names = sorted(os.listdir(place))
     except FileNotFoundError:
-        return []
-    seen = _read_seen(os.path.join(folder, domain))
+        return [], []
+    except OSError as error:
+        return [], [KeyFault(place, error.strerror or str(error))]
+    faults: list[KeyFault] = []
+    try:
+        seen = _read_seen(place)
+    except OSError as error:
+        seen = {}
+        faults.append(KeyFault(os.path.join(place, _SEEN), error.strerror or str(error)))
     for name in names[:64]:
         selector = name.removesuffix(_SUFFIX)
         if selector == name or not _SELECTOR.fullmatch(selector):
             continue
-        path = os.path.join(folder, domain, name)
-        with open(path, "rb") as file:
-            key = load_key(domain, selector, file.read())
-            kept.append(KeptKey(key, os.fstat(file.fileno()).st_mtime, seen.get(selector)))
-    return kept
+        path = os.path.join(place, name)
+        try:
+            with open(path, "rb") as file:
+                key = load_key(domain, selector, file.read(MOST_OCTETS))
+                kept.append(KeptKey(key, os.fstat(file.fileno()).st_mtime, seen.get(selector)))
+        except OSError as error:
+            faults.append(KeyFault(path, error.strerror or str(error)))
+        except ValueError:
+            # What the library says of it is long, and may quote the file.
+            faults.append(KeyFault(path, "it is empty" if not os.path.getsize(path) else "it holds no key that signs"))
+    return kept, faults
 
 
 def _read_seen(place: str) -> dict[str, float]:
@@ -143,20 +167,43 @@ class DkimKeys:
         self._clock = clock
         self._journal = journal
         self._kept: dict[str, tuple[KeptKey, ...]] = {}
+        self._faults: dict[str, list[KeyFault]] = {}
         self._making = DeferredLock()
 
     async def _of(self, domain: str) -> tuple[KeptKey, ...]:
+        """Raises ValueError when there are keys but none of them can be read, and Busy."""
         kept = self._kept.get(domain)
         if kept is None:
             if not _DOMAIN.fullmatch(domain):
                 return ()
-            kept = tuple(await self._workers.run("disk", _read_keys, self._folder, domain))
-            if kept:  # what has none yet is looked for again
+            found, faults = await self._workers.run("disk", _read_keys, self._folder, domain)
+            kept = tuple(found)
+            self._note(domain, faults)
+            if kept and not faults:  # what has none yet, or a broken one, is looked for again
                 self._kept[domain] = kept
+            if faults and not kept:
+                raise ValueError(f"{faults[0].path}: {faults[0].reason}")
         return kept
 
+    def _note(self, domain: str, faults: list[KeyFault]) -> None:
+        known = self._faults.pop(domain, [])
+        if faults:
+            self._faults[domain] = faults
+        for one in faults:
+            if one not in known:
+                self._journal.tell(KeyUnreadable(domain=domain, path=one.path, reason=one.reason))
+
+    async def look(self, domain: str) -> tuple[int, tuple[KeyFault, ...]]:
+        """How many keys the domain has on disk just now, and what is wrong with the others. Raises Busy."""
+        self._kept.pop(domain, None)
+        try:
+            kept = await self._of(domain)
+        except ValueError:
+            kept = ()
+        return len(kept), tuple(self._faults.get(domain, ()))
+
     async def signing(self, domain: str) -> tuple[SigningKey, ...]:
-        """The keys that sign now, RSA first. Raises OSError, ValueError (an unreadable key) and Busy."""
+        """The keys that sign now, RSA first. Raises ValueError (none of them can be read) and Busy."""
         return self._turn(await self._of(domain))
 
     def _turn(self, kept: tuple[KeptKey, ...]) -> tuple[SigningKey, ...]:

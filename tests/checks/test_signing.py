@@ -10,9 +10,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.admin.status import Finding, signing_keys
 from mailbox_appliance.checks.signing import DkimKeys, KeyRecord, Signer
 from mailbox_appliance.checks.turns import KEEP_OLD, REMOVABLE, RETIRED, SETTLE, SIGNS, WAITS, Turn, states
-from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, NotSigned
+from mailbox_appliance.journal.events.checks import KeyMade, KeyRemoved, KeySeen, KeyUnreadable, NotSigned
 from mailbox_appliance.mail.message import Content, SpooledBody
 from tests.kit.journal import RememberedJournal
 from tests.kit.workers import InlineWorkers
@@ -83,6 +84,60 @@ class SigningTests(SynchronousTestCase):
         self.assertEqual(
             spooled.partition(b"\tbh=")[2][:45], self.signed(Content(header, body, 0)).partition(b"\tbh=")[2][:45]
         )
+
+    def damage(self, letter: str, octets: bytes | None) -> str:
+        """Write ``octets`` into the key whose selector begins so; returns its path. None: as it was."""
+        place = os.path.join(self.folder, "home.test")
+        (name,) = [one for one in os.listdir(place) if one.startswith(letter)]
+        path = os.path.join(place, name)
+        with open(path, "rb") as file:
+            self.whole = file.read() if octets is not None else self.whole
+        with open(path, "wb") as file:
+            file.write(self.whole if octets is None else octets)
+        return path
+
+    def finding(self) -> Finding:
+        async def ask() -> Finding:
+            return await signing_keys(self.keys, lambda: frozenset({"home.test"}))()
+
+        return self.successResultOf(Deferred.fromCoroutine(ask()))
+
+    def test_a_damaged_key(self) -> None:
+        """The other key signs on; the owner is told once and finds the remedy in `status`; a backup counts at once."""
+        self.make()
+        self.assertTrue(self.finding().good)
+        for octets in (b"", b"garbage", b"-----BEGIN PRIVATE KEY-----\nMIIE\n-----END PRIVATE KEY-----\n"):
+            path = self.damage("r", octets)
+            self.keys.forget()
+            for _ in range(3):
+                fields = self.signed(self.content())
+                self.assertEqual((b"a=ed25519-sha256" in fields, b"a=rsa-sha256" in fields), (True, False))
+            found = self.finding()
+            self.assertIn(f"{path}: ", found.words)
+            self.assertIn("signed by its other keys", found.words)
+            self.assertIn("dns rotate home.test", found.remedy)
+            self.damage("r", None)
+            self.assertTrue(self.finding().good)
+            self.assertIn(b"a=rsa-sha256", self.signed(self.content()))
+        self.assertEqual({event.path for event in self.journal.of(KeyUnreadable)}, {path})
+        self.assertEqual(len(self.journal.of(KeyUnreadable)), 3)
+        self.assertEqual(self.journal.of(NotSigned), [])
+
+    def test_all_keys_damaged(self) -> None:
+        """Mail leaves unsigned and is told; no new key is made behind the owner's back, until he removes the old."""
+        self.make()
+        paths = [self.damage(letter, b"garbage") for letter in "re"]
+        self.keys.forget()
+        self.assertEqual(self.signed(self.content()), b"")
+        self.assertEqual(len(self.journal.of(NotSigned)), 1)
+        self.assertIn("leaves unsigned", self.finding().words)
+        self.failureResultOf(Deferred.fromCoroutine(self.keys.ensure("home.test")), ValueError)
+        for path in paths:
+            os.unlink(path)
+        self.assertIn("has no signing key", self.finding().words)
+        self.assertEqual(len(self.rotated()), 2)
+        self.assertTrue(self.finding().good)
+        self.assertNotEqual(self.signed(self.content()), b"")
 
     def rotated(self) -> tuple[KeyRecord, ...]:
         return self.successResultOf(Deferred.fromCoroutine(self.keys.rotate("home.test")))

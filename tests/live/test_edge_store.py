@@ -237,7 +237,7 @@ class EdgeStoreTests(SynchronousTestCase):
         halves.store.cli("sender", "block", "ann@example.test", "x@far.example")
         halves.store.cli("account", "quota", "bob@example.test", "500")
         halves.store.cli("domain", "add", "second.test")
-        halves.store.cli("alias", "add", "info@second.test", "ann@example.test")
+        halves.store.cli("alias", "add", "info@second.test", "bob@example.test")
         time.sleep(4)
         asked = halves.run(0, ASK, EDGE_ADDRESS, str(PORTS["smtp"]), "info@second.test", "nobody@second.test")
         self.assertEqual(re.findall(r"\b(\d{3})$", asked, re.MULTILINE), ["250", "550"], "a domain made just now")

@@ -107,6 +107,20 @@ class KeyRemoved(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyUnreadable(Event):
+    """The file of a key that signs our mail cannot be read: put it back from a backup (`mailappliance status` helps).
+
+    Mail goes on leaving, signed by the domain's other keys or not at all.
+    """
+
+    name: ClassVar[str] = "checks.key_unreadable"
+    level: ClassVar[Level] = Level.ERROR
+    domain: str
+    path: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NotSigned(Event):
     """A message of our own left without the signatures it should have."""
 
