@@ -10,6 +10,7 @@ from typing import Any
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import span_words
 from mailbox_appliance.assembly.changing import Names
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import checks_settings, scanner_settings
 from mailbox_appliance.checks.author import author_of
@@ -83,6 +84,7 @@ class EvidencePart(Part):
 
     async def start(self) -> None:
         """The public suffixes are read now: it takes longer than a session may wait."""
+        await begin_anew_if_damaged(self.reputation.database, self._journal, "the names that senders have with us")
         if self._config.checks.enabled and not self._config.local:
             await self._workers.run("disk", registered, self._config.hostname)
 

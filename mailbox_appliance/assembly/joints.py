@@ -17,6 +17,7 @@ from mailbox_appliance.assembly.passwords import PasswordsPart
 from mailbox_appliance.assembly.resting import Resting
 from mailbox_appliance.assembly.visits import Visits
 from mailbox_appliance.assembly.watch import WatchPart
+from mailbox_appliance.assembly.ways_out import WayOutPart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.workers import ThreadedWorkers
@@ -76,6 +77,7 @@ def joined_parts(
     )
     return (
         *(of_people if ground.edge is None else ()),
+        WayOutPart(departure.relay, journal),
         visits.evidence,
         ClientRecord.of(config, visits.imap, workers, journal),
         Ballast(config.state, reactor, workers, journal),

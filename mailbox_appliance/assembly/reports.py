@@ -9,6 +9,7 @@ from typing import Any
 from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin.reports import ReportsDesk
 from mailbox_appliance.assembly.changing import Names
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import first_owner
 from mailbox_appliance.assembly.store import StorePart
@@ -52,6 +53,7 @@ class ReportsPart(Part):
     ) -> None:
         self._config = config
         self._clock = reactor
+        self._journal = journal
         path = os.path.join(config.state, "reports.db")
         self._memory = ReportMemory(Database(path, MIGRATIONS, workers, synchronous="NORMAL"))
         edge_name = (lambda: store.edge_name) if store is not None else str
@@ -81,6 +83,10 @@ class ReportsPart(Part):
         """Of the first domain: a report is no private letter of its owner."""
         owner = await self._owner()
         return None if owner is None else Address("postmaster", owner.domain)
+
+    async def start(self) -> None:
+        lost = "what others reported about our domains (they lie in the folder Reports), and our counts for others"
+        await begin_anew_if_damaged(self._memory.database, self._journal, lost)
 
     async def stop(self) -> None:
         """What waits unread is in its mailbox; what was counted is written."""

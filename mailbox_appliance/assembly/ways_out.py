@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.assembly.changing import Names, WayOut
+from mailbox_appliance.assembly.damage import begin_anew_if_damaged
+from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import first_owner
 from mailbox_appliance.assembly.settings import relay_settings
 from mailbox_appliance.assembly.store import StorePart
@@ -56,6 +58,21 @@ def make_way_out(
         )
 
     return WayOut(make, memory, config) if store is None or not config.sends_by_edge else store.way_up(memory)
+
+
+class WayOutPart(Part):
+    """What the relay remembers, looked at before the queue sends anything."""
+
+    name = "relay"
+
+    def __init__(self, relay: WayOut, journal: Journal) -> None:
+        self._memory = relay.memory
+        self._journal = journal
+
+    async def prepare(self) -> None:
+        if self._memory.database is not None:
+            lost = "what was learnt of other hosts (their TLS and policies, who refused us): it is learnt anew"
+            await begin_anew_if_damaged(self._memory.database, self._journal, lost)
 
 
 async def send_tls_reports(stations: Stations, config: Config, reactor: Any) -> int:

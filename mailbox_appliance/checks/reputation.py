@@ -77,6 +77,11 @@ class Reputation:
         self._clock = clock
         self._waiting: OrderedDict[str, Standing] = OrderedDict()
 
+    @property
+    def database(self) -> Database:
+        """To be looked at before it is read."""
+        return self._database
+
     async def standing(self, key: str) -> Standing:
         """What is known of a sender."""
         today = self._today()

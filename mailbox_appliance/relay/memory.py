@@ -101,6 +101,11 @@ class RelayMemory:
         self._loaded = False
         self._waiters: list[Deferred[None]] = []
 
+    @property
+    def database(self) -> Database | None:
+        """To be looked at before it is read."""
+        return self._database
+
     # ------------------------------------------------------------ life
 
     async def ready(self) -> None:

@@ -9,10 +9,15 @@ from pathlib import Path
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.assembly.changing import WayOut
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
+from mailbox_appliance.assembly.ways_out import WayOutPart
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.journal.events.journal import FileLost
+from mailbox_appliance.relay.memory import MIGRATIONS as RELAY
+from mailbox_appliance.relay.memory import RelayMemory
 from mailbox_appliance.users.station import Users
+from tests.kit.fake_relay import FakeRelay
 from tests.kit.journal import RememberedJournal
 from tests.kit.post_office import now
 from tests.kit.workers import InlineWorkers
@@ -111,3 +116,27 @@ class PeopleTests(SynchronousTestCase):
         connection.close()
         with self.assertRaisesRegex(DatabaseTrouble, "it is damaged"):
             self.start()
+
+
+class RelayTests(SynchronousTestCase):
+    """STATE/relay.db"""
+
+    def test_damaged(self) -> None:
+        """Put aside before the queue sends, told as a file that is lost and as nothing broken; what is new is kept."""
+        path = Path(self.mktemp())
+        path.write_bytes(os.urandom(9000))
+        journal = RememberedJournal()
+        memory = RelayMemory(Database(str(path), RELAY, InlineWorkers()), journal)
+        now(WayOutPart(WayOut(lambda config: FakeRelay(), memory, None), journal).prepare())  # type: ignore[arg-type]
+        now(memory.ready())
+        (told,) = journal.events
+        assert isinstance(told, FileLost)
+        self.assertEqual((told.path, Path(told.kept_as).stat().st_size), (str(path), 9000))
+        self.assertIn("it is learnt anew", told.lost)
+        self.assertEqual(journal.failures, [])
+        memory.saw_tls("mx.far.example", verified=True, now=1.0)
+        now(memory.close())
+        again = RelayMemory(Database(str(path), RELAY, InlineWorkers()), journal)
+        now(again.ready())
+        self.assertIsNotNone(again.known_tls("mx.far.example"))
+        now(again.close())
