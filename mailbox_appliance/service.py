@@ -1,4 +1,4 @@
-"""The whole appliance as one Twisted service: what ``twistd mailappliance`` starts, and the only file that sees all.
+"""The whole appliance as one Twisted service: what ``twistd mailappliance`` starts (``stations`` builds what it runs).
 
 Order of a start: the config is read and every complaint about it told (nothing is open yet); ports are bound while we
 may still be root, but read by nobody; root is given up; the state is locked and opened; the ports begin to admit;
@@ -14,7 +14,6 @@ import os
 import signal
 import sqlite3
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 from twisted.application.service import IService, MultiService
@@ -26,38 +25,19 @@ from zope.interface import implementer
 
 import mailbox_appliance
 from mailbox_appliance import local, stations
-from mailbox_appliance.admin import status
-from mailbox_appliance.admin.certs import CertDesk
-from mailbox_appliance.admin.clientsettings import ClientSettings
-from mailbox_appliance.admin.configuring import ReloadDesk
 from mailbox_appliance.admin.control import ControlSocket
-from mailbox_appliance.admin.dispatch import Desk
-from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
-from mailbox_appliance.admin.filing import FilingDesk
-from mailbox_appliance.admin.firewall import FirewallDesk
-from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.lock import StateInUse, StateLock
-from mailbox_appliance.admin.mailqueue import MailQueueDesk
-from mailbox_appliance.admin.pairing import PairDesk
-from mailbox_appliance.admin.parts import Door
-from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
-from mailbox_appliance.admin.routes import RouteDesk
-from mailbox_appliance.admin.status import StatusDesk
-from mailbox_appliance.admin.throwaways import ThrowawayDesk
-from mailbox_appliance.admin.tracing import TraceDesk
-from mailbox_appliance.admin.undeleting import RestingMail
-from mailbox_appliance.admin.welcome import Welcomes
+from mailbox_appliance.assembly.days import Days
+from mailbox_appliance.assembly.desks import make_desk, make_welcomes
+from mailbox_appliance.assembly.doors import Doors
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import certificate_settings
-from mailbox_appliance.assembly.ways_out import send_tls_reports
 from mailbox_appliance.config.local import load_or_local
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import ConfigWrong, load
 from mailbox_appliance.database import Database, DatabaseTrouble
-from mailbox_appliance.imap.listener import ImapFactory
 from mailbox_appliance.journal import trail
 from mailbox_appliance.journal.bridge import LogBridge
-from mailbox_appliance.journal.events.checks import LookUpsFailed, NotSigned
 from mailbox_appliance.journal.events.service import (
     ClockOdd,
     ConfigTaken,
@@ -71,7 +51,6 @@ from mailbox_appliance.journal.events.service import (
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.journal.lines import LineWriter, standard_output
 from mailbox_appliance.ports.certificates import CertificateTrouble
-from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.process import (
     Lateness,
     StillRoot,
@@ -84,12 +63,11 @@ from mailbox_appliance.process import (
     tell_systemd,
 )
 from mailbox_appliance.smtp.intake import sweep
-from mailbox_appliance.sockets import Opened, PortTaken, open_port
+from mailbox_appliance.sockets import PortTaken
 from mailbox_appliance.workers import ThreadedWorkers
 
 FOLDERS = ("mail", "queue", "journal", "spool", "certificates", "dkim")
 DRAIN_SECONDS = 30.0
-DAY = 86_400.0
 START_TROUBLES = (PortTaken, StillRoot, StateInUse, DatabaseTrouble, CertificateTrouble, sqlite3.Error, OSError)
 
 
@@ -130,11 +108,10 @@ class ApplianceService(MultiService):
         self._journal = self._make_journal()
         self._stations = stations.build(config, reactor, self._workers, self._journal)
         self._lock = StateLock(config.state)
-        self._ports: list[Opened] = []
-        self._doors: list[Door] = []
+        self._doors = Doors(config, reactor, self._stations)
+        self._days = Days(reactor, self._stations, lambda: self._config)
         self._control: ControlSocket | None = None
         self._lateness = Lateness(reactor)
-        self._daily: Any = None
         self._begun: list[Part] = []
         self._started = False
         self._failed = False
@@ -167,37 +144,9 @@ class ApplianceService(MultiService):
         give_memory_back()
         os.makedirs(self._config.state, 0o700, exist_ok=True)
         try:
-            self._open_ports()
+            self._doors.open()
         except PortTaken as trouble:
             self._give_up(str(trouble))
-
-    def _open_ports(self) -> None:
-        for protocol, endpoints in self._config.listen.endpoints().items():
-            for endpoint in endpoints:
-                try:
-                    opened = open_port(
-                        self._reactor, protocol, endpoint.text, endpoint.kind, endpoint.port, endpoint.interface,
-                        endpoint.path, self._factory(protocol),
-                    )  # fmt: skip
-                except PortTaken as trouble:
-                    if endpoint.kind == "tcp6" and f"listen.{protocol}" not in self._config.stated:
-                        self._doors.append(Door(protocol, endpoint.text, ""))
-                        continue  # a machine without IPv6; nobody asked for it by name
-                    raise trouble
-                self._ports.append(opened)
-                self._doors.append(Door(protocol, endpoint.text, ""))
-
-    def _factory(self, protocol: str) -> Any:
-        built = self._stations
-        if built.edge is not None and (spliced := built.edge.factory(protocol)) is not None:
-            return spliced
-        if protocol in ("smtp", "submission", "submissions", "lmtp"):
-            return built.smtp.factory(protocol)
-        if protocol in ("imap", "imaps"):
-            return ImapFactory(built.imap, protocol)
-        if protocol in ("http", "https"):
-            return built.pages.http() if protocol == "http" else built.pages.https()
-        raise PortTaken(f"listen.{protocol} is not in this version: write {protocol} = [] or leave it out")
 
     def startService(self) -> None:
         """Give up root, then open what lies behind the ports as soon as the reactor runs."""
@@ -232,66 +181,62 @@ class ApplianceService(MultiService):
     async def _start(self) -> None:
         built, config = self._stations, self._config
         try:
-            for folder in FOLDERS:
-                os.makedirs(os.path.join(config.state, folder), 0o700, exist_ok=True)
-            os.chmod(config.state, 0o700)
-            odd = odd_clock(self._reactor.seconds(), last_change(self._lock.path))
-            self._lock.take()
-            self._journal.start()
-            if odd:
-                self._journal.tell(ClockOdd(text=odd))
-            self._sweep(os.path.join(config.state, "spool"))
-            if built.edge is None:  # nobody lives at an edge
-                await built.users.start()
-            await built.guard.start()
-            await built.certificates.start()
-            built.stores.start()
-            await built.spool.open()
-            for part in built.parts:
-                await part.prepare()
-            await built.dispatch.start()
-            for part in built.parts:
-                await part.start()
-                self._begun.append(part)
-            self._control = ControlSocket(self._reactor, config.state, self._desk(), self._journal)
-            self._control.start()
+            await self._open()
             password = await local.make_person(built.users, config.state) if config.local else ""
         except START_TROUBLES as trouble:
             self._fail(_words(trouble))
             return
         self._started = True
         self._reactor.callLater(0.5, settle)
-        for port in self._ports:
-            port.admit()
+        self._doors.admit()
         if config.local:
-            numbers = {port.key: port.number for port in self._ports}
+            numbers = {port.key: port.number for port in self._doors.ports}
             for line in local.facts(config, password, built.certificates.ca_file, numbers):
                 print(line, file=sys.__stdout__, flush=True)
-        self._journal.tell(
-            ServiceReady(
-                version=mailbox_appliance.__version__,
-                ports=tuple(f"{port.key}:{port.number}" for port in self._ports),
-                seconds=round(self._reactor.seconds() - self._began, 2),
-            )
-        )
-        self._journal.flush()
-        tell_systemd("READY=1")
+        self._say_ready()
         self._watch_signals()
         self._measure()
         built.certificates.watch()
-        await self._welcomes().greet_due()
-        await self._make_missing_keys()
-        self._each_day()
+        await make_welcomes(built, self._config, self._reactor).greet_due()
+        await self._days.begin()
 
-    async def _make_missing_keys(self) -> None:
-        """Every domain signs, also those that were ours before this version."""
-        if self._config.local:
-            return
-        for domain in sorted(self._stations.users.directory.domains()):
-            try:
-                await self._stations.dkim_keys.ensure(domain)
-            except (OSError, ValueError, Busy) as error:
-                self._journal.tell(NotSigned(domain=domain, reason=f"no key could be made: {error}"[:250]))
+    async def _open(self) -> None:
+        """Everything behind the ports, in the order in which one needs the other. Raises one of START_TROUBLES."""
+        built, config = self._stations, self._config
+        for folder in FOLDERS:
+            os.makedirs(os.path.join(config.state, folder), 0o700, exist_ok=True)
+        os.chmod(config.state, 0o700)
+        odd = odd_clock(self._reactor.seconds(), last_change(self._lock.path))
+        self._lock.take()
+        self._journal.start()
+        if odd:
+            self._journal.tell(ClockOdd(text=odd))
+        self._sweep(os.path.join(config.state, "spool"))
+        if built.edge is None:  # nobody lives at an edge
+            await built.users.start()
+        await built.guard.start()
+        await built.certificates.start()
+        built.stores.start()
+        await built.spool.open()
+        for part in built.parts:
+            await part.prepare()
+        await built.dispatch.start()
+        for part in built.parts:
+            await part.start()
+            self._begun.append(part)
+        desk = make_desk(built, self._doors, self._reactor, lambda: self._config, self.reload)
+        self._control = ControlSocket(self._reactor, config.state, desk, self._journal)
+        self._control.start()
+
+    def _say_ready(self) -> None:
+        ready = ServiceReady(
+            version=mailbox_appliance.__version__,
+            ports=tuple(f"{port.key}:{port.number}" for port in self._doors.ports),
+            seconds=round(self._reactor.seconds() - self._began, 2),
+        )
+        self._journal.tell(ready)
+        self._journal.flush()
+        tell_systemd("READY=1")
 
     def _sweep(self, spool: str) -> None:
         """What was on its way in when the last process died; no peer was told that it is kept."""
@@ -315,87 +260,8 @@ class ApplianceService(MultiService):
         self._reactor.callLater(2.0, self._lateness.start)
         self._reactor.callLater(3.0, tell)
 
-    def _each_day(self) -> None:
-        self._daily = self._reactor.callLater(DAY, self._each_day)
-        Deferred.fromCoroutine(self._forget_removed()).addErrback(self._told_broken)
-        reporting = send_tls_reports(self._stations, self._config, self._reactor)
-        Deferred.fromCoroutine(reporting).addErrback(self._told_broken)
-        for part in self._stations.parts:
-            Deferred.fromCoroutine(self._day_of(part))
-
-    async def _day_of(self, part: Part) -> None:
-        try:
-            await part.each_day()
-        except Exception as error:  # noqa: BLE001 - the others have their day too
-            self._journal.broken(part.name, error)
-
     def _told_broken(self, failure: Failure) -> None:
         self._journal.broken("service", failure.value or RuntimeError("no reason given"))
-
-    async def _forget_removed(self) -> None:
-        """Accounts removed two weeks ago go for good, with their mail."""
-        import shutil
-
-        for address in await self._stations.users.accounts.forget_old():
-            self._stations.stores.forget(address)
-            for part in self._stations.parts:
-                part.forget(address)
-            folder = os.path.join(self._config.state, "mail", address.domain, address.local)
-            await self._workers.run("disk", shutil.rmtree, folder, True)
-
-    # ------------------------------------------------------------ the desk
-
-    def _welcomes(self) -> Welcomes:
-        built = self._stations
-        return Welcomes(
-            built.acceptance, built.users.accounts, ClientSettings(self._config), self._config.hostname, self._reactor,
-            self._journal,
-        )  # fmt: skip
-
-    def _desk(self) -> Desk:
-        built, config, clock = self._stations, self._config, self._reactor
-        users = built.users
-        checks: Sequence[status.Check] = (
-            status.mail_in(lambda: self._doors, users.directory)
-            if built.edge is None
-            else built.edge.mail_in(lambda: self._doors),
-            status.mail_out(built.queue_desk, config, clock),
-            status.certificate(built.certificates, clock),
-            status.disk(config.state),
-            status.name_servers(
-                None if config.local else built.names.probe,
-                lambda: self._journal.counters.of(LookUpsFailed.name),
-            ),
-            *(check for part in built.parts for check in part.checks()),
-        )
-        desks: list[object] = [
-            DomainDesk(users.domains, None if config.local else built.dkim_keys),
-            AccountDesk(
-                users.accounts,
-                ClientSettings(config),
-                self._welcomes().greet,
-                RestingMail(built.stores, self._workers, clock),
-            ),
-            AliasDesk(users.aliases),
-            AppPasswordDesk(users.app_passwords),
-            ThrowawayDesk(users.throwaways),
-            FilingDesk(built.stores, users.directory.accounts, config.state),
-            MailQueueDesk(built.queue_desk, clock),
-            RouteDesk(None if config.local else built.relay),
-            CertDesk(built.certificates, built.certificates, clock),
-            TraceDesk(self._journal),
-            GuardingDesk(built.guard, clock),
-            FirewallDesk(lambda: self._config),
-            ReloadDesk(self.reload),
-            StatusDesk(checks),
-            *(desk for part in built.parts for desk in part.desks()),
-        ]
-        if built.edge is None and built.store is None:
-            desks.append(PairDesk(None))
-        if built.edge is not None:
-            desks = edge_desks(desks)
-        missing = AT_THE_STORE if built.edge is not None else ""
-        return Desk(desks, self._journal, missing=missing)
 
     # ------------------------------------------------------------ reload
 
@@ -460,10 +326,8 @@ class ApplianceService(MultiService):
         built = self._stations
         if self._started:
             self._journal.tell(ServiceStopping())
-        for port in self._ports:
-            await _maybe(port.close())
-        if self._daily is not None and self._daily.active():
-            self._daily.cancel()
+        await self._doors.close()
+        self._days.stop()
         self._lateness.stop()
         built.imap.drain()
         await self._in_time(built.smtp.drain(), DRAIN_SECONDS + 2)
@@ -500,11 +364,6 @@ class ApplianceService(MultiService):
         waiting.addTimeout(seconds, self._reactor)
         with contextlib.suppress(TimeoutError):
             await waiting
-
-
-async def _maybe(result: Any) -> None:
-    if isinstance(result, Deferred):
-        await result
 
 
 def _end_with_one() -> None:
