@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import importlib
 import os
 import signal
 import sqlite3
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import IService, MultiService
 from twisted.internet.defer import Deferred, TimeoutError
@@ -28,8 +29,8 @@ from mailbox_appliance import local, stations
 from mailbox_appliance.admin.control import ControlSocket
 from mailbox_appliance.admin.lock import StateInUse, StateLock
 from mailbox_appliance.assembly.days import Days
-from mailbox_appliance.assembly.desks import make_desk, make_welcomes
 from mailbox_appliance.assembly.doors import Doors
+from mailbox_appliance.assembly.greeting import make_welcomes
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import certificate_settings
 from mailbox_appliance.config.local import load_or_local
@@ -65,6 +66,9 @@ from mailbox_appliance.process import (
 from mailbox_appliance.smtp.intake import sweep
 from mailbox_appliance.sockets import PortTaken
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:
+    from mailbox_appliance.admin.dispatch import Desk
 
 FOLDERS = ("mail", "queue", "journal", "spool", "certificates", "dkim")
 DRAIN_SECONDS = 30.0
@@ -111,6 +115,7 @@ class ApplianceService(MultiService):
         self._doors = Doors(config, reactor, self._stations)
         self._days = Days(reactor, self._stations, lambda: self._config)
         self._control: ControlSocket | None = None
+        self._desk: Desk | None = None
         self._lateness = Lateness(reactor)
         self._begun: list[Part] = []
         self._started = False
@@ -224,9 +229,19 @@ class ApplianceService(MultiService):
         for part in built.parts:
             await part.start()
             self._begun.append(part)
-        desk = make_desk(built, self._doors, self._reactor, lambda: self._config, self.reload)
-        self._control = ControlSocket(self._reactor, config.state, desk, self._journal)
+        self._control = ControlSocket(self._reactor, config.state, lambda: self._desk_for(config), self._journal)
         self._control.start()
+
+    async def _desk_for(self, config: Config) -> Desk:
+        """Made at the first question. Its verbs are a tenth of a second of importing: the reactor does not wait."""
+        await self._workers.run("disk", importlib.import_module, "mailbox_appliance.assembly.desks")
+        from mailbox_appliance.assembly.desks import make_desk
+
+        if self._desk is None:
+            self._desk = make_desk(
+                self._stations, self._doors, self._reactor, config, lambda: self._config, self.reload
+            )
+        return self._desk
 
     def _say_ready(self) -> None:
         ready = ServiceReady(

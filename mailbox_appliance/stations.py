@@ -7,13 +7,12 @@ message), the departure (how mail leaves), the visits (who comes to us); then th
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import Names, QueueDesk, WayOut
 from mailbox_appliance.assembly.departure import make_departure
-from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.entry import make_entry
 from mailbox_appliance.assembly.evidence import EvidencePart
 from mailbox_appliance.assembly.ground import lay_ground
@@ -27,7 +26,6 @@ from mailbox_appliance.assembly.settings import (
     imap_settings,
     smtp_settings,
 )
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.assembly.visits import make_visits
 from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.config.model import Config
@@ -46,6 +44,10 @@ from mailbox_appliance.store.stores import MailStores
 from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:  # imported by the half that it is
+    from mailbox_appliance.assembly.edge import EdgePart
+    from mailbox_appliance.assembly.store import StorePart
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from email import message_from_bytes, policy
 from typing import Any
 
 from mailbox_appliance.admin.result import Refused, Result, listing
@@ -86,6 +85,8 @@ class RestingMail:
 
 def _said(head: bytes) -> Mapping[str, str]:
     """Sender and subject, for people to recognize a message by."""
+    from email import message_from_bytes, policy  # half a megabyte, and only here
+
     try:
         parsed = message_from_bytes(head, policy=policy.default)
         return {"from": str(parsed["from"] or "")[:60], "subject": str(parsed["subject"] or "")[:80]}

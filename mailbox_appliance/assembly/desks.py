@@ -1,4 +1,7 @@
-"""Who answers an operator while the service runs: a desk for each noun, and the lines of ``status``."""
+"""Who answers an operator while the service runs: a desk for each noun, and the lines of ``status``.
+
+Imported and made when the first question comes.
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,8 @@ from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk
 from mailbox_appliance.admin.tracing import TraceDesk
 from mailbox_appliance.admin.undeleting import RestingMail
-from mailbox_appliance.admin.welcome import Welcomes
 from mailbox_appliance.assembly.doors import Doors
+from mailbox_appliance.assembly.greeting import make_welcomes
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.journal.events.checks import LookUpsFailed
 
@@ -31,21 +34,16 @@ if TYPE_CHECKING:
     from mailbox_appliance.stations import Stations
 
 
-def make_welcomes(built: Stations, config: Config, clock: Any) -> Welcomes:
-    """Whoever greets new accounts with a first letter."""
-    settings = ClientSettings(config)
-    return Welcomes(built.acceptance, built.users.accounts, settings, config.hostname, clock, built.journal)
-
-
 def make_desk(
     built: Stations,
     doors: Doors,
     clock: Any,
+    config: Config,
     present: Callable[[], Config],
     reload: Callable[[], Awaitable[tuple[str, ...]]],
 ) -> Desk:
-    """Every verb that a running service answers; ``present`` gives the config as it is now."""
-    config, users = present(), built.users
+    """Every verb that a running service answers; ``config`` is that of its start, ``present`` gives today's."""
+    users = built.users
     welcomes = make_welcomes(built, config, clock)
     checks: Sequence[status.Check] = (
         status.mail_in(lambda: doors.known, users.directory)

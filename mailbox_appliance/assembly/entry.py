@@ -5,13 +5,12 @@ At a store and at an edge another door stands before it: what comes over the lin
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.assembly.ground import Ground
 from mailbox_appliance.assembly.junk import JunkPart
 from mailbox_appliance.assembly.lists import ListsPart
 from mailbox_appliance.assembly.onward import Onward, make_onward
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.delivery.acceptance import Door
 from mailbox_appliance.delivery.routing import Routing, RoutingSettings
@@ -20,6 +19,9 @@ from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:  # imported by the half that it is
+    from mailbox_appliance.assembly.store import StorePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ def make_entry(config: Config, reactor: Any, workers: ThreadedWorkers, journal: 
     store = None
     acceptance: Acceptance = door
     if config.role == "store":
+        from mailbox_appliance.assembly.store import StorePart
+
         store = StorePart(config, reactor, workers, journal, users, addresses, ground.depot, junk.senders)
         ground.stores.on_use = store.counted
         ground.pages.mail_hosts = store.mail_hosts

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from sqlite3 import Error as SqliteError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import span_words
@@ -18,7 +18,6 @@ from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.reputation import MIGRATIONS as REPUTATION
 from mailbox_appliance.checks.reputation import Reputation, key_of
-from mailbox_appliance.checks.stages import StrangerChecks
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.journal.journal import Journal
@@ -28,8 +27,11 @@ from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
-from mailbox_appliance.scanners.station import OutsideScanners
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:  # both are imported when the config asks for them
+    from mailbox_appliance.checks.stages import StrangerChecks
+    from mailbox_appliance.scanners.station import OutsideScanners
 
 
 class EvidencePart(Part):
@@ -62,6 +64,8 @@ class EvidencePart(Part):
         """[checks]; None when they are off, and in local mode, where nobody is asked for names."""
         if not config.checks.enabled or config.local:
             return None
+        from mailbox_appliance.checks.stages import StrangerChecks
+
         return StrangerChecks(
             checks_settings(config),
             self._reactor,
@@ -79,6 +83,8 @@ class EvidencePart(Part):
         settings = scanner_settings(config)
         self._scanners = None
         if settings:
+            from mailbox_appliance.scanners.station import OutsideScanners
+
             self._scanners = OutsideScanners(settings, self._reactor, self._workers, self._journal)
         return self._scanners
 

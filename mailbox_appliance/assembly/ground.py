@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import Names
-from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_resolver
 from mailbox_appliance.assembly.pages import WebPages
@@ -29,6 +28,9 @@ from mailbox_appliance.users.directory import UsersSettings
 from mailbox_appliance.users.station import Users
 from mailbox_appliance.users.strength.spawned import Children
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:  # imported by the half that it is
+    from mailbox_appliance.assembly.edge import EdgePart
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,11 @@ def lay_ground(config: Config, reactor: Any, workers: ThreadedWorkers, journal: 
     guard = RememberingGuard(reactor, journal, guard_file, guard_settings(config))
     names = Names(make_resolver(config, reactor, journal))
     tokens = ChallengeTokens()
-    edge = EdgePart(config, reactor, workers, journal, names) if config.role == "edge" else None
+    edge = None
+    if config.role == "edge":
+        from mailbox_appliance.assembly.edge import EdgePart
+
+        edge = EdgePart(config, reactor, workers, journal, names)
     pages = WebPages(config, reactor, tokens, users.directory.domains, lambda: (config.hostname,))
     certificates = make_keeper(config, reactor, workers, journal, names, tokens, pages.names)
     pages.certificates = certificates

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import QueueDesk
-from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.guard.guard import RememberingGuard
 from mailbox_appliance.imap.listener import ImapFactory, ImapHouse
 from mailbox_appliance.smtp.listener import SmtpStation
+
+if TYPE_CHECKING:
+    from mailbox_appliance.assembly.edge import EdgePart
+    from mailbox_appliance.assembly.store import StorePart
 
 
 def join_halves(

@@ -8,8 +8,6 @@ from typing import Any
 
 from twisted.internet.defer import Deferred
 
-from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
-from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.status import Check, junk_filter
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
@@ -68,8 +66,6 @@ class JunkPart(Part):
         stores.habits.everybody += [self.learner, _Lanes(self._greylist)]
         acquaintance = Acquaintance(self.senders, self._greylist, has_written_to(spool), self._waits)
         self.persons = PersonalVerdicts(checks_settings(config), self.filter, acquaintance, journal)
-        self._train = TrainDesk(self.filter, users.directory, lambda: self._config.hostname, self._breathe)
-        self._why = WhyDesk(journal, stores, self.filter, lambda: self._config.hostname)
         self._tested = float("-inf")
         self._alive = True
 
@@ -115,7 +111,14 @@ class JunkPart(Part):
         )
 
     def desks(self) -> Sequence[object]:
-        return (self._train, self._why, SenderDesk(self.senders, self._users.directory))
+        from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+        from mailbox_appliance.admin.senders import SenderDesk
+
+        return (
+            TrainDesk(self.filter, self._users.directory, lambda: self._config.hostname, self._breathe),
+            WhyDesk(self._journal, self._stores, self.filter, lambda: self._config.hostname),
+            SenderDesk(self.senders, self._users.directory),
+        )
 
     def checks(self) -> Sequence[Check]:
         return (junk_filter(self._is_alive),)

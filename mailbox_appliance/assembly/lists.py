@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.keyring import KeyRing
@@ -142,4 +141,6 @@ class ListsPart(Part):
 
     def desks(self) -> Sequence[object]:
         """lists add|list|…"""
+        from mailbox_appliance.admin.lists import ListsDesk
+
         return (ListsDesk(self._users.lists),)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.keyring import KeyRing
 from mailbox_appliance.assembly.part import Part
@@ -41,10 +40,11 @@ class OnwardPart(Part):
 
     name = "forwarding"
 
-    def __init__(self, memory: DeliveryMemory, keys: KeyRing, vacations: VacationDesk, journal: Journal) -> None:
+    def __init__(self, memory: DeliveryMemory, keys: KeyRing, users: Users, clock: Any, journal: Journal) -> None:
         self._journal = journal
         self._memory = memory
-        self._vacations = vacations
+        self._users = users
+        self._clock = clock
         self._keys = keys
 
     async def start(self) -> None:
@@ -59,7 +59,9 @@ class OnwardPart(Part):
 
     def desks(self) -> Sequence[object]:
         """vacation set|show|off."""
-        return (self._vacations,)
+        from mailbox_appliance.admin.vacation import VacationDesk
+
+        return (VacationDesk(self._users.vacations, self._clock),)
 
     async def each_day(self) -> None:
         """A new key when it is time."""
@@ -82,6 +84,6 @@ def make_onward(
     paths = ReturnPaths(keys.keys, memory, reactor)
     addresses = AddressBook(users.directory, paths)
     sealer = None if config.local else Sealer(dkim_keys, workers, reactor, journal)
-    part = OnwardPart(memory, keys, VacationDesk(users.vacations, reactor), journal)
+    part = OnwardPart(memory, keys, users, reactor, journal)
     vacation = Vacation(memory, addresses, reactor, config.hostname, signing)
     return Onward(addresses, Forwarding(paths, addresses, journal, sealer), vacation, memory, part)

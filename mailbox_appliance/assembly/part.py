@@ -42,7 +42,10 @@ class Part:
         """The account has gone for good: let go of what is its own."""
 
     def desks(self) -> Sequence[object]:
-        """Whoever answers its verbs (admin.verbs) while the service runs."""
+        """Whoever answers its verbs (admin.verbs) while the service runs.
+
+        Asked once, when the first question comes: what only desks need is imported here.
+        """
         return ()
 
     def checks(self) -> Sequence[Check]:

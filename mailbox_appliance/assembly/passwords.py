@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk, page_base
+from mailbox_appliance.admin.passwords import page_base
 from mailbox_appliance.admin.status import Check, weak_passwords
 from mailbox_appliance.assembly.own_password import OwnPasswords
 from mailbox_appliance.assembly.pages import WebPages
@@ -74,6 +74,8 @@ class PasswordsPart(Part):
         self._config = config
 
     def desks(self) -> Sequence[object]:
+        from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk
+
         return (PasswordDesk(self._users.audits, self._journal), LinkDesk(self._users.links, self._base))
 
     def _base(self) -> str:

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.acme.names import public_addresses
-from mailbox_appliance.admin.reports import ReportsDesk
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import first_owner
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.acceptance import Door
@@ -26,6 +24,9 @@ from mailbox_appliance.reports.outgoing import AggregateReports
 from mailbox_appliance.reports.station import ReportStation
 from mailbox_appliance.reports.tally import Tally
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:
+    from mailbox_appliance.assembly.store import StorePart
 
 
 def wanted(config: Config) -> bool:
@@ -58,10 +59,8 @@ class ReportsPart(Part):
         self._memory = ReportMemory(Database(path, MIGRATIONS, workers, synchronous="NORMAL"))
         edge_name = (lambda: store.edge_name) if store is not None else str
         self.station = ReportStation(self._memory, directory, workers, reactor, journal, edge_name)
-        resolver = None if config.local else names
-        self._desk = ReportsDesk(
-            self._memory, directory, reactor, public_addresses, lambda: self._config.hostname, resolver
-        )
+        self._directory = directory
+        self._names = names
         door.reading = self.station
         self.tally = Tally(self._memory.database, reactor, journal)
         self.tally.wanted = wanted(config)
@@ -106,4 +105,10 @@ class ReportsPart(Part):
 
     def desks(self) -> Sequence[object]:
         """``report``."""
-        return (self._desk,)
+        from mailbox_appliance.admin.reports import ReportsDesk
+
+        resolver = None if self._config.local else self._names
+        desk = ReportsDesk(
+            self._memory, self._directory, self._clock, public_addresses, lambda: self._config.hostname, resolver
+        )
+        return (desk,)

@@ -8,7 +8,6 @@ from typing import Any
 
 from twisted.internet.defer import succeed
 
-from mailbox_appliance.admin.sharing import ShareDesk
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.config.model import Config
@@ -49,6 +48,8 @@ class SharingPart(Part):
         await self.shares.forget_all_but({*known, *resting})
 
     def desks(self) -> Sequence[object]:
+        from mailbox_appliance.admin.sharing import ShareDesk
+
         return (ShareDesk(self.shares),)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.python.failure import Failure
 
@@ -16,7 +16,6 @@ from mailbox_appliance.admin.watching import DomainWatch
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.pages import WebPages
 from mailbox_appliance.assembly.part import Part
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.delivery.notices import Notices
@@ -27,6 +26,9 @@ from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.process import clock_is_kept
 from mailbox_appliance.store.shielded import shielded
 from mailbox_appliance.workers import ThreadedWorkers
+
+if TYPE_CHECKING:
+    from mailbox_appliance.assembly.store import StorePart
 
 SOON = 3600.0  # after a start, when the machine and its name servers have come to rest
 

@@ -11,7 +11,6 @@ from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.people import first_owner
 from mailbox_appliance.assembly.settings import relay_settings
-from mailbox_appliance.assembly.store import StorePart
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.notices import Notices
@@ -25,6 +24,7 @@ from mailbox_appliance.relay.tlsreport import TlsReports
 from mailbox_appliance.workers import ThreadedWorkers
 
 if TYPE_CHECKING:
+    from mailbox_appliance.assembly.store import StorePart
     from mailbox_appliance.stations import Stations
 
 

@@ -9,7 +9,6 @@ import errno
 from typing import cast
 
 from OpenSSL import SSL
-from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
 from twisted.internet.error import ConnectError, DNSLookupError, TimeoutError, UserError
 from twisted.internet.interfaces import IReactorTCP, IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Factory
@@ -39,6 +38,9 @@ def by_tcp(reactor: IRelayReactor) -> Endpoint:
     """The plain way to an address."""
 
     def endpoint(target: Target, seconds: float) -> IStreamClientEndpoint:
+        # It brings half a megabyte of other ways to connect; not everybody's mail leaves this way.
+        from twisted.internet.endpoints import TCP4ClientEndpoint, TCP6ClientEndpoint
+
         kind = TCP6ClientEndpoint if ":" in target.address else TCP4ClientEndpoint
         return kind(reactor, target.address, target.port, timeout=max(1, round(seconds)))
 

@@ -7,7 +7,6 @@ whom the TXT record ``_smtp._tls.DOMAIN`` names. A report goes at any price, eve
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 import secrets
 import sqlite3
@@ -196,6 +195,8 @@ def letter(
     now: float,
 ) -> Content:
     """The message of RFC 8460 §5.3: multipart/report with the packed document."""
+    import gzip  # once a day
+
     packed = gzip.compress(json.dumps(document, indent=1).encode("utf-8"), mtime=0)
     boundary = f"=_{secrets.token_hex(12)}"
     # §5.1: submitter!policy-domain!begin!end!unique-id

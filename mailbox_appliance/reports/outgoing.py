@@ -6,11 +6,10 @@ A day (UTC) becomes one XML document a policy domain, packed with gzip and maile
 
 from __future__ import annotations
 
-import gzip
+import html
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from xml.sax.saxutils import escape
 
 from mailbox_appliance.journal.events.reports import ReportSent
 from mailbox_appliance.mail.address import Address, AddressError
@@ -94,6 +93,8 @@ class AggregateReports:
             return False
         report_id = f"{day}.{secrets.token_hex(8)}"
         document = report(domain, record, rows, day, report_id, sender)
+        import gzip
+
         packed = await self._workers.run("disk", gzip.compress, document)
         addresses = tuple(address for address, most in wanted if len(packed) * 4 // 3 <= most)
         if not addresses:
@@ -213,7 +214,7 @@ def _record(one: Tallied) -> str:
 
 
 def _tag(name: str, text: str) -> str:
-    return f"<{name}>{escape(''.join(sign for sign in text if sign.isprintable()))}</{name}>"
+    return f"<{name}>{html.escape(''.join(sign for sign in text if sign.isprintable()), quote=False)}</{name}>"
 
 
 def letter(

@@ -11,13 +11,13 @@ from typing import Any, ClassVar
 from unittest import mock
 
 from twisted.internet import reactor
-from twisted.internet.defer import Deferred, inlineCallbacks
+from twisted.internet.defer import Deferred, inlineCallbacks, succeed
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 from twisted.internet.utils import getProcessOutputAndValue
 from twisted.trial.unittest import SynchronousTestCase, TestCase
 
-from mailbox_appliance.admin import control
+from mailbox_appliance.admin import control, conversation
 from mailbox_appliance.admin.control import ControlFactory, ControlSocket
 from mailbox_appliance.admin.dispatch import Desk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
@@ -76,7 +76,7 @@ class ControlSocketTests(TestCase):
         # A leftover of a process that was killed.
         with open(os.path.join(self.state, "control"), "w"):
             pass
-        self.control = ControlSocket(reactor, self.state, saying_desk(self.journal), self.journal)  # type: ignore[arg-type]
+        self.control = ControlSocket(reactor, self.state, lambda: succeed(saying_desk(self.journal)), self.journal)  # type: ignore[arg-type]
         self.control.start()
         self.addCleanup(lambda: Deferred.fromCoroutine(self.control.stop()))
 
@@ -132,7 +132,9 @@ class ControlConnectionTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.clock = Clock()
         self.journal = RememberedJournal()
-        self.factory = ControlFactory(saying_desk(self.journal), self.journal, self.clock, frozenset({0, 500}))
+        self.factory = ControlFactory(
+            lambda: succeed(saying_desk(self.journal)), self.journal, self.clock, frozenset({0, 500})
+        )
 
     def connect(self, user: int = 0) -> tuple[Any, _Wire]:
         protocol = self.factory.buildProtocol(None)
@@ -158,7 +160,7 @@ class ControlConnectionTests(SynchronousTestCase):
     def test_idle(self) -> None:
         """Who says nothing for long is cut off."""
         _, wire = self.connect()
-        self.clock.advance(control.IDLE + 1)
+        self.clock.advance(conversation.IDLE + 1)
         self.assertTrue(wire.aborting)
 
     def test_questions_are_bounded(self) -> None:
