@@ -32,44 +32,82 @@ DOORS: dict[str, tuple[int, int]] = {
 }
 
 
-_Job = tuple[Callable[[], Any], "Deferred[Any]", str]
+_Job = tuple[Callable[[], Any], "Deferred[Any]"]
+
+
+class _Door:
+    """Threads of one kind, and the jobs before them."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        self.jobs: deque[_Job] = deque()
+        self.idle: deque[threading.Lock] = deque()  # the bells of idle threads; who came last is rung first
+        self.waiting = 0  # jobs whose results are not delivered yet
+
+    def next(self, bell: threading.Lock, is_over: Callable[[], bool]) -> _Job | None:
+        """The next job for the thread that ``bell`` calls; None when it is over."""
+        while True:
+            try:
+                return self.jobs.popleft()
+            except IndexError:
+                pass
+            if is_over():
+                return None
+            self.idle.append(bell)
+            # A job put down before the bell stood there has rung nobody.
+            if self.jobs or is_over():
+                try:
+                    self.idle.remove(bell)
+                    continue
+                except ValueError:
+                    pass  # rung meanwhile
+            bell.acquire()
+
+    def ring(self) -> bool:
+        """Call one idle thread; False when there is none."""
+        try:
+            self.idle.pop().release()
+        except IndexError:
+            return False
+        return True
 
 
 class ThreadedWorkers:
     """Threads that start when they are needed first and end with :meth:`stop`.
 
     Twisted's own pool would do, but a trip through it and back costs a third more processor time, and nearly every
-    command takes one.
+    command takes one. One idle thread is called for a job: a SimpleQueue at which all of them wait calls a second one
+    in vain each time.
     """
 
     def __init__(self, reactor: IReactorFromThreads) -> None:
         self._reactor = reactor
-        self._jobs: dict[str, SimpleQueue[_Job | None]] = {door: SimpleQueue() for door in DOORS}
-        self._threads: dict[str, list[threading.Thread]] = {door: [] for door in DOORS}
-        self._waiting: dict[str, int] = dict.fromkeys(DOORS, 0)
-        self._finished: deque[tuple[Deferred[Any], object, str]] = deque()
+        self._doors: dict[str, _Door] = {door: _Door() for door in DOORS}
+        self._finished: deque[tuple[Deferred[Any], object, _Door]] = deque()
         self._is_told = False  # does the reactor know that something is finished?
         self._stopped = False
 
     def run(self, door: str, job: Callable[..., T], *args: Any) -> Deferred[T]:
         """Run ``job(*args)`` in a thread of ``door``. Fails with Busy when too many jobs wait, or after stop."""
         most_threads, most = DOORS[door]
-        waiting = self._waiting[door]
-        if self._stopped or waiting >= most + most_threads:
+        there = self._doors[door]
+        if self._stopped or there.waiting >= most + most_threads:
             return fail(Busy(f"too much work waits for the {door} workers"))
-        self._waiting[door] = waiting + 1
+        there.waiting += 1
         result: Deferred[T] = Deferred()
-        self._jobs[door].put((partial(job, *args), result, door))
-        threads = self._threads[door]
-        if waiting >= len(threads) < most_threads:
-            thread = threading.Thread(target=self._work, args=(self._jobs[door],), name=f"{door}-{len(threads)}")
+        there.jobs.append((partial(job, *args), result))
+        threads = there.threads
+        if not there.ring() and len(threads) < min(there.waiting, most_threads):
+            thread = threading.Thread(target=self._work, args=(there,), name=f"{door}-{len(threads)}")
             threads.append(thread)
             thread.start()
         return result
 
-    def _work(self, jobs: SimpleQueue[_Job | None]) -> None:
-        while (taken := jobs.get()) is not None:
-            job, result, door = taken
+    def _work(self, door: _Door) -> None:
+        bell = threading.Lock()
+        bell.acquire()
+        while (taken := door.next(bell, self._is_over)) is not None:
+            job, result = taken
             outcome: object
             try:
                 outcome = job()
@@ -82,23 +120,26 @@ class ThreadedWorkers:
                 self._is_told = True
                 self._reactor.callFromThread(self._deliver)
 
+    def _is_over(self) -> bool:
+        return self._stopped
+
     def _deliver(self) -> None:
         self._is_told = False
         for _ in range(len(self._finished)):
             result, outcome, door = self._finished.popleft()
-            self._waiting[door] -= 1
+            door.waiting -= 1
             result.callback(outcome)
 
     def stop(self) -> None:
         """Finish the jobs that run and wait, then end the threads. Blocks; call it last."""
         self._stopped = True
-        for door, threads in self._threads.items():
-            for _ in threads:
-                self._jobs[door].put(None)
-        for threads in self._threads.values():
-            for thread in threads:
+        for door in self._doors.values():
+            while door.ring():
+                pass
+        for door in self._doors.values():
+            for thread in door.threads:
                 thread.join()
-            threads.clear()
+            door.threads.clear()
 
 
 class Hands:

@@ -6,15 +6,19 @@ met      whom the person has had mail from that was neither junk nor refused; ad
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import sqlite3
 from collections.abc import Awaitable
+from functools import partial
 from hashlib import blake2b
 
-from mailbox_appliance.database import Database
+from twisted.internet.defer import Deferred
+
+from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.clock import Clock, Timer
 
 MIGRATIONS = (
     """
@@ -29,6 +33,8 @@ MOST_PATTERNS = 2_000  # of one account
 MOST_MET = 20_000
 _DAY = 86_400
 _MOST_WITHOUT = 4_096
+_GATHERING = 1.0  # seconds for which letters gather before they are written together
+_MOST_GATHERED = 1_000
 
 
 class Standing(enum.Enum):
@@ -69,6 +75,8 @@ class Senders:
         self._clock = clock
         self._met: dict[tuple[str, bytes, int], int] = {}  # letters not written yet
         self._writing = False
+        self._gathering: Deferred[None] | None = None
+        self._timer: Timer | None = None
         self._without: set[str] = set()  # accounts known to have no list
 
     async def judged_by(self, account: Address, author: Address) -> Standing:
@@ -108,20 +116,34 @@ class Senders:
         return standing, letters + waiting
 
     async def meet(self, account: Address, author: Address) -> None:
-        """A letter of his has been taken. Who comes while others are written goes with the next.
+        """A letter of his has been taken. Written with those of the next second; the first of them waits for that.
 
         Raises sqlite3.Error and the like; then these meetings are forgotten.
         """
         key = (str(account), _digest(account, author), int(self._clock.seconds() // _DAY))
         self._met[key] = self._met.get(key, 0) + 1
+        if len(self._met) >= _MOST_GATHERED:
+            self._enough()
         if self._writing:
             return
         self._writing = True
         try:
-            met, self._met = self._met, {}
-            await self._database.run(lambda connection: _note(connection, met))
+            while self._met:
+                self._gathering = Deferred()
+                self._timer = self._clock.callLater(_GATHERING, self._enough)
+                await self._gathering
+                met, self._met = self._met, {}
+                await self._database.run(partial(_note, met=met))
         finally:
             self._writing = False
+
+    def _enough(self) -> None:
+        gathering, self._gathering = self._gathering, None
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if gathering is not None:
+            gathering.callback(None)
 
     def put(self, account: Address, pattern: str, *, allowed: bool) -> Awaitable[None]:
         """Set a line of the list, over the contrary one. Raises TooMany."""
@@ -160,6 +182,7 @@ class Senders:
 
     def forget(self, account: Address) -> Awaitable[None]:
         """The account has gone for good."""
+        self._met = {key: count for key, count in self._met.items() if key[0] != str(account)}
 
         def delete(connection: sqlite3.Connection) -> None:
             for table in ("sender", "met"):
@@ -168,7 +191,14 @@ class Senders:
         return self._database.run(delete)
 
     def close(self) -> None:
-        """Close the file."""
+        """Write what waits, and close the file."""
+        met, self._met = self._met, {}
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
+        if met:
+            with contextlib.suppress(sqlite3.Error, DatabaseTrouble, OSError):
+                self._database.run_now(partial(_note, met=met))
         self._database.close()
 
 

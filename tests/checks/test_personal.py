@@ -285,10 +285,36 @@ class SendersTests(PersonalCase):
         self.failureResultOf(Deferred.fromCoroutine(self._put("c@example.net")), TooMany)
         self.assertEqual(len(self.do(self.senders.listing(ANN))), 2)
         for name in "abc":
-            self.do(self.senders.meet(ANN, Address(name, "example.net")))
+            meeting = Deferred.fromCoroutine(self.senders.meet(ANN, Address(name, "example.net")))
             self.clock.advance(86_400)
+            self.successResultOf(meeting)
         met = [self.do(self.senders.standing(ANN, Address(name, "example.net")))[1] for name in "abc"]
         self.assertEqual(met, [0, 1, 1])
+
+    def test_gathered(self) -> None:
+        """Letters of one second are written together; they count at once, and the last ones when the file is closed."""
+        eve = Address("eve", "example.net")
+        first = Deferred.fromCoroutine(self.senders.meet(ANN, eve))
+        for _ in range(2):
+            self.do(self.senders.meet(ANN, eve))
+        self.assertNoResult(first)
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 3)
+        self.clock.advance(1)
+        self.successResultOf(first)
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 3)
+        Deferred.fromCoroutine(self.senders.meet(ANN, eve))
+        self.senders.close()
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 4)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
+
+    def test_many_are_not_gathered_for_long(self) -> None:
+        """So many at once are written before the second is over."""
+        self.patch(senders, "_MOST_GATHERED", 3)
+        first = Deferred.fromCoroutine(self.senders.meet(ANN, Address("a", "example.net")))
+        for name in "bc":
+            self.do(self.senders.meet(ANN, Address(name, "example.net")))
+        self.successResultOf(first)
+        self.assertEqual(self.clock.getDelayedCalls(), [])
 
     async def _put(self, pattern: str) -> None:
         await self.senders.put(ANN, pattern, allowed=True)
