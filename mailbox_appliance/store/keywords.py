@@ -149,6 +149,37 @@ def _replace_newer(path: str, octets: bytes) -> None:
         os.utime(path, (before + 1, before + 1))
 
 
+def is_placeholder(number: int, name: str) -> bool:
+    """Has nobody named it?"""
+    return name == placeholder(number)
+
+
+def merged(names: Sequence[str], known: Sequence[str]) -> list[str]:
+    """``names`` of the files, with what the index knows of letters that the files no longer name."""
+    found = list(names) + [placeholder(number) for number in range(len(names), len(known))]
+    taken = {name.lower() for name in found}
+    for number, name in enumerate(known):
+        if is_placeholder(number, found[number]) and name.lower() not in taken:
+            found[number] = name
+    return found
+
+
+def restore(folder: Folder, known: Sequence[str], masks: dict[str, int]) -> KeywordList:
+    """Write down again what was lost of the two files; returns both as they are then. For worker threads.
+
+    ``masks`` are the high keywords by base, when the record of them has gone. Raises OSError, LockTimeout.
+    """
+    with dotlock(folder.file(uidlists.NAME)):
+        held = read(folder)
+        names = merged(held.names, known)
+        if names[:LETTERS] != held.names[:LETTERS]:
+            lines = [f"{n} {name}\n" for n, name in enumerate(names[:LETTERS]) if not is_placeholder(n, name)]
+            _replace_newer(folder.file(DOVECOT), "".join(lines).encode())
+        if masks or names[LETTERS:] != held.names[LETTERS:]:
+            compact(folder, KeywordList(names, masks | held.masks))
+        return KeywordList(names, masks | held.masks)
+
+
 def set_masks(folder: Folder, masks: Iterable[tuple[str, int]]) -> None:
     """Record the high keywords of messages, (base, flag bits) each; kill -9 cannot lose them, a power cut may."""
     text = "".join([f"M {(bits & HIGH_BITS) >> HIGH_SHIFT:x} {base}\n" for base, bits in masks])

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.journal.events.store import MailboxReset, MailboxScanned
+from mailbox_appliance.journal.events.store import KeywordsRestored, MailboxReset, MailboxScanned
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import admission, scan
 from mailbox_appliance.store.admission import Admitted, Restart
@@ -63,6 +63,8 @@ async def _look(box: OpenMailbox, thorough: bool) -> None:
         box.die("the mailbox was replaced by another one of that name")
         raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox was replaced; select it again")
     box.take_row(changes.row)
+    if changes.restored:
+        box.account.journal.tell(KeywordsRestored(account=str(box.account.address), mailbox=box.name))
     _apply(box, changes)
     arrived = 0
     if changes.newcomers:

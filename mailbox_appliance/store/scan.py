@@ -7,6 +7,7 @@ be gone unless it was missing in a listing during which the directories stood st
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -19,7 +20,7 @@ from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import LETTER_BITS, are_plain, base_of, flags_of, order_of
 from mailbox_appliance.store.index import MailboxRow
-from mailbox_appliance.store.keywords import HIGH_BITS, placeholder
+from mailbox_appliance.store.keywords import HIGH_BITS, is_placeholder, placeholder
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.uidlist import UidList
 
@@ -62,6 +63,7 @@ class Changes:
     gone: list[int] = field(default_factory=list)
     modseq: int = 0
     reset: bool = False  # UIDVALIDITY or the meaning of keywords has changed: nothing told before holds
+    restored: bool = False  # keyword files that were lost
     again: bool = False  # somebody is at work in there: look again soon
     doubt: int = 0  # what remains of it once the newcomers are admitted
     listed: tuple[uidlists.Signature, UidList] | None = None
@@ -126,7 +128,7 @@ def look(
     if not thorough and is_unchanged(row, folder):
         return changes
     new_time, cur_time = mtimes(folder)
-    masks = _look_at_keywords(changes, folder)
+    masks = _look_at_keywords(connection, changes, folder)
     path = folder.file(uidlists.NAME)
     relisted = not row.uidvalidity or uidlists.signature(path) != row.known.uidlist
     if relisted:
@@ -169,15 +171,30 @@ def _is_young(moment: int, now: float) -> bool:
     return -FUTURE_NS < now * 1e9 - moment < (YOUNG_NS if moment % COARSE_NS == 0 else YOUNG_FINE_NS)
 
 
-def _look_at_keywords(changes: Changes, folder: Folder) -> dict[str, int] | None:
-    """Names, if the files have changed; the high keywords by base when our own file has."""
+def _look_at_keywords(connection: sqlite3.Connection, changes: Changes, folder: Folder) -> dict[str, int] | None:
+    """Names, if the files have changed; the high keywords by base when our own file has.
+
+    A file that was deleted, or has lost lines, is written again from what the index knows.
+    """
     row = changes.row
     found = keywords.signatures(folder)
     if found == row.known.keywords and not (row.uidvalidity == 0 and found[1] != uidlists.NONE):
         return None
     held = keywords.read(folder)
-    names = list(held.names)
-    names += [placeholder(number) for number in range(len(names), len(row.keywords))]
+    known = row.keywords
+    if uidlists.read(folder.file(uidlists.NAME)).validity not in (0, row.uidvalidity):
+        known = ()  # another mailbox has taken the place: its letters mean something else
+    names = keywords.merged(held.names, known)
+    lost = {}
+    if known and found[1] == uidlists.NONE != row.known.keywords[1]:
+        lost = {base_of(file): bits for _, file, _, flags, _ in index.all_files(connection, row.number)
+                if (bits := flags & HIGH_BITS)}  # fmt: skip
+    if lost or any(not is_placeholder(n, name) for n, name in enumerate(names) if name not in held.names):
+        changes.restored = True
+        held.masks = lost | held.masks
+        with contextlib.suppress(OSError):  # a full disk: the index goes on knowing them
+            held = keywords.restore(folder, known, lost)
+        names, found = keywords.merged(held.names, known), keywords.signatures(folder)
     old = row.keywords
     if any(was != is_now and was != placeholder(n) for n, (was, is_now) in enumerate(zip(old, names, strict=False))):
         changes.reset = changes.reset or row.uidvalidity > 0

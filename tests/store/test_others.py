@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import errno
 import os
+from pathlib import Path
 from unittest import mock
 
+from mailbox_appliance.journal.events.store import KeywordsRestored
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, FLAGGED, SEEN
 from mailbox_appliance.ports.store import FlagAction, Problem, StoreError
-from mailbox_appliance.store import uidlist
+from mailbox_appliance.store import keywords, uidlist
+from mailbox_appliance.store.flags import flag_names
+from mailbox_appliance.store.paths import Folder
 from tests.store.kit import StoreCase, Watching
 
 APPEND = uidlist.append
@@ -325,6 +329,66 @@ class DovecotBesideTests(StoreCase):
         self.assertEqual(list(box.keywords), ["mine", "theirs", "unknown-2", "unknown-3"])
         self.assertEqual(box.flags[1] >> FIRST_KEYWORD_BIT, 0b1010)
         self.assertIn(("keywords",), watcher.told)
+
+    def keyworded(self, number: int = 3) -> list[list[str]]:
+        """A message for each of so many keywords."""
+        for at in range(number):
+            self.shop.append("A: b\n\n", f"k{at}")
+        self.refresh()
+        return self.words()
+
+    def words(self) -> list[list[str]]:
+        return [sorted(flag_names(flags, self.box.keywords)) for flags in self.box.flags]
+
+    def test_keyword_files_deleted(self) -> None:
+        """The index knows the names, of high keywords also who has them: both files are written again, and told."""
+        before = self.keyworded(29)
+        names = [f"k{at}" for at in range(29)]
+        ours, dovecots = (os.path.join(self.shop.root, name) for name in (keywords.OURS, keywords.DOVECOT))
+        for gone in ((dovecots,), (ours,), (ours, dovecots)):
+            for path in gone:
+                os.unlink(path)
+            self.refresh()
+            self.assertEqual((list(self.box.keywords), self.words()), (names, before))
+            self.assertEqual(keywords.read(Folder(self.shop.root, "")).names, names)
+        self.assertEqual(len(self.shop.journal.of(KeywordsRestored)), 3)
+        # Now the files are the truth again: what the index had is not needed any more.
+        self.shop.lose_index()
+        self.reopen()
+        self.box = self.shop.open()
+        self.assertEqual((list(self.box.keywords), self.words()), (names, before))
+
+    def test_keyword_names_lost(self) -> None:
+        """A file with fewer lines gets them back; a letter that has another name now keeps that one."""
+        before = self.keyworded()
+        path = Path(self.shop.root, keywords.DOVECOT)
+        path.write_text("0 k0\n")
+        self.refresh()
+        self.assertEqual((self.words(), path.read_text()), (before, "0 k0\n1 k1\n2 k2\n"))
+        path.write_text("1 k1\n2 K0\n")
+        self.assertRaises(StoreError, self.shop.do, self.box.refresh())
+        self.box = self.shop.open()
+        self.assertEqual(list(self.box.keywords)[1:], ["k1", "K0"])
+
+    def test_keywords_of_another_mailbox(self) -> None:
+        """Where another mailbox has taken the place, the old names are not put on its letters."""
+        self.keyworded()
+        os.unlink(os.path.join(self.shop.root, keywords.DOVECOT))
+        uidlist.rewrite(self.list, 4_000_000_000, 78, "b" * 32, [])
+        self.assertRaises(StoreError, self.shop.do, self.box.refresh())
+        self.assertFalse(os.path.exists(os.path.join(self.shop.root, keywords.DOVECOT)))
+
+    def test_keywords_on_a_full_disk(self) -> None:
+        """What cannot be written again is still known."""
+        before = self.keyworded()
+        os.unlink(os.path.join(self.shop.root, keywords.DOVECOT))
+
+        def full(*_: object) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        self.patch(keywords, "replace_file", full)
+        self.refresh()
+        self.assertEqual(self.words(), before)
 
     def test_many_stale_lines_are_tidied(self) -> None:
         """The uidlist does not grow for ever, and no UID comes back."""

@@ -42,6 +42,16 @@ class MailboxReset(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordsRestored(Event):
+    """A mailbox's dovecot-keywords was deleted or had lost names; it was written again from what the index knew."""
+
+    name: ClassVar[str] = "store.keywords_restored"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IndexDamaged(Event):
     """An account's index was damaged and is being built anew; no mail is lost, and the old file may be deleted."""
 
