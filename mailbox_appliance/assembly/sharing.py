@@ -14,6 +14,7 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.habits import Habits
 from mailbox_appliance.ports.sharing import FAMILY
 from mailbox_appliance.ports.store import Stores
 from mailbox_appliance.ports.workers import Workers
@@ -54,9 +55,9 @@ class SharingPart(Part):
 
 
 def make_shares(
-    config: Config, reactor: Any, workers: Workers, journal: Journal, stores: Stores, users: Users
+    config: Config, reactor: Any, workers: Workers, journal: Journal, stores: Stores, users: Users, habits: Habits
 ) -> SharingPart:
-    """Over ``stores``, which may be wrapped already."""
+    """Over ``stores``, which may be wrapped already; ``habits`` hear what is copied from account to account."""
     marks = Database(os.path.join(config.state, "shares.db"), MIGRATIONS, workers, synchronous="NORMAL")
     shares = Shares(
         stores,
@@ -67,6 +68,7 @@ def make_shares(
         workers,
         journal,
         os.path.join(config.state, "spool"),
+        habits,
     )
     return SharingPart(shares, users, marks, journal)
 

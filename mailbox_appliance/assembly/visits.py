@@ -77,7 +77,7 @@ def make_visits(
         lists=entry.junk.words_of(addresses) if edge is None else edge.directory.lists,
     )
     own_folders = make_own_folders(ground.stores, ground.spool, departure.dispatch, users, workers, reactor, journal)
-    shares = make_shares(config, reactor, workers, journal, own_folders.stores, users)
+    shares = make_shares(config, reactor, workers, journal, own_folders.stores, users, ground.stores.habits)
     entry.lists.archives.shares = shares.shares
     ground.pages.serve_lists(entry.lists.station, journal)
     imap = ImapHouse(

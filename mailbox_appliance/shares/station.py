@@ -13,6 +13,7 @@ from mailbox_appliance.mail import rights as words
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR
 from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.habits import Habits, Listeners
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.sharing import ANYONE, FAMILY, SHARED, Change, Papers
 from mailbox_appliance.ports.store import Problem, StoreError, Stores
@@ -35,7 +36,7 @@ class JournalAndFailures(Journal, HasFailed, Protocol):
 class Shares:
     """ports.store.Stores, ports.sharing.Sharing and FamilyFolders over ``inner``.
 
-    ``spool`` is a folder for large messages that are copied from one account to another.
+    ``spool`` is a folder for large messages that are copied from one account to another, of which ``habits`` hear.
     """
 
     def __init__(
@@ -48,8 +49,10 @@ class Shares:
         workers: Workers,
         journal: JournalAndFailures,
         spool: str,
+        habits: Habits | None = None,
     ) -> None:
         self.inner = inner
+        self.habits: Habits = habits or Listeners()
         self.marks = marks
         self.workers = workers
         self.spool = spool

@@ -14,6 +14,7 @@ from twisted.internet.defer import DeferredLock
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, MailboxStatus, Quota, SpecialUse
+from mailbox_appliance.ports.habits import Filed
 from mailbox_appliance.ports.sharing import is_elsewhere
 from mailbox_appliance.ports.store import (
     Appended,
@@ -356,7 +357,17 @@ class SharingStore:
             raise
         if where is not None:
             await self._mark_read(where, crossing.read_uids)
+        if crossing.target_uids:
+            self._tell_filed(source, Where(store.account, mailbox), crossing.target_uids, move)
         return Copied(crossing.uidvalidity, tuple(crossing.source_uids), tuple(crossing.target_uids))
+
+    def _tell_filed(self, source: Mailbox, target: Where, uids: Sequence[int], moved: bool) -> None:
+        """Whose mailbox it has come into learns from it, as from what comes out of a mailbox of his own."""
+        origin = Where(self.account, source.name)
+        if isinstance(source, SharedMailbox):
+            origin = Where(source.owner, source.base.name)
+        name = name_of(origin, target.owner)
+        self._shares.habits.filed(Filed(target.owner, name, target.mailbox, tuple(uids), moved))
 
     async def _within(self, source: SharedMailbox, uids: Sequence[int], where: Where, move: bool) -> Copied:
         """Both mailboxes are of one owner: his store does it, the reader's marks go along."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.imap.commands import append
 from tests.imap.stage import MESSAGES, World
 
 
@@ -25,3 +26,19 @@ class SizeTests(SynchronousTestCase):
             stage = world.connect().log_in("INBOX")
             world.box().forget_sizes()
             self.assertIn(wanted, stage.ask(f"b {text}"), text)
+
+
+class ManyTests(SynchronousTestCase):
+    """More messages in one APPEND than are taken at once."""
+
+    def test_refused(self) -> None:
+        """It is refused as too much and not as nonsense, nothing is stored, and the session goes on."""
+        self.patch(append, "MOST_MESSAGES", 3)
+        world = World()
+        stage = world.connect().log_in("INBOX")
+        four = "".join([" {3+}\r\nabc"] * 4)
+        self.assertIn(b"b NO [LIMIT] ", stage.ask("b APPEND INBOX" + four))
+        self.assertEqual(len(world.box().messages), 0)
+        three = "".join([" {3+}\r\nabc"] * 3)
+        self.assertIn(b"b OK [APPENDUID ", stage.ask("b APPEND INBOX" + three))
+        self.assertEqual(len(world.box().messages), 3)

@@ -12,6 +12,7 @@ from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import FLAGGED, SEEN
 from mailbox_appliance.mail.rights import ALL, read_rights
+from mailbox_appliance.ports.habits import Filed
 from mailbox_appliance.ports.sharing import FAMILY, Change
 from mailbox_appliance.ports.store import FlagAction, Mailbox, Problem, StoreError
 from mailbox_appliance.shares import crossing
@@ -48,6 +49,7 @@ class DiskCase(StoreCase):
             shop.workers,
             shop.journal,
             os.path.join(self.folder, "spool"),
+            shop.stores.habits,
         )
 
     def grant(self, rights: str, mailbox: str = "Bills") -> None:
@@ -201,6 +203,23 @@ class CrossingTests(DiskCase):
         self.assertEqual(list(mine.uids), [1, 3])
         self.assertEqual(box.flags[3] & SEEN, SEEN)
         self.assertEqual(self.shop.open("Bills").flags[3] & SEEN, 0)
+
+    def test_learned(self) -> None:
+        """Whose mailbox it has come into is told of it, and from where, in his own words."""
+        told: list[Filed] = []
+        with mock.patch.object(self.shop.stores.habits, "filed", told.append):
+            box = self.both()
+            self.do(self.ben.copy(box, [1, 2], "Junk", move=True))
+            self.do(self.ben.copy(self.open("Junk"), [1], "Other Users.ann.Bills"))
+            self.refused(Problem.NO_SUCH_MAILBOX, self.ben.copy(self.open("Junk"), [1], "Other Users.ann.Else"))
+            self.do(self.ben.copy(box, [99], "INBOX"))
+        self.assertEqual(
+            told,
+            [
+                Filed(BEN, "Other Users.ann.Bills", "Junk", (1, 2), moved=True),
+                Filed(ANN, "Other Users.ben.Junk", "Bills", (4,), moved=False),
+            ],
+        )
 
     def test_large(self) -> None:
         """A large message goes by a file; nothing is left of it."""

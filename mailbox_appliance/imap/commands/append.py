@@ -98,12 +98,12 @@ async def append(session: Session, given: MessageAhead | Cursor) -> Done:
         cursor.space()
         return cursor.mailbox()
 
-    _, appended = await _append(session, given, head, most=MOST_MESSAGES)
+    _, appended = await _append(session, given, head)
     return Done("Appended.", _code(appended))
 
 
 async def _append(
-    session: Session, given: MessageAhead | Cursor, head: Callable[[Cursor], str], most: int
+    session: Session, given: MessageAhead | Cursor, head: Callable[[Cursor], str], most: int = 0
 ) -> tuple[str, Appended]:
     event = given if isinstance(given, MessageAhead) else Command(session.tag, "", given.octets, given.at)
     incoming = Incoming(session, event)
@@ -112,7 +112,7 @@ async def _append(
         mailbox = head(incoming.cursor)
         load = _Load(session, incoming, mailbox)
         messages = [await _message(load)]
-        while not incoming.ended and len(messages) < most:
+        while not incoming.ended and (not most or len(messages) < most):
             ration.check(session, len(messages) + 1)
             messages.append(await _message(load))
         incoming.cursor.end()
