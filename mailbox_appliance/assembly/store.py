@@ -18,11 +18,12 @@ from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.config.model import LINK_PORT, Config
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.link.account import EdgeMayToo
+from mailbox_appliance.link.dial import Dialler
 from mailbox_appliance.link.doors import OnceDoor
 from mailbox_appliance.link.found import is_in_maildir
 from mailbox_appliance.link.roster import Roster, recipient_key
 from mailbox_appliance.link.splice import Arrivals
-from mailbox_appliance.link.store import Dialler, StoreLink
+from mailbox_appliance.link.store import StoreLink
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome

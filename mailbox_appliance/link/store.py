@@ -12,14 +12,14 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred
-from twisted.internet.endpoints import HostnameEndpoint, wrapClientTLS
-from twisted.internet.protocol import Factory
 
 from mailbox_appliance.journal.events import link as told
 from mailbox_appliance.link import tls
 from mailbox_appliance.link.connection import LinkConnection
+from mailbox_appliance.link.dial import Dial
 from mailbox_appliance.link.keys import LinkFolder, OwnKey, fingerprint
 from mailbox_appliance.link.pairing import Met, same, visit_pairing
+from mailbox_appliance.link.resting import Resting
 from mailbox_appliance.link.roster import Roster
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.reply import Reply
@@ -32,47 +32,12 @@ from mailbox_appliance.wire.pairing import Code, PairingWrong
 SILENCE = 45.0
 PING_EVERY = 15.0
 LIST_EVERY = 2.0  # seconds between looks at the people
-DIAL_SECONDS = 20.0
 FIRST_WAIT, LONGEST_WAIT = 1.0, 30.0
-AT_REST = {tls.DOWN: 3, tls.SPLICE: 6}
 MOST_CONNECTIONS = 200
 MOST_ANSWERS = 50
 
-Dial = Callable[[str, int, Any, bytes], Awaitable[LinkConnection]]
 MakeList = Callable[[], Awaitable[Roster]]
 Judge = Callable[[Address, int], Awaitable[Reply]]
-
-
-class Dialler:
-    """Opens connections to the edge over TCP."""
-
-    def __init__(self, reactor: Any, clock: Clock) -> None:
-        self._reactor = reactor
-        self._clock = clock
-
-    async def dial(self, host: str, port: int, own: OwnKey, purpose: bytes) -> LinkConnection:
-        """A connection after its handshake; whose it is has not been asked. Raises OSError, ConnectError …"""
-        opened: Deferred[LinkConnection] = Deferred()
-
-        def made(connection: LinkConnection) -> None:
-            if not opened.called:
-                connection.on_lost = None
-                opened.callback(connection)
-
-        def gone(_: LinkConnection) -> None:
-            if not opened.called:
-                opened.errback(OSError(0, "the handshake with the edge failed"))
-
-        def build() -> LinkConnection:
-            connection = LinkConnection(self._clock, made)
-            connection.on_lost = gone
-            return connection
-
-        factory = Factory.forProtocol(build)
-        factory.noisy = False
-        plain = HostnameEndpoint(self._reactor, host.encode("ascii"), port, timeout=DIAL_SECONDS)
-        await wrapClientTLS(tls.StoreTls(own, purpose), plain).connect(factory)
-        return await opened
 
 
 class StoreLink:
@@ -104,16 +69,13 @@ class StoreLink:
         self._dial = dial
         self._make_list = make_list
         self._judge = judge
-        self._down_door = down_door
-        self._spliced = spliced
+        self.ready = Resting(self._open, self._spawn, self._has_room, down_door, spliced)
         self.on_change = on_change
         self._chance = chance
         self._own: OwnKey | None = None
         self.pairing: Pairing | None = None
         self._control: LinkConnection | None = None
         self._all: set[LinkConnection] = set()
-        self._resting = dict.fromkeys(AT_REST, 0)
-        self._dialling = dict.fromkeys(AT_REST, 0)
         self._sent: Roster | None = None  # what the edge holds, as far as we know
         self._edge_has = ""
         self._heard = 0.0
@@ -249,6 +211,7 @@ class StoreLink:
 
     def _begin_control(self, connection: LinkConnection) -> None:
         self._control = connection
+        self.ready.begin()
         self._heard = self.since = self._clock.seconds()
         self._sent, self._edge_has, self._told_door = None, "", None
         lines = words.Lines()
@@ -273,10 +236,10 @@ class StoreLink:
     def _cut(self, reason: str) -> None:
         """Everything of the link ends, and it is dialled again."""
         control, self._control = self._control, None
+        self.ready.end()
         connections, self._all = self._all, set()
         for connection in connections:
             connection.abort()
-        self._resting = dict.fromkeys(AT_REST, 0)
         if control is not None:
             self.since = self._clock.seconds()
             self.trouble = reason
@@ -303,7 +266,7 @@ class StoreLink:
         if status is not None:
             self._say(status)
         self._tell_door()
-        self._fill()
+        self.ready.fill()
         self._later("ping", PING_EVERY, self._ping)
 
     def _tell_door(self) -> None:
@@ -320,7 +283,7 @@ class StoreLink:
             self.trouble = ""
             self._journal.tell(told.LinkUp(host=said.hostname, peer=self._control.address))
             self._tell_door()
-            self._fill()
+            self.ready.fill()
             self.on_change("up")
         elif isinstance(said, words.Have):
             self._edge_has = said.digest
@@ -372,63 +335,8 @@ class StoreLink:
             if control is self._control and control is not None:
                 self._later("list", LIST_EVERY, self._look_at_list)
 
-    # ------------------------------------------------------------ connections kept ready
-
-    def _fill(self) -> None:
-        if self._control is None:
-            return
-        for purpose, wanted in AT_REST.items():
-            for _ in range(wanted - self._resting[purpose] - self._dialling[purpose]):
-                if len(self._all) < MOST_CONNECTIONS:
-                    self._dialling[purpose] += 1
-                    self._spawn(self._rest(purpose))
-
-    async def _rest(self, purpose: bytes) -> None:
-        control = self._control
-        try:
-            connection = await self._open(purpose)
-        except OSError:
-            return  # the next ping tries again, or finds the line cut
-        finally:
-            self._dialling[purpose] -= 1
-        if control is None or control is not self._control:
-            connection.abort()
-            return
-        self._resting[purpose] += 1
-        lines = words.Lines(64)
-        resting = True
-
-        def over() -> None:
-            nonlocal resting
-            if resting:
-                resting = False
-                if control is self._control:
-                    self._resting[purpose] -= 1
-                    self._fill()
-
-        def reader(octets: bytes) -> None:
-            try:
-                for line in lines.receive(octets):
-                    if line == b"ping":
-                        connection.say(b"pong\n")
-                    elif line == b"turn" and purpose == tls.DOWN:
-                        over()
-                        connection.carry(self._down_door(), rest=lines.rest)
-                        return
-                    elif line.startswith(b"splice ") and purpose == tls.SPLICE:
-                        over()
-                        self._spliced(connection, line[7:], lines.rest)
-                        return
-                    else:
-                        raise words.LinkWrong("a word out of turn")
-            except words.LinkWrong:
-                connection.abort()
-
-        def gone(_: LinkConnection) -> None:
-            over()
-
-        connection.on_lost = gone
-        connection.read_by(reader)
+    def _has_room(self) -> bool:
+        return len(self._all) < MOST_CONNECTIONS
 
     async def connect_up(self, factory: Any) -> Any:
         """A connection on which the edge is the SMTP server. Raises OSError."""

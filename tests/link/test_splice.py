@@ -47,7 +47,7 @@ class SpliceCase(SynchronousTestCase):
             self.two.clock,  # type: ignore[arg-type]
             self.two.store_journal,
         )
-        self.two.store._spliced = arrivals.arrived
+        self.two.store.ready.spliced = arrivals.arrived
         self.two.pair()
         self.closed_to: set[tuple[str, str]] = set()
         self.tokens: dict[str, bytes] = {}
