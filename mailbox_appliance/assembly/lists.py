@@ -17,8 +17,9 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.journal.events.lists import ArchiveTrouble
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.lists.memory import ListMemory
-from mailbox_appliance.lists.station import ListParts, ListStation
+from mailbox_appliance.lists.station import ListStation
 from mailbox_appliance.lists.tokens import Tokens
+from mailbox_appliance.lists.work import ListParts
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.checks import Signing
 from mailbox_appliance.ports.lists import MailingList

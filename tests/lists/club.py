@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from mailbox_appliance.lists.memory import ListMemory
-from mailbox_appliance.lists.station import ListParts, ListStation
+from mailbox_appliance.lists.station import ListStation
 from mailbox_appliance.lists.tokens import Tokens
+from mailbox_appliance.lists.work import ListParts
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.message import Content
