@@ -87,6 +87,7 @@ class OpenMailbox:
         newest = arrays.uids[-1] if arrays.uids else 0
         self.rendered = Progress(top=newest, bottom=newest + 1)
         self.fed = Progress(top=newest, bottom=newest + 1)  # to the word index
+        self.feeds_on = False  # is it being fed while others are at work?
         self._arrivals = Arrivals(self)
         self._look_again: Timer | None = None
         self._recent_from = row.recent_from

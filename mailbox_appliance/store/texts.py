@@ -13,10 +13,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from twisted.internet.defer import Deferred, succeed
+from twisted.python.failure import Failure
 
+from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.store import words
 from mailbox_appliance.store.files import Read, batches, read_ahead, read_files
-from mailbox_appliance.store.shielded import shielded
+from mailbox_appliance.store.scan import MailboxGone
+from mailbox_appliance.store.shielded import Held, shielded
 from mailbox_appliance.store.sift import INDEXED_OCTETS, SEAM, TEXT_OCTETS, Texts, held_by, holds, texts_of
 from mailbox_appliance.store.sifters import Sifted
 
@@ -29,6 +32,8 @@ SIFTED_AT_ONCE = 128  # messages
 SIFTED_OCTETS = 2 << 20
 FEW = 8  # messages that are not worth a process
 LOOKED_AT = 2048
+FED_ON_AT_ONCE = 64  # messages
+LEAST_PAUSE = 0.02  # seconds
 
 
 async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole: bool) -> list[int]:
@@ -41,6 +46,8 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
     unread: Sequence[int] = uids
     if account.sifters.are_there and len(uids) > FEW:
         found, unread = await _sifted(box, needle, uids, lacking, whole=whole)
+        if lacking:
+            feed_on(box)
     if unread:
         found += await _read(box, needle, unread, lacking, whole=whole)
     return sorted(found)
@@ -171,6 +178,38 @@ async def feed_some(box: OpenMailbox, most: int) -> bool:
     if complete:
         box.fed.done(uids)
     return True
+
+
+def feed_on(box: OpenMailbox) -> None:
+    """Somebody searches in texts, and most likely will again: feed the index whether others are at work or not.
+
+    Half of the time at most, by a process of lower priority, in steps that keep the index from nobody for long.
+    """
+    if not box.feeds_on:
+        box.feeds_on = True
+        shielded(_feed_on(box)).addErrback(_feeding_failed, box)
+
+
+async def _feed_on(box: OpenMailbox) -> None:
+    account = box.account
+    took = LEAST_PAUSE
+    try:
+        while box.watchers and not box.is_dead and account.sifters.are_there:
+            pause: Deferred[None] = Deferred()
+            account.clock.callLater(max(took, LEAST_PAUSE), pause.callback, None)
+            await pause
+            async with Held(account.pulse.turn):
+                began = account.clock.seconds()
+                if not await feed_some(box, FED_ON_AT_ONCE):
+                    break
+                took = account.clock.seconds() - began
+    finally:
+        box.feeds_on = False
+
+
+def _feeding_failed(failure: Failure, box: OpenMailbox) -> None:
+    if isinstance(failure.value, Exception) and not isinstance(failure.value, (StoreError, MailboxGone)):
+        box.account.journal.broken("store", failure.value)
 
 
 async def _lacking(box: OpenMailbox, uids: Sequence[int], *, quietly: bool = False) -> list[int]:

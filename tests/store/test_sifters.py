@@ -74,6 +74,17 @@ class SifterTests(StoreCase):
         self.patch(texts, "batches", None)
         self.assertEqual(self.search("row"), [1, 2, 3])
 
+    def test_fed_on(self) -> None:
+        """After a search the rest is fed while others are at work."""
+        self.patch(texts, "FED_ON_AT_ONCE", 1)
+        texts.feed_on(self.box)
+        self.assertTrue(self.box.feeds_on)
+        for _ in range(20):
+            self.shop.stores.pulse.touch()
+            self.shop.clock.advance(texts.LEAST_PAUSE)
+        self.assertFalse(self.box.feeds_on)
+        self.assertFalse(self.box.wants_feeding)
+
     def test_killed(self) -> None:
         """A process that was killed costs nothing but time; after a rest there is another."""
         self.search()
