@@ -13,16 +13,29 @@ from mailbox_appliance.mail.text import body_texts, casemap, field_texts
 
 TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
 INDEXED_OCTETS = 4 * 1024 * 1024  # of one message; a larger one is not added to the word index
+LONGEST_TEXT = 1 << 21  # characters; a longer text is read whenever it is searched
 SEAM = 4096  # characters that pieces of one text share; a longer word is not indexed
 
 
 @dataclass(slots=True)
 class Texts:
-    """One message's casemapped texts."""
+    """One message's casemapped texts. ``is_measured``: they are known to be usable."""
 
     uid: int
     header: str
     body: str
+    is_measured: bool = False
+
+    def is_usable(self) -> bool:
+        """May they be added to the word index?"""
+        return all(map(_is_usable, (self.header, self.body)))
+
+
+def _is_usable(text: str) -> bool:
+    if len(text) > LONGEST_TEXT:
+        return False
+    # No word is longer than its line, and hardly any line is long.
+    return max(map(len, text.split("\n"))) < SEAM or max(map(len, text.split()), default=0) < SEAM
 
 
 def texts_of(uid: int, octets: bytes) -> Texts:

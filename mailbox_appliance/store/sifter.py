@@ -19,7 +19,7 @@ PIPE_OCTETS = 1 << 20
 NO, YES, UNREAD = 0, 1, 2
 
 Question = tuple[str, bool, bool, list[str]]  # needle ("": none), in the header too, texts wanted, paths
-Answer = tuple[bytes, list[tuple[str, str] | None]]  # NO, YES, UNREAD for each path; its header and body
+Answer = tuple[bytes, list[tuple[str, str] | None]]  # NO, YES, UNREAD for each path; its texts if they are usable
 
 
 def answer(question: Question) -> Answer:
@@ -58,7 +58,7 @@ def _look(fd: int, needle: str, whole: bool, wants_texts: bool) -> tuple[int, tu
             return (YES if needle and holds(octets, needle, whole=whole) else NO), None
         texts = texts_of(0, octets)
         hit = bool(needle) and held_by(texts, octets, needle, whole=whole)
-        return (YES if hit else NO), (texts.header, texts.body)
+        return (YES if hit else NO), (texts.header, texts.body) if texts.is_usable() else None
     except (OSError, MemoryError, ValueError, LookupError):
         return UNREAD, None
 

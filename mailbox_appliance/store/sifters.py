@@ -110,7 +110,9 @@ class Sifters:
         there = [uid for uid, *_ in rows]
         found = [uid for uid, result in zip(there, results, strict=True) if result == sifter.YES]
         unread = [uid for uid, result in zip(there, results, strict=True) if result == sifter.UNREAD]
-        known = [Texts(uid, *one) for uid, one in zip(there, made, strict=bool(made)) if one is not None]
+        known = [
+            Texts(uid, *one, is_measured=True) for uid, one in zip(there, made, strict=bool(made)) if one is not None
+        ]
         return Sifted(found, unread, known)
 
     def _sleep_later(self) -> None:

@@ -148,7 +148,7 @@ async def feed_some(box: OpenMailbox, most: int) -> bool:
         for batch in batches(box, waiting[-most:], SIFTED_OCTETS, SIFTED_AT_ONCE):
             sifted = await _sift(box, batch, "", whole=True, texts=True)
             known = {one.uid for one in sifted.texts}.union(sifted.unread)
-            # Too large to be added: read whenever it is searched.
+            # Too large to be added, or with too long words: read whenever it is searched.
             large = [Texts(uid, "", "X" * SEAM) for uid in batch if uid not in known]
             await _add(box, [*sifted.texts, *large], quietly=True)
             if not account.pulse.is_calm and batch[-1] != waiting[-1]:

@@ -20,7 +20,7 @@ from dataclasses import field
 
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store.rendered import UID_BITS, shifts
-from mailbox_appliance.store.sift import SEAM, Texts
+from mailbox_appliance.store.sift import Texts
 
 # Tables that every index has; the full-text table itself is made with the first text.
 SCHEMA = """
@@ -29,7 +29,6 @@ CREATE INDEX document_number ON document (number) WHERE number;
 CREATE TABLE documents (made INTEGER NOT NULL);
 INSERT INTO documents VALUES (0)
 """
-LONGEST_TEXT = 1 << 21  # characters; a longer text is read whenever it is searched
 SHORTEST_RUN = 3
 MOST_WORDS = 4000  # of the vocabulary; a needle that is in more of them narrows nothing down
 MOST_VOCABULARY = 32 << 20  # octets of one that is kept in memory
@@ -147,7 +146,7 @@ def add(connection: sqlite3.Connection, number: int, texts: Iterable[Texts]) -> 
     low = number << UID_BITS
     (made,) = connection.execute("SELECT made FROM documents").fetchone()
     for one in texts:
-        usable = _is_usable(one.header) and _is_usable(one.body)
+        usable = one.is_measured or one.is_usable()
         added = connection.execute(
             "INSERT OR IGNORE INTO document SELECT ?, ? WHERE EXISTS (SELECT 1 FROM message WHERE id=?)",
             (low | one.uid, made + 1 if usable else 0, low | one.uid),
@@ -159,13 +158,6 @@ def add(connection: sqlite3.Connection, number: int, texts: Iterable[Texts]) -> 
                 [(2 * made, _plain(one.body)), (2 * made + 1, _plain(one.header))],
             )
     connection.execute("UPDATE documents SET made=?", (made,))
-
-
-def _is_usable(text: str) -> bool:
-    if len(text) > LONGEST_TEXT:
-        return False
-    # No word is longer than its line, and hardly any line is long.
-    return max(map(len, text.split("\n"))) < SEAM or max(map(len, text.split()), default=0) < SEAM
 
 
 def _plain(text: str) -> str:
