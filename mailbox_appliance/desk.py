@@ -22,11 +22,13 @@ from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
 from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
+from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk, page_base
 from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.sharing import ShareDesk
@@ -37,6 +39,8 @@ from mailbox_appliance.admin.undeleting import RestingMail
 from mailbox_appliance.admin.vacation import VacationDesk
 from mailbox_appliance.admin.verb import Verb
 from mailbox_appliance.admin.welcome import mark_due
+from mailbox_appliance.checks.reputation import MIGRATIONS as REPUTATION
+from mailbox_appliance.checks.reputation import Reputation
 from mailbox_appliance.checks.senders import MIGRATIONS as SENDER_MIGRATIONS
 from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.checks.signing import DkimKeys
@@ -47,6 +51,8 @@ from mailbox_appliance.guard.guard import RememberingGuard
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.journal.trail import MIGRATIONS as TRAIL_MIGRATIONS
 from mailbox_appliance.journal.trail import Trail
+from mailbox_appliance.junk.filter import StatisticalFilter
+from mailbox_appliance.junk.settings import JunkSettings
 from mailbox_appliance.ports.rounds import Commit
 from mailbox_appliance.queue.desk import Desk as QueueDesk
 from mailbox_appliance.queue.dispatch import Dispatch
@@ -83,6 +89,10 @@ class _NoTimer:
 
     def reset(self, secondsFromNow: float) -> None:
         pass
+
+
+async def _go_on() -> None:
+    """Nobody else waits for a turn."""
 
 
 class _StandingClock:
@@ -186,6 +196,10 @@ class OpenDesk:
         self._stores = MailStores(mail, clock, workers, journal, rounds, users.directory.quota)
         senders = Database(os.path.join(config.state, "senders.db"), SENDER_MIGRATIONS, workers)
         self._senders = Senders(senders, clock)
+        known = Database(os.path.join(config.state, "reputation.db"), REPUTATION, workers, synchronous="NORMAL")
+        self._reputation = Reputation(known, clock)
+        memories = JunkSettings(mail.mail, os.path.join(config.state, "junk"))
+        self._filter = StatisticalFilter(memories, workers, journal, clock)
         keys = DkimKeys(os.path.join(config.state, "dkim"), workers, clock, journal)
         resting = RestingMail(self._stores, workers, clock)
         desks = [
@@ -204,6 +218,9 @@ class OpenDesk:
             GuardingDesk(guard, clock),
             FirewallDesk(lambda: config),
             SenderDesk(self._senders, users.directory),
+            ReputationDesk(self._reputation),
+            TrainDesk(self._filter, users.directory, lambda: config.hostname, _go_on),
+            WhyDesk(journal, self._stores, self._filter, lambda: config.hostname),
             TraceDesk(journal),
             StatusDesk([_not_running, disk(config.state)]),
         ]
@@ -233,6 +250,8 @@ class OpenDesk:
             for part in (self._guard, self._users, self._journal):
                 _now(part.stop())
             self._spool.database.close()
+            _now(self._filter.stop())
+            self._reputation.close()
             self._senders.close()
         finally:
             self._lock.give_back()

@@ -10,6 +10,7 @@ from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.pairing import PairDesk
+from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.tracing import TraceDesk
@@ -22,6 +23,7 @@ _DESKS = (
     GuardingDesk,
     MailQueueDesk,
     PairDesk,
+    ReputationDesk,
     RouteDesk,
     StatusDesk,
     TraceDesk,

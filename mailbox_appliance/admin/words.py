@@ -33,6 +33,11 @@ def iso_moment(moment: float | None) -> str | None:
     return None if not moment else time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
+def iso_day(moment: float) -> str:
+    """A day in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(moment))
+
+
 def span_words(seconds: float) -> str:
     """A length of time: "40 s", "5 min", "3 h", "12 days"."""
     for limit, length, unit in ((120, 1, "s"), (7200, 60, "min"), (172800, 3600, "h")):

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlite3 import Error as SqliteError
 from typing import TYPE_CHECKING, Any
 
+from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import span_words
 from mailbox_appliance.assembly.changing import Names
@@ -121,6 +122,10 @@ class EvidencePart(Part):
 
     def take_over(self, config: Config) -> None:
         self._config = config
+
+    def desks(self) -> Sequence[object]:
+        """``spam reputation``."""
+        return (ReputationDesk(self.reputation),)
 
     def checks(self) -> Sequence[Check]:
         return (self._lists, self._outside) if self._scanners is not None else (self._lists,)

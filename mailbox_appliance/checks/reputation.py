@@ -31,6 +31,7 @@ HALF_LIFE = 30.0  # days
 ENOUGH = 2.0  # points before anything is said
 BY_VERDICT, BY_PERSON = 0.25, 1.0  # points of one message
 _DAY = 86_400
+_SHOWN = 180  # days
 _MOST_WAITING = 100  # notes not yet written
 
 
@@ -45,6 +46,15 @@ class Standing:
         """The same after so many days."""
         share = 0.5 ** (max(days, 0.0) / HALF_LIFE)
         return Standing(self.good * share, self.bad * share)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A sender, what he weighs today, and the day (since 1970) of his last message."""
+
+    key: str
+    standing: Standing
+    day: int
 
 
 def key_of(domain: str, address: IPAddress | None) -> str:
@@ -96,6 +106,39 @@ class Reputation:
         row = await self._database.run(look_up)
         kept = Standing(row[0], row[1]).at(today - row[2]) if row is not None else Standing()
         return Standing(kept.good + waiting.good, kept.bad + waiting.bad)
+
+    async def entry(self, key: str) -> Entry | None:
+        """What is known of one sender, for the owner."""
+        waiting = self._waiting.get(key)
+        row = await self._database.run(
+            lambda c: c.execute("SELECT key, good, bad, day FROM sender WHERE key=?", (key,)).fetchone()
+        )
+        if row is None and waiting is None:
+            return None
+        return self._entry(key, row, waiting)
+
+    async def foremost(self, most: int) -> tuple[Entry, ...]:
+        """Those of whom the most is known, the bad before the good."""
+        today, waiting = self._today(), dict(self._waiting)
+        # Half of it is gone after HALF_LIFE days: whoever is old cannot be among the first.
+        rows: list[tuple[str, float, float, int]] = await self._database.run(
+            lambda c: c.execute("SELECT key, good, bad, day FROM sender WHERE day > ?", (today - _SHOWN,)).fetchall()
+        )
+        found = [self._entry(row[0], row, waiting.pop(row[0], None)) for row in rows]
+        found += [self._entry(key, None, one) for key, one in waiting.items()]
+        found.sort(key=lambda one: (one.standing.good - one.standing.bad, one.key))
+        if len(found) > most:
+            heaviest = sorted(found, key=lambda one: -(one.standing.good + one.standing.bad))[:most]
+            chosen = {one.key for one in heaviest}
+            found = [one for one in found if one.key in chosen]
+        return tuple(found)
+
+    def _entry(self, key: str, row: tuple[str, float, float, int] | None, waiting: Standing | None) -> Entry:
+        today = self._today()
+        kept = Standing(row[1], row[2]).at(today - row[3]) if row is not None else Standing()
+        more = waiting or Standing()
+        day = today if waiting is not None or row is None else row[3]
+        return Entry(key, Standing(kept.good + more.good, kept.bad + more.bad), day)
 
     def judged(self, key: str, action: Action) -> bool:
         """What the checks made of a message; True when it is time to ``write``."""

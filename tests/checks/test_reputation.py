@@ -10,6 +10,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.admin.reputation import MOST_SHOWN, ReputationDesk
+from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.checks import reputation
 from mailbox_appliance.checks.reputation import MIGRATIONS, Reputation, Standing, evidence_of, key_of
 from mailbox_appliance.database import Database
@@ -18,7 +20,7 @@ from tests.checks.scene import VICTIM_IP, Scene, found, letter, signed
 from tests.kit.workers import InlineWorkers
 
 
-class ReputationTests(SynchronousTestCase):
+class MemoryCase(SynchronousTestCase):
     """One file, one clock."""
 
     def setUp(self) -> None:
@@ -38,6 +40,10 @@ class ReputationTests(SynchronousTestCase):
             return await awaitable
 
         return self.successResultOf(Deferred.fromCoroutine(wait()))
+
+
+class ReputationTests(MemoryCase):
+    """What is remembered."""
 
     def test_kept(self) -> None:
         """What was told is known at once, after writing, and after opening anew; half of it after thirty days."""
@@ -97,3 +103,45 @@ class ReputationTests(SynchronousTestCase):
         self.assertEqual(self.result(self.memory.standing("198.51.100.0/24")), Standing(0.0, 0.25))
         off = Scene(reputation=self.memory, switched_off=frozenset({"reputation"}))
         self.assertEqual(found(off.examine(message, **peer), "reputation"), [])
+
+
+class DeskTests(MemoryCase):
+    """spam reputation."""
+
+    def shown(self, sender: str = "") -> Result:
+        result: Result = self.result(ReputationDesk(self.memory).reputation({"sender": sender}))
+        return result
+
+    def test_shown(self) -> None:
+        """Who he is by domain, address or IP address; what waits to be written counts; the worst come first."""
+        self.assertIn("nothing is known of anybody", self.shown().lines[0])
+        for _ in range(6):
+            self.memory.taught("spam.test", junk=True)
+            self.memory.taught("friend.test", junk=False)
+        self.memory.taught("192.0.2.0/24", junk=True)
+        for _ in range(2):  # before it is written, and after
+            rows = self.shown().data
+            self.assertEqual([row["sender"] for row in rows], ["spam.test", "192.0.2.0/24", "friend.test"])
+            self.assertEqual([row["points"] > 0 for row in rows], [True, False, False])
+            for text in ("spam.test", "eve@SPAM.test", "mail.spam.test"):
+                self.assertEqual(self.shown(text).data, rows[:1], text)
+            self.assertEqual(self.shown("192.0.2.77").data, rows[1:2])
+            self.result(self.memory.write())
+        self.assertEqual(rows[0]["last"], "2025-11-22")
+        self.clock.advance(60 * 86_400)
+        (row,) = self.shown("spam.test").data
+        self.assertEqual((row["bad"], row["last"]), (1.5, "2025-11-22"))
+        self.assertEqual(self.shown("nobody.test").data, [])
+        self.assertIn("nothing is known of nobody.test", self.shown("nobody.test").lines[0])
+        for nonsense in ("a b", "x@", "..."):
+            self.failureResultOf(
+                Deferred.fromCoroutine(ReputationDesk(self.memory).reputation({"sender": nonsense})), Refused
+            )
+
+    def test_bounded(self) -> None:
+        """Of many those with the most mail."""
+        for number in range(300):
+            for _ in range(3 if number < 5 else 1):
+                self.memory.taught(f"s{number}.test", junk=True)
+        self.assertEqual(len(self.shown().data), MOST_SHOWN)
+        self.assertEqual({row["sender"] for row in self.shown().data[:5]}, {f"s{number}.test" for number in range(5)})

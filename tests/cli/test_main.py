@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 from collections.abc import Mapping
 from typing import Any
 from unittest import mock
@@ -150,6 +151,28 @@ class OfflineTests(SynchronousTestCase):
         for name in os.listdir(self.state):
             path = os.path.join(self.state, name)
             self.assertEqual(os.stat(path).st_mode & 0o077, 0, path)
+
+    def test_the_filter_is_taught_here(self) -> None:
+        """`spam train` needs no service; what was taught counts, and nothing but the user's own may read it."""
+        self.type("domain", "add", "example.org")
+        self.type("account", "add", "ann@example.org", stdin="correct horse\n")
+        letter = (
+            "From: Eve <eve@spam.example>\nSubject: pills\nMessage-ID: <{0}@spam.example>\n\nCheap pills, number {0}\n"
+        )
+        box = "".join(f"From eve Mon Jan  1 00:00:00 2001\n{letter.format(number)}\n" for number in range(4))
+        ended = self.type("spam", "train", "ann@example.org", "--junk", "-", stdin=box)
+        self.assertEqual((ended.exit_code, ended.stdout), (0, "learnt 4 message(s) as junk for ann@example.org\n"))
+        path = os.path.join(self.state, "mail", "example.org", "ann", "junk.db")
+        self.assertEqual(os.stat(path).st_mode & 0o077, 0)
+        with sqlite3.connect(path) as connection:
+            self.assertEqual(connection.execute("SELECT count(*) FROM lesson").fetchone(), (4,))
+        connection.close()
+        self.assertEqual(self.type("spam", "train", "ann@example.org", "--junk", "-", stdin=box).exit_code, 0)
+        self.assertIn("nothing has judged", self.type("spam", "why", "abc").stderr)
+        self.assertIn("nothing is known", self.type("spam", "reputation", "far.example").stdout)
+        self.assertIn(
+            "there is no account", self.type("spam", "train", "x@example.org", "--ham", "-", stdin=box).stderr
+        )
 
     def test_what_needs_the_service(self) -> None:
         """Verbs for which there must be a service say so; status says how to start it."""

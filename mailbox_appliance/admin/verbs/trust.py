@@ -6,6 +6,7 @@ from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
 from mailbox_appliance.admin.reports import ReportsDesk
+from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.senders import SenderDesk
 from mailbox_appliance.admin.verb import Argument, Verb
 from mailbox_appliance.admin.verbs.arguments import ADDRESS
@@ -35,6 +36,15 @@ VERBS: tuple[Verb, ...] = (
             Argument("files", "one message each, or an mbox; - is standard input", "files"),
         ),
         changes=True,
+    ),
+    Verb(
+        "spam",
+        "reputation",
+        ReputationDesk,
+        ReputationDesk.reputation,
+        "Show what senders have been sending lately, and the points it brings them.",
+        (Argument("sender", "a domain, a mail address or an IP address; all when missing", required=False),),
+        lists=True,
     ),
     Verb(
         "firewall",
