@@ -56,9 +56,20 @@ class Opened:
 
 
 def open_port(
-    reactor: ListeningReactor, key: str, text: str, kind: str, number: int, interface: str, path: str, factory: Any
+    reactor: ListeningReactor,
+    key: str,
+    text: str,
+    kind: str,
+    number: int,
+    interface: str,
+    path: str,
+    mode: int,
+    factory: Any,
 ) -> Opened:
-    """Open an endpoint: ``kind`` "tcp", "tcp6" or "unix". Raises PortTaken. It admits nobody before ``admit``."""
+    """Open an endpoint: ``kind`` "tcp", "tcp6" or "unix". Raises PortTaken. It admits nobody before ``admit``.
+
+    ``mode`` is the Unix socket's: whoever may write to it may connect.
+    """
     family = {"tcp": socket.AF_INET, "tcp6": socket.AF_INET6, "unix": socket.AF_UNIX}[kind]
     try:
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
@@ -82,6 +93,8 @@ def open_port(
         sock.setblocking(False)
         bound = 0 if kind == "unix" else sock.getsockname()[1]
         port = reactor.adoptStreamPort(sock.fileno(), family, IProtocolFactory(factory))
+        if kind == "unix":
+            os.chmod(path, mode)  # adoption opens it to everybody
     port.stopReading()
     return Opened(key, text, port, bound)
 

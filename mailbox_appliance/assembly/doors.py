@@ -42,6 +42,7 @@ class Doors:
                 endpoint.port,
                 endpoint.interface,
                 endpoint.path,
+                endpoint.mode,
                 self._factory(protocol),
             )
         except PortTaken:

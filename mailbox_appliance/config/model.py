@@ -23,6 +23,7 @@ class Endpoint:
     port: int = 0  # 0 = any free port
     interface: str = ""  # "" = all addresses
     path: str = ""  # of a Unix socket
+    mode: int = 0o666  # of a Unix socket: who may connect (Twisted's own default)
 
     @property
     def is_loopback(self) -> bool:

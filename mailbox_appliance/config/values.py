@@ -341,7 +341,7 @@ def endpoint(value: object) -> Endpoint:
     if kind == "unix":
         if not plain[0].startswith("/"):
             raise Wrong(f"{_shown(plain[0])} is not an absolute path", 'write "unix:/run/mail.socket"')
-        return Endpoint(words, kind, path=plain[0])
+        return Endpoint(words, kind, path=plain[0], mode=int(options.get("mode", "666"), 8))
     if not re.fullmatch(r"\d{1,5}", plain[0], re.ASCII) or int(plain[0]) > 65535:
         raise Wrong(f"{_shown(plain[0])} is not a port", _ENDPOINT_REMEDY)
     return Endpoint(words, kind, int(plain[0]), _interface(kind, options.get("interface", "")))

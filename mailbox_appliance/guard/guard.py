@@ -166,6 +166,9 @@ class RememberingGuard:
         self._memory.welcome(key, account, self._clock.seconds(), self.settings.most_devices)
         self._write_later()
 
+    def knows(self, peer: IPAddress) -> bool:
+        return self._memory.knows(household(peer), self._clock.seconds() - self.settings.device_for)
+
     def tarpit(self, peer: IPAddress) -> float:
         if self._exempt(peer):
             return 0.0

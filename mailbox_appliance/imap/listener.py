@@ -27,7 +27,7 @@ from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.imap.table import Row
 from mailbox_appliance.journal.events.imap import ImapEnded, ImapRefused
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.mail.client import IPAddress, peer_address
+from mailbox_appliance.mail.client import IPAddress, network_of, peer_address
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.guard import Guard
@@ -68,7 +68,7 @@ class ImapHouse:
         self.kept: WeakKeyDictionary[Mailbox, Kept] = WeakKeyDictionary()
         self._certificates = certificates
         self._doors: set[ImapProtocol] = set()
-        self._addresses: Counter[IPAddress] = Counter()
+        self._networks: Counter[object] = Counter()
         self._accounts: Counter[Address] = Counter()
         self._draining = False
 
@@ -85,15 +85,14 @@ class ImapHouse:
             return "draining"
         if self.guard.refuses(peer, service, ""):
             return "guard"
-        if self._addresses[peer] >= self.settings.connections_per_address > 0:
+        if self._networks[network_of(peer)] >= self.settings.connections_per_address > 0:
             return "address"
         strangers = len(self._doors) - self._accounts.total()
-        if len(self._doors) >= self.settings.connections or (
-            strangers >= self.settings.connections - self.settings.reserved
-        ):
+        kept = self.settings.reserved // 2 if self.guard.knows(peer) else self.settings.reserved
+        if len(self._doors) >= self.settings.connections or strangers >= self.settings.connections - kept:
             return "full"
         self._doors.add(door)
-        self._addresses[peer] += 1
+        self._networks[network_of(peer)] += 1
         return ""
 
     def log_in(self, session: Session, account: Address) -> bool:
@@ -110,7 +109,7 @@ class ImapHouse:
     def left(self, door: ImapProtocol, peer: IPAddress, account: Address | None) -> None:
         """A connection that was admitted is closed."""
         self._doors.discard(door)
-        _decrease(self._addresses, peer)
+        _decrease(self._networks, network_of(peer))
         if account is not None:
             _decrease(self._accounts, account)
 

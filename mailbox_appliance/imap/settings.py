@@ -22,8 +22,8 @@ class ImapSettings:
     message_size: int = 50 * 1024 * 1024  # APPENDLIMIT (RFC 7889); 0 = none
     messages_per_command: int = 0  # MESSAGELIMIT (RFC 9738); 0 = none
     connections: int = 400
-    connections_per_address: int = 50
-    reserved: int = 100  # of ``connections``: only for those who have logged in
+    connections_per_address: int = 50  # IPv6: per /64
+    reserved: int = 100  # of ``connections``: for those who have logged in; half of it for addresses they came from
     sessions_per_account: int = 100
     login_timeout: float = 180.0
     handshake_timeout: float = 60.0

@@ -18,6 +18,11 @@ def peer_address(text: str) -> IPAddress:
     return address
 
 
+def network_of(address: IPAddress) -> object:
+    """A key for what counts as one address: IPv4, or a /64 of IPv6. (An address object is slow to hash.)"""
+    return int(address) if address.version == 4 else ("/64", int(address) >> 64)
+
+
 class Origin(enum.Enum):
     """Where a transaction comes from: the first column of the policy table."""
 

@@ -31,6 +31,9 @@ class Guard(Protocol):
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         """A good log-in: the device at this address is known from now on."""
 
+    def knows(self, peer: IPAddress) -> bool:
+        """Has anybody logged in from this address lately? Such an address may use places kept from strangers."""
+
     def tarpit(self, peer: IPAddress) -> float:
         """Seconds to hold back the reply about an unknown recipient: 0 but for those who try many names."""
 

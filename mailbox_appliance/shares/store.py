@@ -15,7 +15,7 @@ from twisted.internet.defer import DeferredLock
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, MailboxStatus, Quota, SpecialUse
 from mailbox_appliance.ports.habits import Filed
-from mailbox_appliance.ports.sharing import is_elsewhere
+from mailbox_appliance.ports.sharing import OTHERS, SHARED, is_elsewhere
 from mailbox_appliance.ports.store import (
     Appended,
     Bystander,
@@ -111,6 +111,7 @@ class SharingStore:
         return tuple(infos)
 
     async def create(self, name: str, use: SpecialUse | None = None) -> None:
+        _refuse_namespace(name)
         where = await self.where(name)
         if where is None:
             await self.own.create(name, use)
@@ -154,6 +155,7 @@ class SharingStore:
         await self._shares.catalogue.look_at(where.owner)
 
     async def rename(self, name: str, to: str) -> None:
+        _refuse_namespace(to)
         where, there = await self.where(name), await self.where(to)
         if where is None and there is None:
             await self.own.rename(name, to)
@@ -393,6 +395,12 @@ async def _take_back(store: Mailstore, mailbox: str, uids: Sequence[int]) -> Non
         await box.expunge(uids)
     finally:
         box.release(passerby)
+
+
+def _refuse_namespace(name: str) -> None:
+    """A new mailbox of one's own called like the place of others' would look like that place to mail programs."""
+    if name in (OTHERS, SHARED):
+        raise StoreError(Problem.NOT_ALLOWED, f"{name} is where the mailboxes of others are: choose another name")
 
 
 def _dots(name: str) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 
-from mailbox_appliance.mail.client import IPAddress
+from mailbox_appliance.mail.client import IPAddress, network_of
 
 
 class Acquaintances:
@@ -52,8 +52,3 @@ class Acquaintances:
 
     def _has(self, table: OrderedDict[object, float], address: IPAddress, now: float) -> bool:
         return table.get(network_of(address), float("-inf")) > now - self._seconds
-
-
-def network_of(address: IPAddress) -> object:
-    """A key for what counts as one address: IPv4, or a /64 of IPv6. (An address object is slow to hash.)"""
-    return int(address) if address.version == 4 else ("/64", int(address) >> 64)

@@ -134,7 +134,8 @@ class Intake:
         header = self._header
         assert header is not None
         limits = self._limits
-        if len(header) > limits.header_block or header.count(b"\n") > limits.header_lines:
+        lines = header.count(b"\n")
+        if len(header) + lines > limits.header_block or lines > limits.header_lines:
             await self._refuse(HEADER_TOO_LARGE)
             return HEADER_TOO_LARGE
         if self._descriptor < 0:

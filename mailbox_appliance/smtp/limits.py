@@ -29,7 +29,7 @@ class Limits:
     errors: int = 20
     unknown_recipients: int = 100
     connections: int = 400
-    reserve: int = 40  # of these only for 587 and 465, so that a flood on 25 locks no user out
+    reserve: int = 40  # of these only for 587 and 465, half of them for addresses that people have logged in from
     connections_per_address: int = 50  # IPv6: per /64
     arrivals: int = 300  # connections a minute from one network (/24, /64), log-ins of one account; more must wait
     longest_wait: float = 10.0  # for the greeting, or for the answer to AUTH, of whoever comes too fast

@@ -11,9 +11,9 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from mailbox_appliance.mail.client import network_of
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.certificates import Certificates
-from mailbox_appliance.smtp.acquaintances import network_of
 from mailbox_appliance.smtp.door import Door
 from mailbox_appliance.smtp.limits import is_in
 from mailbox_appliance.smtp.parts import Parts
@@ -71,7 +71,7 @@ class SmtpStation:
             return NOT_FOR_YOU, "not in submission_from"
         if service not in NEIGHBOURS and self.parts.guard.refuses(door.address, service, "" if submission else None):
             return BANNED, "banned"
-        if limits.connections and len(self._doors) >= limits.connections - (0 if submission else limits.reserve):
+        if limits.connections and len(self._doors) >= limits.connections - self._kept_from(door, submission):
             return TOO_MANY, "too many connections"
         network = network_of(door.address)
         if (
@@ -84,6 +84,13 @@ class SmtpStation:
         self._by_network[network] += 1
         door.admitted = True
         return None
+
+    def _kept_from(self, door: Door, submission: bool) -> int:
+        """How many places are not for this one: all of the reserve on 25, half of it for strangers on 587 and 465."""
+        reserve = self.parts.settings.limits.reserve
+        if not submission:
+            return reserve
+        return 0 if self.parts.guard.knows(door.address) else reserve // 2
 
     def forget(self, door: Door) -> None:
         """The connection and its conversation are both over."""

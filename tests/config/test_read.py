@@ -333,7 +333,7 @@ smtp_idle = 0.5
                     Endpoint("tcp6:2525:interface=\\:\\:1", "tcp6", 2525, "::1"),
                 ),
                 http=(),
-                lmtp=(Endpoint("unix:/run/lmtp:mode=660", "unix", path="/run/lmtp"),),
+                lmtp=(Endpoint("unix:/run/lmtp:mode=660", "unix", path="/run/lmtp", mode=0o660),),
                 submission_from=(ipaddress.ip_network("10.0.0.0/8"),),
             ),
         )

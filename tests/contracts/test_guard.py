@@ -55,6 +55,16 @@ class GuardContract(Case):
             guard.failed(PEER, "imap", "ann@example.org", "password", b"old password")
         self.assertFalse(guard.refuses(PEER, "imap"))
 
+    def test_knows(self) -> None:
+        """An address is known after a good log-in, with its IPv6 /64; a wrong password makes nobody known."""
+        guard = self.make()
+        guard.failed(PEER, "imap", "ann@example.org")
+        self.assertFalse(guard.knows(PEER))
+        guard.succeeded(PEER, "imap", "ann@example.org")
+        guard.succeeded(ipaddress.ip_address("2001:db8::1"), "imap", "ann@example.org")
+        self.assertTrue(guard.knows(PEER) and guard.knows(ipaddress.ip_address("2001:db8::2")))
+        self.assertFalse(guard.knows(OTHER))
+
     def test_a_success_is_no_amnesty(self) -> None:
         """Good log-ins do not buy more guesses."""
         guard = self.make()

@@ -7,6 +7,7 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
+from unittest import mock
 
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
@@ -174,6 +175,38 @@ class LimitsTests(SynchronousTestCase):
             stage.transport.lose()
         self.assertEqual(world.house.connections, 3)
         self.assertFalse(world.connect().closed())
+
+    def test_places_for_known_addresses(self) -> None:
+        """Strangers who fill every place keep nobody out who has logged in from his address before."""
+        world = World(ImapSettings(connections=6, reserved=4))
+        world.connect(peer="192.0.2.1").log_in().ask("z LOGOUT")
+        flood = [world.connect(peer=f"192.0.2.{n}") for n in range(20, 25)]
+        self.assertEqual([s.closed() for s in flood].count(False), 2)
+        phone = world.connect(peer="192.0.2.1")
+        self.assertFalse(phone.closed())
+        phone.log_in()
+
+    def test_connections_of_an_ipv6_network(self) -> None:
+        """A /64 counts as one address."""
+        world = World(ImapSettings(connections_per_address=2))
+        stages = [world.connect(peer=f"2001:db8::{n}") for n in range(1, 4)]
+        self.assertEqual([s.closed() for s in stages], [False, False, True])
+        self.assertFalse(world.connect(peer="2001:db8:0:1::1").closed())
+
+    def test_close_where_nothing_can_be_removed(self) -> None:
+        """CLOSE has no NO (RFC 3501 §6.4.2): a folder that keeps what is in it is left all the same."""
+        world = World()
+        world.box().deliver(b"Subject: x\n\n", ("\\Deleted",), date=0)
+        stage = world.connect().log_in()
+        stage.ask("a SELECT INBOX")
+        problem = StoreError(Problem.NOT_ALLOWED, "what is in this folder cannot be removed")
+        with mock.patch.object(type(world.box()), "expunge", side_effect=problem):
+            self.assertIn(b"b NO [CANNOT]", stage.ask("b EXPUNGE"))
+            self.assertIn(b"c OK", stage.ask("c CLOSE"))
+        self.assertIn(b"d BAD", stage.ask("d FETCH 1 FLAGS"))
+        stage.ask("e SELECT INBOX")
+        with mock.patch.object(type(world.box()), "expunge", side_effect=StoreError(Problem.DISK, "the disk")):
+            self.assertIn(b"f NO", stage.ask("f CLOSE"))
 
     def test_sessions_of_an_account(self) -> None:
         """One account holds so many sessions; one that ends makes room."""

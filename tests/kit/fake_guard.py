@@ -38,6 +38,9 @@ class FakeGuard:
     def succeeded(self, peer: IPAddress, service: str, account: str) -> None:
         self.successes.append((peer, service, account))
 
+    def knows(self, peer: IPAddress) -> bool:
+        return any(self._network(peer) == self._network(known) for known, _, _ in self.successes)
+
     def tarpit(self, peer: IPAddress) -> float:
         return self.tar
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import socket
+import stat
 from typing import Any
 from unittest import mock
 
@@ -36,10 +37,12 @@ class OpenPortTests(TestCase):
     def setUp(self) -> None:
         self.factory = Factory.forProtocol(Greeting)
 
-    def open(self, kind: str = "tcp", number: int = 0, interface: str = "127.0.0.1", path: str = "") -> Opened:
+    def open(
+        self, kind: str = "tcp", number: int = 0, interface: str = "127.0.0.1", path: str = "", mode: int = 0o666
+    ) -> Opened:
         """As the service does."""
         text = f"unix:{path}" if kind == "unix" else f"{kind}:{number}:interface={interface}"
-        opened = open_port(reactor, "smtp", text, kind, number, interface, path, self.factory)
+        opened = open_port(reactor, "smtp", text, kind, number, interface, path, mode, self.factory)
         self.addCleanup(opened.close)
         return opened
 
@@ -106,6 +109,13 @@ class OpenPortTests(TestCase):
             self.skipTest("this machine has no IPv6")
         four = self.open(number=six.number, interface="")
         self.assertEqual(four.number, six.number)
+
+    def test_unix_mode(self) -> None:
+        """Who may connect is what the file says, whatever the umask is."""
+        for mode in (0o600, 0o660, 0o666):
+            path = self.mktemp()
+            self.open("unix", path=path, mode=mode)
+            self.assertEqual(stat.S_IMODE(os.stat(path).st_mode), mode)
 
     def test_unix_leftover(self) -> None:
         """A socket that a killed process left behind is replaced."""

@@ -308,6 +308,14 @@ class FamilyFolderTests(DiskCase):
         self.do(self.shares.remove("Lists.family"))
         self.refused(Problem.NO_SUCH_MAILBOX, self.ben.status("Shared.Lists.family"))
 
+    def test_names_of_the_namespaces(self) -> None:
+        """Nobody makes a mailbox of his own that looks like the place of everybody else's."""
+        self.do(self.ben.create("Bills"))
+        for name in ("Other Users", "Shared"):
+            self.refused(Problem.NOT_ALLOWED, self.ben.create(name))
+            self.refused(Problem.NOT_ALLOWED, self.ben.rename("Bills", name))
+        self.do(self.ben.create("Shared things"))
+
     def test_an_own_mailbox_of_that_name(self) -> None:
         """It was there before, and comes first."""
         self.do(self.shares.make("Recipes", {"anyone": "lrs"}))

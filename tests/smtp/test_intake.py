@@ -144,6 +144,7 @@ class IntakeTests(SynchronousTestCase):
             ([b"y" * 300] * 10, {}, HEADER_TOO_LARGE),
             ([b"y" * 600], {}, HEADER_TOO_LARGE),
             ([b"A: b\n" * 20 + b"\n"], {"header_lines": 20}, HEADER_TOO_LARGE),
+            ([b"A: b\n" * 84 + b"\n"], {}, HEADER_TOO_LARGE),  # 506 octets with CRLF, 421 without
         ):
             intake = self.intake(**limits)
             self.assertEqual(self.give(intake, *pieces), reply)

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.mail.client import peer_address
 from mailbox_appliance.smtp.acquaintances import Acquaintances
 from mailbox_appliance.smtp.listener import SmtpStation
 from tests.smtp.stage import DEVICE, NOW, STRANGER, House, code, talk
@@ -40,14 +41,16 @@ class ConnectionTests(SynchronousTestCase):
             house.close()
 
     def test_all_and_the_reserve(self) -> None:
-        """Port 25 may not take the places kept for users."""
+        """Port 25 may not take the places kept for users, nor strangers on 587 those of whoever logged in before."""
         house = House(connections=4, reserve=2)
         for last in (1, 2):
             self.assertTrue(house.peer(address=f"203.0.113.{last}").taken().startswith(b"220"))
         self.assertTrue(house.peer(address="203.0.113.3").taken().startswith(b"421 4.7.0"))
-        for last in (4, 5):
-            self.assertTrue(house.peer("submission", f"203.0.113.{last}").taken().startswith(b"220"))
-        self.assertTrue(house.peer("submission", "203.0.113.6").taken().startswith(b"421 4.7.0"))
+        self.assertTrue(house.peer("submission", "203.0.113.4").taken().startswith(b"220"))
+        self.assertTrue(house.peer("submission", "203.0.113.5").taken().startswith(b"421 4.7.0"))
+        house.guard.succeeded(peer_address("203.0.113.5"), "imap", "ann@example.org")
+        self.assertTrue(house.peer("submission", "203.0.113.5").taken().startswith(b"220"))
+        self.assertTrue(house.peer("submission", "203.0.113.5").taken().startswith(b"421 4.7.0"))
         house.close()
 
     def test_guard(self) -> None:

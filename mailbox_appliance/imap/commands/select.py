@@ -10,6 +10,7 @@ from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Row, State
 from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.wire.imap import commands, parse, responses, sets
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 
@@ -154,7 +155,12 @@ async def close(session: Session, command: commands.Plain) -> Done:
     """Expunge without telling, and leave (RFC 3501 §6.4.2)."""
     box = session.box
     if not box.read_only and "e" in box.mailbox.rights:
-        await box.mailbox.expunge()
+        try:
+            await box.mailbox.expunge()
+        except StoreError as error:
+            if error.problem is not Problem.NOT_ALLOWED:
+                raise
+            # A folder such as Addresses keeps what is in it, and CLOSE has no NO: the mailbox is left all the same.
     code = b""
     if "QRESYNC" in session.enabled:
         code = b"HIGHESTMODSEQ %d" % box.mailbox.highest_modseq
