@@ -13,7 +13,7 @@ from mailbox_appliance.imap.troubles import SHIPPED, BadRecord, Trouble, joined,
 from mailbox_appliance.journal.events.imap import ImapRecordUnreadable
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.ports.workers import Busy, Workers
-from mailbox_appliance.store.shielded import shielded
+from mailbox_appliance.shielded import shielded
 
 LARGEST = 1_000_000  # octets of STATE/clients.toml
 

@@ -10,7 +10,7 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.journal import HasFailed
 from mailbox_appliance.ports.workers import Busy
-from mailbox_appliance.store.shielded import shielded
+from mailbox_appliance.shielded import shielded
 from mailbox_appliance.store.stores import MailStores
 
 SOON = 900.0

@@ -24,7 +24,7 @@ from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.process import clock_is_kept
-from mailbox_appliance.store.shielded import shielded
+from mailbox_appliance.shielded import shielded
 from mailbox_appliance.workers import ThreadedWorkers
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ Line ends are LF here; CRLF is made for IMAP.
 from __future__ import annotations
 
 import contextlib
+import functools
 import mmap
 import os
 from array import array
@@ -13,11 +14,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import field
 from typing import TypeVar
 
-from mailbox_appliance.crlf import line_map, read_slice
+from mailbox_appliance.crlf import LargeFile, SmallFile, line_map
 from mailbox_appliance.mail.dates import parse_date
 from mailbox_appliance.mail.header import first, header_end
-from mailbox_appliance.mail.mime import Part
-from mailbox_appliance.mail.mime_scan import find_parts, scan, scan_lf, to_crlf
+from mailbox_appliance.mail.mime_scan import find_parts, to_crlf
 from mailbox_appliance.mail.text import body_texts, casemap, field_texts
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.workers import Workers
@@ -92,74 +92,16 @@ def _head(octets: Octets) -> bytes:
     return octets[: min(header_end(octets), LARGEST_HEAD)]
 
 
-class SmallFile:
-    """ports.store.MessageFile in memory."""
-
-    __slots__ = ("_octets", "size", "uid")
-
-    def __init__(self, uid: int, octets: bytes) -> None:
-        self.uid = uid
-        self._octets = to_crlf(octets)
-        self.size = len(self._octets)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return self._octets[offset : offset + length]
-
-    async def structure(self) -> Part:
-        return scan(self._octets)
-
-    def close(self) -> None:
-        self._octets = b""
-
-
-class LargeFile:
-    """ports.store.MessageFile over an open descriptor; the message may be cancelled meanwhile."""
-
-    __slots__ = ("_fd", "_lines", "_workers", "size", "uid")
-
-    def __init__(self, workers: Workers, uid: int, fd: int, lines: array[int]) -> None:
-        self.uid = uid
-        self.size = lines[-1]
-        self._workers = workers
-        self._fd = fd
-        self._lines = lines
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return await self._workers.run("disk", self._read, offset, length)
-
-    def _read(self, offset: int, length: int) -> bytes:
-        fd = os.dup(self._fd)  # the reader may close the file while a worker still reads
-        try:
-            return read_slice(fd, self._lines, offset, length)
-        finally:
-            os.close(fd)
-
-    async def structure(self) -> Part:
-        return await self._workers.run("disk", self._scan)
-
-    def _scan(self) -> Part:
-        with contextlib.closing(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)) as octets:
-            return scan_lf(octets)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.close()
-
-
 async def open_sheet(workers: Workers, sheet: Sheet) -> SmallFile | LargeFile | None:
     """The message for reading; None when its file is gone."""
     try:
         if not sheet.is_large:
             octets = await workers.run("disk", sheet.look, bytes) if sheet.path else sheet.octets
-            return SmallFile(sheet.uid, octets)
+            return SmallFile(sheet.uid, to_crlf(octets))
         fd, lines = await workers.run("disk", _open_large, sheet.path)
     except OSError:
         return None
-    return LargeFile(workers, sheet.uid, fd, lines)
+    return LargeFile(functools.partial(workers.run, "disk"), sheet.uid, fd, lines)
 
 
 def _open_large(path: str) -> tuple[int, array[int]]:

@@ -17,7 +17,7 @@ from mailbox_appliance.ports.sharing import FAMILY, Papers
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.shares.acl import FILE, NOBODY, Acl, read_acl, write_acl
 from mailbox_appliance.shares.names import Where, name_of
-from mailbox_appliance.shares.waiting import Held
+from mailbox_appliance.shielded import Held
 
 LOOK_SECONDS = 30.0
 MOST_ENTRIES = 500  # of one mailbox

@@ -38,7 +38,7 @@ from mailbox_appliance.ports.store import (
 from mailbox_appliance.shares.overlay import ALL_BUT_SEEN, overlay
 from mailbox_appliance.shares.searching import matching
 from mailbox_appliance.shares.seen import Mark, Place, SeenMarks
-from mailbox_appliance.shares.waiting import Held, shielded
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.slices import Slices
 
 NEVER_RECENT = 1 << 32  # \\Recent is the owner's affair

@@ -24,7 +24,7 @@ from mailbox_appliance.shares.mailbox import SharedMailbox
 from mailbox_appliance.shares.names import Where, name_of
 from mailbox_appliance.shares.seen import SeenMarks
 from mailbox_appliance.shares.store import SharingStore, no_such_mailbox
-from mailbox_appliance.shares.waiting import shielded
+from mailbox_appliance.shielded import shielded
 
 _INBOX = words.ALL - {"x"}  # INBOX cannot be deleted
 

@@ -32,7 +32,7 @@ from mailbox_appliance.shares.crossing import Crossing
 from mailbox_appliance.shares.mailbox import SharedMailbox, as_mailbox, right_for
 from mailbox_appliance.shares.names import Where, located, name_of
 from mailbox_appliance.shares.seen import Place
-from mailbox_appliance.shares.waiting import Held, shielded
+from mailbox_appliance.shielded import Held, shielded
 
 if TYPE_CHECKING:
     from mailbox_appliance.shares.station import Shares

@@ -188,7 +188,7 @@ class Quietly:
         account = self._account
         try:
             return await account.index.run(work, reading=reading)
-        except Exception as error:
+        except Exception as error:  # damage to the index comes as many types, as does a disk's trouble
             await account.mend(error)
             raise account.refusal(error) from error
 
@@ -196,5 +196,5 @@ class Quietly:
         """As Account.disk."""
         try:
             return await self._account.workers.run("disk", job, *args)
-        except Exception as error:
+        except Exception as error:  # every one of them goes on, in the words of ports.store
             raise self._account.refusal(error) from error

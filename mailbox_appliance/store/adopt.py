@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, INBOX, SpecialUse
 from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import folders, index, keywords, quota, special, subscriptions, uidvalidity
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
@@ -22,7 +23,6 @@ from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.filenames import flags_of
 from mailbox_appliance.store.paths import Folder, checked_name, folder_of
 from mailbox_appliance.store.scan import listing
-from mailbox_appliance.store.shielded import Held, shielded
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.store import AccountStore

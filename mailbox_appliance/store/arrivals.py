@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred
 
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import index, quota
 from mailbox_appliance.store.admission import Restart
 from mailbox_appliance.store.filenames import base_of, size_of
 from mailbox_appliance.store.looking import LOOKS
 from mailbox_appliance.store.scan import Newcomer
-from mailbox_appliance.store.shielded import Held, shielded
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

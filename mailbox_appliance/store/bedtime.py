@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Busy
+from mailbox_appliance.shielded import shielded
 from mailbox_appliance.store import resting
 from mailbox_appliance.store.resting import Bed
-from mailbox_appliance.store.shielded import shielded
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.account import Account

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
+from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import index, keywords, rendered, words
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.expunge import find_again, remove
@@ -23,7 +24,6 @@ from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.scan import Newcomer, mtimes
-from mailbox_appliance.store.shielded import Held
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

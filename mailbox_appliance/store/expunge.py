@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from mailbox_appliance.mail.mailbox import DELETED, FIRST_KEYWORD_BIT
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import index, quota
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.flags import BURST, own_change
@@ -18,7 +19,6 @@ from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.resting import Bed, names_of
 from mailbox_appliance.store.scan import listing, mtimes, next_modseq
-from mailbox_appliance.store.shielded import Held
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

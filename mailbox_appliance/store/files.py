@@ -1,13 +1,11 @@
 """Messages' octets for IMAP: CRLF line ends over LF files, small ones in batches, large ones in slices.
 
-A large file is walked once to learn where its lines end (a checkpoint every 64 KiB); after that any slice of its CRLF
-form is read without touching the rest.
+How a slice of a large file is found stands in ``crlf``; what was learnt of it (structure, line ends) is remembered by
+the mailbox for a while.
 """
 
 from __future__ import annotations
 
-import contextlib
-import mmap
 import os
 from array import array
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
@@ -15,9 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 from twisted.internet.defer import Deferred
 
-from mailbox_appliance.crlf import BLOCK, line_map, read_slice
+from mailbox_appliance.crlf import BLOCK, LargeFile, SmallFile, line_map
 from mailbox_appliance.mail.mime import Part
-from mailbox_appliance.mail.mime_scan import scan, scan_lf, to_crlf
+from mailbox_appliance.mail.mime_scan import to_crlf
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import MessageFile
 from mailbox_appliance.store import at_hand, index
@@ -142,67 +140,21 @@ def batches(
         yield batch
 
 
-class SmallFile:
-    """ports.store.MessageFile in memory."""
+class RememberedFile(LargeFile):
+    """A large message whose structure its mailbox remembers."""
 
-    __slots__ = ("_octets", "size", "uid")
-
-    def __init__(self, uid: int, octets: bytes) -> None:
-        self.uid = uid
-        self._octets = octets
-        self.size = len(octets)
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return self._octets[offset : offset + length] if offset or length < self.size else self._octets
-
-    async def structure(self) -> Part:
-        return scan(self._octets)
-
-    def close(self) -> None:
-        self._octets = b""
-
-
-class LargeFile:
-    """ports.store.MessageFile over an open descriptor."""
-
-    __slots__ = ("_box", "_fd", "_lines", "size", "uid")
+    __slots__ = ("_structures",)
 
     def __init__(self, box: OpenMailbox, uid: int, fd: int, lines: array[int]) -> None:
-        self.uid = uid
-        self.size = lines[-1]
-        self._box = box
-        self._fd = fd
-        self._lines = lines
-
-    async def read(self, offset: int, length: int) -> bytes:
-        return await self._box.account.disk(self._read_now, offset, length)
-
-    def _read_now(self, offset: int, length: int) -> bytes:
-        # The descriptor is doubled: the reader may close the file while a worker still reads.
-        fd = os.dup(self._fd)
-        try:
-            return read_slice(fd, self._lines, offset, length)
-        finally:
-            os.close(fd)
+        super().__init__(box.account.disk, uid, fd, lines)
+        self._structures = box.structures
 
     async def structure(self) -> Part:
-        known = self._box.structures.get(self.uid)
+        known = self._structures.get(self.uid)
         if known is None:
-            known = await self._box.account.disk(self._scan_now)
-            remember(self._box.structures, self.uid, known)
+            known = await super().structure()
+            remember(self._structures, self.uid, known)
         return known
-
-    def _scan_now(self) -> Part:
-        with contextlib.closing(mmap.mmap(self._fd, 0, access=mmap.ACCESS_READ)) as octets:
-            return scan_lf(octets)
-
-    def close(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    def __del__(self) -> None:
-        self.close()
 
 
 def remember(held: dict[int, T], uid: int, value: T) -> None:
@@ -268,7 +220,7 @@ async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence
                 result.append(SmallFile(read.uid, read.octets))
                 continue
             remember(box.line_maps, read.uid, read.lines)
-            result.append(LargeFile(box, read.uid, read.fd, read.lines))
+            result.append(RememberedFile(box, read.uid, read.fd, read.lines))
             read.fd = -1  # the descriptor is the file's now
         if result:
             yield result

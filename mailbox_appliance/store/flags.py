@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import FlagAction, Flagged, Problem, StoreError, Watcher
+from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import index, keywords
 from mailbox_appliance.store.filenames import with_flags
 from mailbox_appliance.store.index import Known, MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.scan import mtimes, next_modseq
-from mailbox_appliance.store.shielded import Held
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

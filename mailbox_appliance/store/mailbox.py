@@ -33,6 +33,7 @@ from mailbox_appliance.ports.store import (
     StoreError,
     Watcher,
 )
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.slices import Slices
 from mailbox_appliance.store import expunge as expunging
 from mailbox_appliance.store import files as message_files
@@ -47,7 +48,6 @@ from mailbox_appliance.store.index import UNKNOWN, Arrays, Known, MailboxRow
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.rendering import Progress
 from mailbox_appliance.store.scan import Newcomer
-from mailbox_appliance.store.shielded import Held, shielded
 
 LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}

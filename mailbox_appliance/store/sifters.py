@@ -19,10 +19,10 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.shielded import shielded
 from mailbox_appliance.store import index, sifter
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.store.shielded import shielded
 from mailbox_appliance.store.sift import Texts
 
 MODULE = "mailbox_appliance.store.sifter"

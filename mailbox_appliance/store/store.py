@@ -12,6 +12,7 @@ from mailbox_appliance.mail.mailbox import INBOX, MailboxInfo, MailboxStatus, Qu
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.habits import Filed, Opened
 from mailbox_appliance.ports.store import Appended, Copied, Mailbox, NewMessage, Problem, StoreError, Watcher
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import append as appending
 from mailbox_appliance.store import copy as copying
 from mailbox_appliance.store import (
@@ -32,7 +33,6 @@ from mailbox_appliance.store.index import Arrays, MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
 from mailbox_appliance.store.paths import Folder, checked_name, folder_of
 from mailbox_appliance.store.scan import MailboxGone, Newcomer
-from mailbox_appliance.store.shielded import Held, shielded
 
 PRERENDERED_AT_ONCE = 32
 FED_AT_ONCE = 128

@@ -19,6 +19,7 @@ from mailbox_appliance.ports.habits import Listeners
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import resting, scan
 from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
 from mailbox_appliance.store.eyes import Eyes
@@ -29,7 +30,6 @@ from mailbox_appliance.store.nearby import is_nearby
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.scan import MailboxGone
-from mailbox_appliance.store.shielded import Held, shielded
 from mailbox_appliance.store.sifters import Sifters
 from mailbox_appliance.store.store import AccountStore
 from mailbox_appliance.store.words import Vocabularies

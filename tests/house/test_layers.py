@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "slices": {"mail", "ports"},
     "channel": set(),
     "crlf": {"mail", "ports"},
+    "shielded": set(),
     **{
         station: {
             "mail",
@@ -46,12 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
             "slices",
             "channel",
             "crlf",
+            "shielded",
         }
         for station in STATIONS
     },
 }
 GROUND = set(
-    "mail ports wire sieve mailauth config journal workers database rounds sockets slices channel crlf".split()
+    "mail ports wire sieve mailauth config journal workers database rounds sockets slices channel crlf shielded".split()
 )
 MAY_IMPORT["admin"] = GROUND | set(STATIONS)
 MAY_IMPORT["web"] = GROUND | {"admin"}

@@ -1,4 +1,4 @@
-"""Work of ours that must not stop in its middle, and locks around it."""
+"""Work that must not stop in its middle (its caller may stop waiting, but cannot cancel it), and locks around it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ T = TypeVar("T")
 
 
 def shielded(work: Coroutine[Deferred[Any], Any, T]) -> Deferred[T]:
-    """Run ``work`` to its end; whoever waits for the Deferred may stop waiting without harm to it."""
+    """Run ``work`` to its end; the Deferred returned gives its result and may be cancelled without harm to it."""
     waiting: Deferred[T] = Deferred()
 
     def done(result: T | Failure) -> None:
