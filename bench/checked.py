@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -128,7 +127,7 @@ def ours(room: Path, names: int, sessions: int, count: int) -> None:
     with Appliance(room / "ours", extra=extra) as appliance:
         appliance.people("example.test", *(f"user{n}" for n in range(10)))
         appliance.stop()
-        appliance.start(environ={"MAILAPPLIANCE_LATENESS": "1"})
+        appliance.start_watched()
         maildirs = [str(appliance.maildir(f"user{n}@example.test")) for n in range(10)]
         for name, number in (("ours, warming", max(count // 10, 20)), (f"ours, {sessions} x 10k", count)):
             result = inject(appliance.ports["smtp"], maildirs, sessions, "10k", number, appliance.pid)
@@ -141,9 +140,8 @@ def ours(room: Path, names: int, sessions: int, count: int) -> None:
         print(f"PSS with 50 idle IMAP connections {appliance.pss_kib() / 1024:.1f} MiB", flush=True)
         for one in idle:
             one.close()
+        print(appliance.longest_lateness())
         appliance.stop()
-        late = [float(text) for text in re.findall(r"longest_ms=([0-9.]+)", appliance.log())]
-        print(f"longest lateness of a 10 ms timer: {max(late, default=float('nan')):.1f} ms")
         print("\n".join(appliance.tracebacks()))
 
 

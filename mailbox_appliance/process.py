@@ -20,6 +20,9 @@ LATENESS_INTERVAL = 0.01
 # mallopt(3): blocks of this many octets and more come from the kernel and go back to it at once.
 M_MMAP_THRESHOLD = -3
 LARGE_BLOCK = 256 * 1024
+# Heaps beside one another. By default each thread gets its own, up to eight a processor, and none gives back its holes.
+M_ARENA_MAX = -8
+MOST_ARENAS = 2
 # Before this moment no machine that runs this program can be: a Raspberry Pi without a clock starts in 1970.
 PROGRAM_MADE = 1_764_000_000.0
 DAY = 86_400.0
@@ -75,21 +78,33 @@ def settle() -> None:
     A full collection over everything that was imported takes tens of milliseconds; frozen objects are not looked at.
     """
     sys.setswitchinterval(SWITCH_INTERVAL)
-    gc.collect()
-    with contextlib.suppress(AttributeError, OSError):
-        ctypes.CDLL(None).malloc_trim(0)  # what importing left behind: about a megabyte
+    tidy()  # what importing left behind: about a megabyte
     gc.freeze()
     gc.set_threshold(5_000, 20, 50)
 
 
+def tidy() -> None:
+    """Collect dead rings of objects, then give the kernel back what the C library holds free; some milliseconds.
+
+    A closed TLS connection is such a ring, and its C library's half (100 KiB) is nothing that the collector counts:
+    one that was open during two of its rounds would wait for hours.
+    """
+    gc.collect()
+    with contextlib.suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def give_memory_back() -> bool:
-    """Keep glibc from learning to hold on to large blocks; False with another C library.
+    """Keep glibc from learning to hold on to large blocks, and from a heap for each thread; False with another library.
+
+    Call it before the first thread starts.
 
     The first freed message of some megabytes teaches it to serve blocks of that size from its heap, which then stays as
     large as it ever was: 20 MB more at rest, 30 MB more under large messages.
     """
     try:
-        return bool(ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK))
+        library = ctypes.CDLL(None)
+        return bool(library.mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK) and library.mallopt(M_ARENA_MAX, MOST_ARENAS))
     except (AttributeError, OSError):
         return False
 

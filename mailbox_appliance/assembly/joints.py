@@ -15,6 +15,7 @@ from mailbox_appliance.assembly.halves import join_halves
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.passwords import PasswordsPart
 from mailbox_appliance.assembly.resting import Resting
+from mailbox_appliance.assembly.tidying import Tidying
 from mailbox_appliance.assembly.visits import Visits
 from mailbox_appliance.assembly.watch import WatchPart
 from mailbox_appliance.assembly.ways_out import WayOutPart
@@ -81,6 +82,7 @@ def joined_parts(
         visits.evidence,
         ClientRecord.of(config, visits.imap, workers, journal),
         Ballast(config.state, reactor, workers, journal),
+        Tidying(reactor),
         PasswordsPart(
             config, reactor, journal, ground.users, ground.children, departure.notices, ground.guard, ground.pages
         ),

@@ -106,6 +106,22 @@ class Appliance:
                 raise NotStarted(said[-4000:])
             time.sleep(0.01)
 
+    def start_watched(self) -> Appliance:
+        """Start it so that it tells each second how late a timer of 10 ms was, and wait for the first such line."""
+        told = self._lateness_lines()
+        self.start(environ={"MAILAPPLIANCE_LATENESS": "1"})
+        wait_until(lambda: len(self._lateness_lines()) > len(told), what="the first line about lateness")
+        return self
+
+    def longest_lateness(self) -> str:
+        """In words, the last second too: so ask before it is stopped."""
+        told = self._lateness_lines()
+        wait_until(lambda: len(self._lateness_lines()) > len(told), what="the last line about lateness")
+        return f"longest lateness of a 10 ms timer: {max(self._lateness_lines()):.1f} ms"
+
+    def _lateness_lines(self) -> list[float]:
+        return [float(text) for text in re.findall(r"longest_ms=([0-9.]+)", self.log())]
+
     def stop(self) -> int:
         """SIGTERM; returns the exit status."""
         assert self.process is not None

@@ -145,11 +145,11 @@ class MemoryTests(SynchronousTestCase):
     """give_memory_back"""
 
     def test_told(self) -> None:
-        """glibc is told where large blocks begin; another C library has no such call."""
+        """glibc is told where large blocks begin and how many heaps there may be; another C library has no such call."""
         libc = mock.Mock(mallopt=mock.Mock(return_value=1))
         with mock.patch.object(process.ctypes, "CDLL", return_value=libc):
             self.assertTrue(process.give_memory_back())
-        libc.mallopt.assert_called_once_with(-3, 262_144)
+        self.assertEqual(libc.mallopt.call_args_list, [mock.call(-3, 262_144), mock.call(-8, 2)])
         with mock.patch.object(process.ctypes, "CDLL", return_value=object()):
             self.assertFalse(process.give_memory_back())
 
