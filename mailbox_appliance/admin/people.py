@@ -124,7 +124,7 @@ class DomainDesk:
 
 
 class AccountDesk:
-    """account add|list|remove|password|quota|capabilities|undelete|purge. ``welcome`` greets a new account."""
+    """account add|list|remove|name|password|quota|capabilities|undelete|purge. ``welcome`` greets a new account."""
 
     def __init__(
         self,
@@ -142,7 +142,10 @@ class AccountDesk:
         """Make an account and tell how mail programs reach it."""
         with _refusals():
             new = await self._accounts.add(
-                text_argument(arguments, "address"), _password(arguments), _quota(arguments.get("quota"))
+                text_argument(arguments, "address"),
+                _password(arguments),
+                _quota(arguments.get("quota")),
+                str(arguments.get("name") or ""),
             )
         lines = [f"account {new.account} added"]
         if new.password:
@@ -168,6 +171,7 @@ class AccountDesk:
         rows: list[dict[str, Any]] = [
             {
                 "account": one.account,
+                "name": one.name,
                 "quota": one.quota,
                 "default_quota": one.default_quota,
                 "owner_of": list(one.owner_of),
@@ -189,6 +193,7 @@ class AccountDesk:
             return result
         columns = (
             "account",
+            *(("name",) if any(one.name for one in found) else ()),
             "quota",
             "owner_of",
             "aliases",
@@ -237,6 +242,14 @@ class AccountDesk:
             await self._accounts.set_quota(address, octets)
         words = "the default" if octets is None else size_words(octets) if octets else "no limit"
         return Result((f"quota of {address}: {words}",), data={"quota": octets})
+
+    async def name(self, arguments: Arguments) -> Result:
+        """How people call whoever has the account."""
+        address = text_argument(arguments, "address")
+        with _refusals():
+            name = await self._accounts.set_name(address, str(arguments.get("name") or ""))
+        words = f"{address} is called {name} now" if name else f"{address} has no name now"
+        return Result((words,), data={"account": address, "name": name})
 
     async def capabilities(self, arguments: Arguments) -> Result:
         """What IMAP offers the account's mail programs; with an option, hide or show some of it."""

@@ -14,6 +14,7 @@ from mailbox_appliance.assembly.changing import QueueDesk, WayOut
 from mailbox_appliance.assembly.link import Counting, link_finding, link_folder, link_relay, marked, spawn
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import relay_settings
+from mailbox_appliance.checks.impostor import is_named_like_a_person
 from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.config.model import LINK_PORT, Config
 from mailbox_appliance.journal.journal import Journal
@@ -217,6 +218,10 @@ class StorePart(Part):
             stem, domain = address.local, address.domain
             for local in (stem, *(f"{stem}-{part}" for part in PARTS)):
                 roster.add(Entry("address", recipient_key(Address(local, domain)), "d"))
+        for address, account in snapshot.accounts.items():
+            named = account.name or (address.local if is_named_like_a_person(address) else "")
+            if plain_text(named):
+                roster.add(Entry("person", str(address), text=plain_text(named)))
         for address, throwaway in snapshot.throwaways.items():
             if throwaway.is_over(now):
                 text = plain_text(throwaway.text or "This address was given up")

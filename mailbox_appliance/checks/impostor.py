@@ -34,13 +34,19 @@ _SHORT = 5  # characters: shorter names look alike by chance
 Registered = Callable[[str], str]  # the name a domain is registered under
 
 
+def is_named_like_a_person(account: Address) -> bool:
+    """ann.example@, not info@."""
+    return re.search(r"[a-z]{2,}[._-][a-z]{2,}", account.local) is not None
+
+
 def persons_of(accounts: Iterable[Address], names: Iterable[str]) -> dict[str, str]:
-    """Skeletons of whom a forger would imitate, with their names: the owner's list, and accounts named like people."""
+    """Skeletons of whom a forger would imitate, with their names: the owner's list and
+    people's own names, and accounts that are named like people."""
     known = {}
     for name in names:
         known[_folded(name)] = name
     for account in accounts:
-        if re.search(r"[a-z]{2,}[._-][a-z]{2,}", account.local):
+        if is_named_like_a_person(account):
             known[_folded(account.local)] = str(account)
     return {key: name for key, name in known.items() if len(key) >= _SHORT}
 

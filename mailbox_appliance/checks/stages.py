@@ -264,7 +264,8 @@ class Examination:
             inside = await look_inside(self._parcel.content, self._workers, self._clock)
         evidence = check_attachments(inside.files) if self._on("attachment") else []
         if self._on("impostor") and author is not None:
-            persons = persons_of(await self._directory.accounts(), self._settings.people)
+            called = (await self._directory.display_names()).values()
+            persons = persons_of(await self._directory.accounts(), (*called, *self._settings.people))
             ours = self._directory.domains()
             evidence += check_impostor(papers.block, author, ours, persons, registered)
         return evidence + await self._domains(papers, author, inside.hosts)

@@ -98,6 +98,10 @@ class AddressBook:
         """ports.users.Directory."""
         return self._people.owner(domain)
 
+    def display_names(self) -> Awaitable[Mapping[Address, str]]:
+        """The people's."""
+        return self._people.display_names()
+
     def settings(self, account: Address) -> Awaitable[Mapping[str, str]]:
         """ports.users.Directory."""
         return self._people.settings(account)

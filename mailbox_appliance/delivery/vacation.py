@@ -97,7 +97,11 @@ class Vacation:
             reason = f"{sender} was answered in the last {notice.days} days"
             return Answer(VacationSilent(trace=parcel.trace, account=account, reason=reason))
         trace = new_trace_id(now)
-        content = compose(self._letter(parcel, addressed or target.account, sender, notice), self._name(trace), now)
+        content = compose(
+            await self._letter(parcel, target.account, addressed or target.account, sender, notice),
+            self._name(trace),
+            now,
+        )
         if self._signing is not None:
             content = content.with_prefix(await self._signing.sign(content, (addressed or target.account).domain))
         utf8 = not sender.is_ascii
@@ -176,7 +180,10 @@ class Vacation:
         (only,) = found.destinations
         return isinstance(only, LocalMailbox) and only.account == account
 
-    def _letter(self, parcel: Parcel, whose: Address, sender: Address, notice: VacationNotice) -> Letter:
+    async def _letter(
+        self, parcel: Parcel, account: Address, whose: Address, sender: Address, notice: VacationNotice
+    ) -> Letter:
+        names = await self._directory.display_names()
         header = parcel.content.header
         subject = notice.subject
         if not subject:
@@ -187,7 +194,8 @@ class Vacation:
             to=sender,
             subject=subject,
             text=notice.text,
-            display="",
+            # Who has written to another address of theirs need not learn the name behind it.
+            display=names.get(account, "") if whose == account else "",
             auto_submitted="auto-replied (vacation)",
             answers=(header_block.first(header, "message-id") or b"").decode("ascii", "replace"),
         )

@@ -47,6 +47,7 @@ class EdgeDirectory:
         self._asks_left = MOST_AT_ONCE
         self._counted = 0.0
         self._seen: tuple[str, frozenset[str]] = ("", frozenset())
+        self._persons: tuple[str, Mapping[Address, str]] = ("", {})
 
     def domains(self) -> frozenset[str]:
         """The store's."""
@@ -155,6 +156,20 @@ class EdgeDirectory:
         """Whom the store's postmaster leads to."""
         return Address("postmaster", domain) if domain in self.domains() else None
 
+    async def display_names(self) -> Mapping[Address, str]:
+        """Whom a forger would imitate; for the checks."""
+        roster = self._roster()
+        digest, names = self._persons
+        if digest != roster.digest:
+            names = {_parsed(entry.address): entry.text for entry in roster.entries() if entry.kind == "person"}
+            self._persons = (roster.digest, names)
+        return names
+
     async def settings(self, account: Address) -> Mapping[str, str]:
         """The store's affair."""
         return {}
+
+
+def _parsed(text: str) -> Address:
+    local, _, domain = text.rpartition("@")
+    return Address(local, domain)

@@ -16,6 +16,7 @@ from mailbox_appliance.mail.values import dataclass
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # RFC 5322 §2.1.1: a line has at most 998 octets.
 _LONGEST_LINE = 900
+_ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +44,23 @@ def encoded_field(name: str, text: str) -> str:
     return f"{name}: {header.encode(linesep=chr(10))}\n"
 
 
+def mailbox(display: str, address: Address) -> str:
+    """``Ann Example <ann@example.org>`` as a field has it (RFC 5322 §3.4); the address alone without a name."""
+    name = one_line(display)
+    if not name:
+        return one_line(str(address))
+    if not name.isascii():
+        name = Header(name, "utf-8", maxlinelen=200).encode(linesep="")
+    elif not _ATOMS.fullmatch(name):
+        name = '"' + name.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return f"{name} <{one_line(str(address))}>"
+
+
 def mail_fields(letter: Letter, message_id: str, now: float) -> str:
     """Every field but those of MIME; ends in LF. ``message_id`` has its angle brackets."""
     fields = [
         f"Date: {mail_date_time(now)}\n",
-        f"From: {one_line(letter.display)} <{letter.sender}>\n" if letter.display else f"From: {letter.sender}\n",
+        f"From: {mailbox(letter.display, letter.sender)}\n",
         f"To: {one_line(str(letter.to))}\n",
         encoded_field("Subject", letter.subject),
         f"Message-ID: {message_id}\n",

@@ -216,6 +216,9 @@ class Directory(Protocol):
     def settings(self, account: Address) -> Awaitable[Mapping[str, str]]:
         """Small per-account settings by key."""
 
+    def display_names(self) -> Awaitable[Mapping[Address, str]]:
+        """How people are called, by account: of those who have a name."""
+
 
 @dataclass(frozen=True, slots=True)
 class Throwaway:

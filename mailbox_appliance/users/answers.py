@@ -38,6 +38,7 @@ class AccountInfo:
     removed: float | None = None
     forgotten_at: float | None = None  # when a removed one can no longer be brought back
     password: str = ""  # "good", "weak", "weak, allowed", or "" (not looked at yet)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -130,6 +130,9 @@ class SnapshotDirectory:
         record = self.snapshot.owner(domain)
         return None if record is None else record.address
 
+    async def display_names(self) -> Mapping[Address, str]:
+        return self.snapshot.display_names
+
     async def settings(self, account: Address) -> Mapping[str, str]:
         record = self.snapshot.accounts.get(lookup_key(account))
         return {} if record is None else record.settings

@@ -22,7 +22,7 @@ class DomainRecord:
 
 @dataclass(frozen=True, slots=True)
 class AccountRecord:
-    """An account. ``quota`` None means the default; ``removed`` None means it lives."""
+    """An account. ``quota`` None means the default; ``removed`` None means it lives; ``name`` is its owner's."""
 
     number: int
     address: Address
@@ -34,6 +34,7 @@ class AccountRecord:
     added: float
     removed: float | None
     settings: Mapping[str, str] = field(repr=False)
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,6 +98,11 @@ class Snapshot:
         return frozenset(self.domains)
 
     @cached_property
+    def display_names(self) -> Mapping[Address, str]:
+        """Of the living accounts that have one."""
+        return {address: one.name for address, one in self.accounts.items() if one.name}
+
+    @cached_property
     def by_number(self) -> Mapping[int, AccountRecord]:
         """Every account, living or resting, by its number."""
         return {one.number: one for group in (self.accounts, self.resting) for one in group.values()}
@@ -250,9 +255,9 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
         settings.setdefault(account, {})[key] = value
     living: dict[Address, AccountRecord] = {}
     resting: dict[Address, AccountRecord] = {}
-    for number, local, domain, hash, version, salt, iterations, quota, added, removed in connection.execute(
-        "SELECT id, local, domain, hash, hash_version, scram_salt, scram_iterations, quota, added, removed "
-        "FROM accounts ORDER BY domain, local"
+    for number, local, domain, hash, version, salt, iterations, quota, added, removed, name in connection.execute(
+        "SELECT id, local, domain, hash, hash_version, scram_salt, scram_iterations, quota, added, removed, "
+        "name FROM accounts ORDER BY domain, local"
     ):
         record = AccountRecord(
             number,
@@ -265,6 +270,7 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
             added,
             removed,
             settings.get(number, {}),
+            name,
         )
         (living if record.removed is None else resting)[record.address] = record
     domains = {

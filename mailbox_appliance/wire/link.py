@@ -28,7 +28,7 @@ from mailbox_appliance.mail.values import dataclass
 
 LONGEST_LINE = 2048
 LONGEST_TEXT = 250
-KINDS = ("domain", "address", "catchall", "gone", "sender")
+KINDS = ("domain", "address", "catchall", "gone", "sender", "person")
 NONE = "-"
 
 
@@ -47,6 +47,7 @@ class Entry:
     gone      an address that was given up: ``text`` is said to whoever writes to it
     sender    "account sender": flags b = whose mail the account does not take, a = whose it always takes; the sender
               is an address or "@domain"
+    person    how somebody there is called (``text``): whom forgers imitate
     """
 
     kind: str
@@ -192,7 +193,7 @@ def plain_text(text: str) -> str:
 
 
 _DIGEST = "([0-9a-f]{32})"
-_KIND = "(domain|address|catchall|gone|sender)"
+_KIND = "(domain|address|catchall|gone|sender|person)"
 _NUMBER = r"(\d{1,15})"
 _WORD = r"([^ \x00-\x1f\x7f]{1,1000})"
 _REST = r"(?: ([^\x00-\x1f\x7f]*))?"

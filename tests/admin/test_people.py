@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from email import message_from_bytes, policy
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -85,6 +86,24 @@ class PeopleTests(SynchronousTestCase):
     def household(self) -> None:
         self.do("domain add", domain="example.org")
         self.do("account add", address="ann@example.org", password="correct horse")
+
+    def test_names(self) -> None:
+        """As people are called: at the account's making or later, shown in the list, in the welcome; "" takes it away."""
+        self.do("domain add", domain="example.org")
+        self.do("account add", address="ann@example.org", password="correct horse", name="  Ann   Müller ")
+        self.assertEqual(self.do("account list").data[0]["name"], "Ann Müller")
+        (parcel,) = self.acceptance.parcels
+        welcome = message_from_bytes(parcel.content.header + parcel.content.body, policy=policy.default)
+        self.assertEqual(str(welcome["To"]), "Ann Müller <ann@example.org>")
+        self.assertIn("Welcome, Ann Müller!", welcome.get_content())
+        said = self.do("account name", address="ann@example.org", name="Dr. Ann O'Neill")
+        self.assertEqual(said.lines, ("ann@example.org is called Dr. Ann O'Neill now",))
+        self.assertEqual(self.do("account name", address="ann@example.org", name="").data["name"], "")
+        self.assertEqual(self.do("account list").data[0]["name"], "")
+        for wrong in ("a\x07b", "x" * 81, "ann@example.org", "Ann <x>", "\u202eAnn"):
+            self.assertIn("a name" if "@" not in wrong and "<" not in wrong else "looks like an address",
+                          self.refused("account name", address="ann@example.org", name=wrong))  # fmt: skip
+        self.assertIn("no account", self.refused("account name", address="eve@example.org", name="Eve"))
 
     def test_a_new_household(self) -> None:
         """Domain, account with its settings, alias, device."""

@@ -70,6 +70,9 @@ class ImpostorTests(SynchronousTestCase):
         """The owner's list of people counts, and can be switched off."""
         message = letter('"Ann Miller" <crook@attacker.test>')
         self.assertEqual(found(Scene(people=("Ann Miller",)).examine(message), "impostor"), ["person"])
+        called = Scene()
+        called.directory.names = {Address("ann", "home.test"): "Ann Miller"}
+        self.assertEqual(found(called.examine(message), "impostor"), ["person"])
         off = Scene(people=("Ann Miller",), switched_off=frozenset({"impostor"}))
         self.assertEqual(found(off.examine(message), "impostor"), [])
         verdict = Scene().examine(letter('"ann@home.test" <crook@attacker.test>', Subject="\u202egnp"))

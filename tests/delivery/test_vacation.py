@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from email import message_from_bytes
+from email import message_from_bytes, policy
 from email.header import decode_header, make_header
 
 from hypothesis import given, settings
@@ -124,6 +124,19 @@ class AnswerTests(VacationCase):
             office.memory.database.run_now(rows.work)
         count = lambda c: c.execute("SELECT count(*), min(moment) FROM answered").fetchone()  # noqa: E731
         self.assertEqual(office.memory.database.run_now(count), (MOST_ANSWERED, NOW + 5))
+
+    def test_in_his_name(self) -> None:
+        """From bears Bob's name, but not where his other address was written to: that may be all the sender knows."""
+        office = self.office()
+        office.directory.names = {BOB: 'Bob "Bobby" Müller'}
+        self.write(office)
+        answer = message_from_bytes(office.relay.shipments[0].content.header, policy=policy.default)
+        self.assertEqual(str(answer["From"]), '"Bob \\"Bobby\\" Müller" <bob@example.org>')
+        office.directory.aliases[Address.parse("shop@example.org")] = [BOB]
+        content = letter(to="To: shop@example.org\n")
+        self.write(office, content, to=["shop@example.org"], sender="joe@far.example")
+        for shipment in office.relay.shipments[1:]:
+            self.assertEqual(message_from_bytes(shipment.content.header)["From"], "shop@example.org")
 
 
 class SilenceTests(VacationCase):

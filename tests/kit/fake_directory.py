@@ -40,6 +40,7 @@ class FakeDirectory:
         }
         self.catch_all = {name: Address.parse(target) for name, target in (catch_all or {}).items()}
         self.quotas = {Address.parse(text): octets for text, octets in (quotas or {}).items()}
+        self.names: dict[Address, str] = {}
         self.all_settings = {Address.parse(text): values for text, values in (settings or {}).items()}
 
     def domains(self) -> frozenset[str]:
@@ -95,6 +96,9 @@ class FakeDirectory:
 
     async def accounts(self) -> tuple[Address, ...]:
         return tuple(self.mailboxes)
+
+    async def display_names(self) -> Mapping[Address, str]:
+        return self.names
 
     async def quota(self, account: Address) -> int:
         return self.quotas.get(account, 0)

@@ -272,6 +272,13 @@ class DirectoryTests(SynchronousTestCase):
             self.assertIsInstance(self.resolve(text), NotOurs, text)
         self.assertEqual(self.directory.domains(), {"example.org", "all.example"})
 
+    def test_persons(self) -> None:
+        """Whom forgers imitate, for the checks."""
+        self.assertEqual(now(self.directory.display_names()), {})
+        self.roster = Roster([Entry("person", "ann@example.org", text="Ann Müller"), Entry("domain", "example.org")])
+        self.assertEqual(now(self.directory.display_names()), {Address("ann", "example.org"): "Ann Müller"})
+        self.assertEqual(Roster.from_octets(self.roster.to_octets()).digest, self.roster.digest)
+
     def test_full(self) -> None:
         """A full mailbox is refused while the sender listens."""
         room = now(self.directory.room(Recipient(Address("full", "example.org")), 10))

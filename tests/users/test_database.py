@@ -47,6 +47,9 @@ class VersionTests(SynchronousTestCase):
         )
         self.assertEqual(now(directory.quota(ann)), 1_000_000)
         self.assertEqual(now(directory.settings(ann)), {"language": "de"})
+        self.assertEqual(now(directory.display_names()), {})
+        now(house.users.accounts.set_name("ann@example.org", "Ann Example"))
+        self.assertEqual(now(directory.display_names()), {ann: "Ann Example"})
         log_in = house.users.log_in.log_in
         self.assertEqual(now(log_in(PasswordCredentials("ann@example.org", "open sesame"))).device, "")
         self.assertEqual(

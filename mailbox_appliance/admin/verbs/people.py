@@ -50,7 +50,12 @@ VERBS: tuple[Verb, ...] = (
         AccountDesk,
         AccountDesk.add,
         "Make an account and print the settings for mail programs.",
-        (ADDRESS, Argument("quota", 'how much it may keep, such as "5GB"; 0 for no limit', "option"), _PASSWORD),
+        (
+            ADDRESS,
+            Argument("name", 'how people call its owner, such as "Ann Example"', "option"),
+            Argument("quota", 'how much it may keep, such as "5GB"; 0 for no limit', "option"),
+            _PASSWORD,
+        ),
         changes=True,
     ),
     Verb(
@@ -64,6 +69,15 @@ VERBS: tuple[Verb, ...] = (
             Argument("removed", "those that can be brought back instead", "flag"),
         ),
         lists=True,
+    ),
+    Verb(
+        "account",
+        "name",
+        AccountDesk,
+        AccountDesk.name,
+        "Say how people call an account's owner.",
+        (ADDRESS, Argument("name", 'such as "Ann Example"; "" for none')),
+        changes=True,
     ),
     Verb(
         "account",

@@ -23,7 +23,7 @@ from mailbox_appliance.ports.users import Known
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users import apppassword
 from mailbox_appliance.users.answers import AccountInfo, NewAccount, RemovedAccount, UsersError
-from mailbox_appliance.users.desks.names import living, new_account_address, our_domain, read_address
+from mailbox_appliance.users.desks.names import good_name, living, new_account_address, our_domain, read_address
 from mailbox_appliance.users.directory import SnapshotDirectory
 from mailbox_appliance.users.password import Passwords, generate_password, weakness
 from mailbox_appliance.users.records import AccountRecord, AuditRecord
@@ -75,16 +75,18 @@ class Accounts:
             record.removed,
             None if record.removed is None else record.removed + settings.keep_removed,
             _known(snapshot.audit(record)),
+            record.name,
         )
 
-    async def add(self, text: str, password: str | None = None, quota: int | None = None) -> NewAccount:
+    async def add(self, text: str, password: str | None = None, quota: int | None = None, name: str = "") -> NewAccount:
         """Make an account; None generates a password, which the answer then holds.
 
         The first account of a domain becomes its owner. ``quota`` in octets, 0 = none, None = the default.
         """
-        address = new_account_address(text)
+        address, name = new_account_address(text), good_name(name)
         _refuse_taken(self._directory.snapshot, address)  # before the work of hashing
-        chosen, judged = await self._good_password(password, address, words_of_new(self._directory.snapshot, address))
+        words = words_of_new(self._directory.snapshot, address, name)
+        chosen, judged = await self._good_password(password, address, words)
         hash = await self._hashed(chosen)
         row = (
             address.local,
@@ -94,6 +96,7 @@ class Accounts:
             apppassword.SCRAM_ITERATIONS,
             _good_quota(quota),
             self._clock.seconds(),
+            name,
         )
 
         def plan(snapshot: Snapshot) -> Callable[[sqlite3.Connection], bool]:
@@ -103,7 +106,7 @@ class Accounts:
             def work(connection: sqlite3.Connection) -> bool:
                 number = connection.execute(
                     "INSERT INTO accounts (local, domain, hash, hash_version, scram_salt, scram_iterations, quota, "
-                    "added) VALUES (?, ?, ?, 1, ?, ?, ?, ?)",
+                    "added, name) VALUES (?, ?, ?, 1, ?, ?, ?, ?, ?)",
                     row,
                 ).lastrowid
                 if becomes_owner:
@@ -180,6 +183,14 @@ class Accounts:
         await self._change(
             account, "quota", lambda number: ("UPDATE accounts SET quota = ? WHERE id = ?", (octets, number))
         )
+
+    async def set_name(self, account: str, name: str) -> str:
+        """How people call its owner; "" for nothing. Returns it as it is kept."""
+        good = good_name(name)
+        await self._change(
+            account, "name", lambda number: ("UPDATE accounts SET name = ? WHERE id = ?", (good, number))
+        )
+        return good
 
     async def set_setting(self, account: str, key: str, value: str | None) -> None:
         """A small setting, such as ``may_send`` = "no" (reads mail but sends none); None removes it."""

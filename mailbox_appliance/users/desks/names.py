@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
+from mailbox_appliance.mail.lookalike import turns_direction
 from mailbox_appliance.users.answers import UsersError
 from mailbox_appliance.users.records import AccountRecord, DomainRecord
 from mailbox_appliance.users.snapshot import SEPARATOR, Snapshot, lookup_key
 
+LONGEST_NAME = 80
 # The local part becomes a folder name: nothing hidden, nothing that climbs, nothing that looks like an option.
 _LOCAL_PART = re.compile(r"[a-z0-9_][a-z0-9_-]*(?:\.[a-z0-9_-]+)*")
 
@@ -84,3 +87,15 @@ def new_alias_address(text: str) -> Address:
 def raw(address: Address) -> str:
     """``local@domain`` unquoted, as Address.parse reads it."""
     return f"{address.local}@{address.domain}"
+
+
+def good_name(text: str) -> str:
+    """A person's name with single blanks. Raises UsersError."""
+    name = " ".join(unicodedata.normalize("NFC", text).split())
+    if len(name) > LONGEST_NAME:
+        raise UsersError(f"a name has at most {LONGEST_NAME} characters")
+    if not all(letter.isprintable() for letter in name) or turns_direction(name):
+        raise UsersError("a name has no control characters")
+    if "@" in name or "<" in name or ">" in name:
+        raise UsersError(f'{name} looks like an address: write the name as people say it, such as "Ann Example"')
+    return name

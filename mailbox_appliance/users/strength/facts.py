@@ -27,6 +27,8 @@ def own_words(snapshot: Snapshot, record: AccountRecord) -> tuple[str, ...]:
     family = [one.local for one in snapshot.accounts if one.domain == domain and one != record.address]
     for text in (
         local,
+        record.name,
+        record.name.replace(" ", ""),
         domain.partition(".")[0],
         *sorted(aliases),
         *sorted(family),
@@ -39,6 +41,6 @@ def own_words(snapshot: Snapshot, record: AccountRecord) -> tuple[str, ...]:
     return tuple(found)[:MOST_WORDS]
 
 
-def words_of_new(snapshot: Snapshot, address: Address) -> tuple[str, ...]:
+def words_of_new(snapshot: Snapshot, address: Address, name: str = "") -> tuple[str, ...]:
     """The same for an account that is about to be made."""
-    return own_words(snapshot, AccountRecord(0, address, "", 0, b"", 0, None, 0.0, None, {}))
+    return own_words(snapshot, AccountRecord(0, address, "", 0, b"", 0, None, 0.0, None, {}, name))
