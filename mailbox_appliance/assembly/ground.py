@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.assembly.changing import Names
+from mailbox_appliance.assembly.devices import DevicesPart
 from mailbox_appliance.assembly.keeper import make_keeper
 from mailbox_appliance.assembly.names import make_resolver
 from mailbox_appliance.assembly.pages import WebPages
@@ -52,6 +53,7 @@ class Ground:
     space: Space
     dkim_keys: DkimKeys
     signing: Signer | None
+    devices: DevicesPart
 
 
 def lay_ground(config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal) -> Ground:
@@ -93,4 +95,5 @@ def lay_ground(config: Config, reactor: Any, workers: ThreadedWorkers, journal: 
         Space(workers, reactor, state, make_room=stores.make_room),
         dkim_keys,
         None if config.local else Signer(dkim_keys, workers, reactor, journal),
+        DevicesPart(guard_file, reactor, journal),
     )

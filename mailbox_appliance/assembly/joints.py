@@ -79,6 +79,7 @@ def joined_parts(
     return (
         *(of_people if ground.edge is None else ()),
         WayOutPart(departure.relay, journal),
+        ground.devices,
         visits.evidence,
         ClientRecord.of(config, visits.imap, workers, journal),
         Ballast(config.state, reactor, workers, journal),

@@ -20,6 +20,7 @@ from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database
 from mailbox_appliance.delivery.rests import clear_rests
 from mailbox_appliance.delivery.routing import REJECTS
+from mailbox_appliance.journal.events.checks import GreylistLost
 from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.junk.filter import StatisticalFilter
 from mailbox_appliance.junk.learning import Learner
@@ -59,7 +60,7 @@ class JunkPart(Part):
         path = os.path.join(config.state, "senders.db")
         self._known = Database(path, MIGRATIONS, workers, synchronous="NORMAL")
         self.senders = Senders(self._known, reactor)
-        self._greylist = Greylist(reactor)
+        self._greylist = Greylist(reactor, self._known, self._not_kept)
         mail, family = os.path.join(config.state, "mail"), os.path.join(config.state, "junk")
         self.filter = StatisticalFilter(JunkSettings(mail, family), workers, journal, reactor)
         self.learner = Learner(self.filter, stores, reactor, journal, config.hostname)
@@ -76,10 +77,12 @@ class JunkPart(Part):
     async def start(self) -> None:
         lost = "who has written to whom, and the senders that somebody allowed or blocked"
         await begin_anew_if_damaged(self._known, self._journal, lost)
+        await self._greylist.read()
 
     async def stop(self) -> None:
         await self.learner.stop()
         await self.filter.stop()
+        await self._greylist.settled()
         self.senders.close()
 
     async def each_day(self) -> None:
@@ -100,6 +103,9 @@ class JunkPart(Part):
             await self.senders.forget(account)
         except Exception as error:  # noqa: BLE001 - whatever it is, the account has gone
             self._journal.broken("junk", error)
+
+    def _not_kept(self, reason: str) -> None:
+        self._journal.tell(GreylistLost(reason=reason))
 
     def _waits(self, account: Address) -> bool:
         """Has this person just made a throw-away address? Then a letter to it is on its way."""

@@ -74,6 +74,7 @@ def make_visits(
         evidence.made(config),
         allowance=departure.allowance,
         signing=ground.signing if edge is None else None,
+        days_work=ground.devices.days_work,
         lists=entry.junk.words_of(addresses) if edge is None else edge.directory.lists,
     )
     own_folders = make_own_folders(ground.stores, ground.spool, departure.dispatch, users, workers, reactor, journal)

@@ -28,6 +28,10 @@ MIGRATIONS = (
         PRIMARY KEY (account, digest)) WITHOUT ROWID;
     CREATE INDEX met_day ON met (account, day)
 """,
+    """
+    CREATE TABLE tried (digest BLOB PRIMARY KEY, first REAL NOT NULL) WITHOUT ROWID;
+    CREATE INDEX tried_first ON tried (first)
+""",
 )
 MOST_PATTERNS = 2_000  # of one account
 MOST_MET = 20_000

@@ -8,6 +8,7 @@ import json
 import os
 import sqlite3
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from mailbox_appliance.database import Database, DatabaseTrouble
@@ -33,7 +34,14 @@ CREATE TABLE devices (
     PRIMARY KEY (address, account)
 ) WITHOUT ROWID
 """
-MIGRATIONS = (VERSION_1,)
+SPENT = """
+CREATE TABLE spent (
+    device TEXT PRIMARY KEY,       -- as the config names it
+    day INTEGER NOT NULL,          -- since 1970, UTC
+    recipients INTEGER NOT NULL
+) WITHOUT ROWID
+"""
+MIGRATIONS = (VERSION_1, SPENT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,22 @@ class GuardFile:
     async def write(self, changes: Changes) -> None:
         """Raises DatabaseTrouble, sqlite3.Error, OSError, Busy."""
         await self._database.run(lambda connection: _write(connection, changes))
+
+    async def spent(self, day: int) -> dict[str, int]:
+        """Recipients that each device wrote to on that day. Raises as ``read``."""
+        rows = await self._database.run(
+            lambda c: c.execute("SELECT device, recipients FROM spent WHERE day = ?", (day,)).fetchall()
+        )
+        return dict(rows)
+
+    async def spend(self, day: int, spent: Mapping[str, int]) -> None:
+        """Keep those and no others. Raises as ``write``."""
+
+        def keep(connection: sqlite3.Connection) -> None:
+            connection.execute("DELETE FROM spent")
+            connection.executemany("INSERT INTO spent VALUES (?, ?, ?)", [(k, day, n) for k, n in spent.items()])
+
+        await self._database.run(keep)
 
     async def put_aside(self) -> None:
         """Rename a file that cannot be read, so that the next write begins a new one."""

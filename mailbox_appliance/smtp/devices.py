@@ -7,8 +7,11 @@ From become that address.
 
 from __future__ import annotations
 
-from dataclasses import field
+from collections.abc import Awaitable, Mapping
 from ipaddress import IPv4Network, IPv6Network
+from typing import Protocol
+
+from twisted.internet.defer import Deferred
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
@@ -44,12 +47,25 @@ def device_at(devices: tuple[Device, ...], address: IPAddress) -> Device | None:
     return None
 
 
-@dataclass(slots=True)
-class DaysWork:
-    """Recipients a device has written to on the present day (UTC); a restart begins anew."""
+class Ledger(Protocol):
+    """Where a day's work is kept. Neither raises."""
 
-    _day: int = 0
-    _spent: dict[str, int] = field(default_factory=dict)
+    def read(self, day: int) -> Awaitable[Mapping[str, int]]:
+        """Recipients of that day by device; days are counted from 1970."""
+
+    def write(self, day: int, spent: Mapping[str, int]) -> Awaitable[None]:
+        """Keep those in the place of all before."""
+
+
+class DaysWork:
+    """Recipients a device has written to on the present day (UTC). ``ledger`` None: a restart begins anew."""
+
+    def __init__(self, ledger: Ledger | None = None) -> None:
+        self._ledger = ledger
+        self._day = 0
+        self._spent: dict[str, int] = {}
+        self._changed = False
+        self._writing: Deferred[None] | None = None
 
     def left(self, device: Device, now: float) -> int:
         """How many more it may write to today."""
@@ -60,6 +76,34 @@ class DaysWork:
         """A message of the device ``name`` has been accepted for so many."""
         self._turn(now)
         self._spent[name] = self._spent.get(name, 0) + recipients
+        self._changed = True
+        if self._ledger is not None and self._writing is None:
+            self._writing = Deferred()
+            Deferred.fromCoroutine(self._write(self._ledger)).addBoth(self._written)
+
+    async def load(self, now: float) -> None:
+        """What an earlier process has counted today."""
+        self._turn(now)
+        if self._ledger is not None:
+            for name, recipients in (await self._ledger.read(self._day)).items():
+                self._spent[name] = self._spent.get(name, 0) + recipients
+
+    async def settled(self) -> None:
+        """Wait until all is written."""
+        if self._writing is not None:
+            done: Deferred[None] = Deferred()
+            self._writing.addCallback(done.callback)
+            await done
+
+    async def _write(self, ledger: Ledger) -> None:
+        while self._changed:
+            self._changed = False
+            await ledger.write(self._day, dict(self._spent))
+
+    def _written(self, result: object) -> None:
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.callback(None)
 
     def _turn(self, now: float) -> None:
         day = int(now // _DAY)

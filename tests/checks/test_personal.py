@@ -320,6 +320,56 @@ class SendersTests(PersonalCase):
         await self.senders.put(ANN, pattern, allowed=True)
 
 
+class GreylistFileTests(PersonalCase):
+    """First tries outlive the process."""
+
+    def opened(self) -> Greylist:
+        database = Database(self.path, MIGRATIONS, InlineWorkers())
+        self.addCleanup(database.close)
+        self.lost: list[str] = []
+        made = Greylist(self.clock, database, self.lost.append)
+        self.do(made.read())
+        return made
+
+    def test_restart(self) -> None:
+        """Who has come again after it is let in; who is too old is not known any more; the table is bounded."""
+        self.path = os.path.join(self.mktemp(), "s.db")
+        os.mkdir(os.path.dirname(self.path))
+        home = peer_address("192.0.2.1")
+        first = self.opened()
+        self.assertTrue(first.must_wait(home, "eve@far.example", ANN))
+        self.do(first.settled())
+        self.clock.advance(greylist.WAIT)
+        second = self.opened()
+        self.assertFalse(second.must_wait(peer_address("192.0.2.200"), "EVE@far.example", ANN))
+        self.assertTrue(second.must_wait(home, "eve@far.example", BOB))
+        self.clock.advance(greylist.PATIENCE)
+        self.assertTrue(self.opened().must_wait(home, "eve@far.example", ANN))
+        self.patch(greylist, "MOST", 5)
+        third = self.opened()
+        for number in range(20):
+            self.clock.advance(1)
+            third.must_wait(home, f"{number}@far.example", ANN)
+        self.do(third.settled())
+        fourth = self.opened()
+        self.assertEqual(len(fourth._tried), 5)
+        self.clock.advance(greylist.WAIT)
+        self.assertFalse(fourth.must_wait(home, "19@far.example", ANN))
+        self.assertEqual(self.lost, [])
+        with open(self.path, "rb") as file:
+            octets = file.read()
+        self.assertNotIn(b"far.example", octets)
+
+    def test_trouble(self) -> None:
+        """A file that cannot be used is told of; greylisting goes on from memory."""
+        self.path = os.path.join(self.mktemp(), "nowhere", "s.db")
+        made = self.opened()
+        self.assertTrue(made.must_wait(peer_address("192.0.2.1"), "eve", ANN))
+        self.clock.advance(greylist.WAIT)
+        self.assertFalse(made.must_wait(peer_address("192.0.2.1"), "eve", ANN))
+        self.assertEqual(len(self.lost), 2)
+
+
 class StandingTests(PersonalCase):
     """What smtp/ hears while the sender listens."""
 

@@ -2,13 +2,62 @@
 
 from __future__ import annotations
 
+import os
+
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.assembly.devices import DevicesPart
+from mailbox_appliance.guard.file import GuardFile
 from mailbox_appliance.journal.events import smtp as told
+from mailbox_appliance.journal.events.guard import MemoryLost
 from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.smtp.devices import DaysWork, Device
+from tests.kit.journal import RememberedJournal
+from tests.kit.workers import InlineWorkers
 from tests.smtp.stage import NAS, SCANNER, House, code, talk
 
 LETTER = b"From: scanner@example.org\r\nSubject: page\r\n\r\nx\r\n.\r\n"
+
+
+class LedgerTests(SynchronousTestCase):
+    """A restart gives no new allowance."""
+
+    def work(self, ledger: GuardFile) -> DaysWork:
+        made = DevicesPart(ledger, self.clock, self.journal)  # type: ignore[arg-type]
+        self.successResultOf(Deferred.fromCoroutine(made.start()))
+        return made.days_work
+
+    def test_restart(self) -> None:
+        """What was counted today is known to the next process, what was counted yesterday is not."""
+        self.clock, self.journal = Clock(), RememberedJournal()
+        self.clock.advance(1_800_000_000)
+        nas = Device("nas", (), per_day=10)
+        folder = self.mktemp()
+        os.mkdir(folder)
+        files = [GuardFile(os.path.join(folder, "guard.db"), InlineWorkers()) for _ in range(3)]
+        for file in files:
+            self.addCleanup(file.close)
+        first = self.work(files[0])
+        first.add("nas", 3, self.clock.seconds())
+        first.add("nas", 1, self.clock.seconds())
+        first.add("printer", 5, self.clock.seconds())
+        second = self.work(files[1])
+        self.assertEqual(second.left(nas, self.clock.seconds()), 6)
+        second.add("nas", 2, self.clock.seconds())
+        self.assertEqual(self.work(files[2]).left(nas, self.clock.seconds()), 4)
+        self.clock.advance(86_400)
+        self.assertEqual(self.work(files[2]).left(nas, self.clock.seconds()), 10)
+        self.assertEqual(self.journal.events, [])
+
+    def test_trouble(self) -> None:
+        """A file that cannot be used is told of, and the day's work is counted all the same."""
+        self.clock, self.journal = Clock(), RememberedJournal()
+        made = self.work(GuardFile(os.path.join(self.mktemp(), "nowhere", "guard.db"), InlineWorkers()))
+        made.add("nas", 3, 1.0)
+        self.assertEqual(made.left(Device("nas", (), per_day=10), 1.0), 7)
+        self.assertEqual(len(self.journal.of(MemoryLost)), 2)
 
 
 class DeviceTests(SynchronousTestCase):

@@ -77,6 +77,15 @@ class AcquaintanceLost(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GreylistLost(Event):
+    """Who was asked to come again could not be read or written (is the disk full?): a restart may ask them twice."""
+
+    name: ClassVar[str] = "checks.greylist_lost"
+    level: ClassVar[Level] = Level.WARNING
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeyMade(Event):
     """A key that signs a domain's mail was made; publish its record (`mailappliance dns records`)."""
 
