@@ -21,8 +21,10 @@ from mailbox_appliance.admin.words import (
 )
 from mailbox_appliance.config import values
 from mailbox_appliance.delivery.acceptance import LONGEST_REST, REST
+from mailbox_appliance.mail.address import domain_to_unicode
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
+from mailbox_appliance.users.desks.names import is_inside
 
 if TYPE_CHECKING:
     from mailbox_appliance.admin.undeleting import RestingMail
@@ -70,8 +72,12 @@ class DomainDesk:
             name = text_argument(arguments, "domain")
             known = [one.domain for one in await self._domains.listing()]
             if not (owner or catch_all) or name.lower() not in known:
-                name = await self._domains.add(name)
-                lines = [f"{name} is one of our domains now", *await self._make_keys(name)]
+                name = await self._domains.add(name, inside=bool(arguments.get("inside")) or self._keys is None)
+                written = domain_to_unicode(name)
+                shown = f"{name} ({written})" if written != name else name
+                lines = [f"{shown} is one of our domains now", *await self._make_keys(name)]
+                if is_inside(name) and self._keys is not None:
+                    lines.append(f"only this house knows {name}: nobody outside can write to it, or answer")
             else:
                 lines = []
             if owner:

@@ -87,6 +87,29 @@ class PeopleTests(SynchronousTestCase):
         self.do("domain add", domain="example.org")
         self.do("account add", address="ann@example.org", password="correct horse")
 
+    def test_domains_of_a_house(self) -> None:
+        """One word needs the owner's word, a house's name gets a remark, other scripts are shown as people write them."""
+        users = self.users
+
+        class Keys:
+            async def ensure(self, domain: str) -> tuple[()]:
+                return ()
+
+        self.desk = Desk([DomainDesk(users.domains, Keys())], self.journal)  # type: ignore[arg-type]
+        self.assertIn("one word", self.refused("domain add", domain="nonsense"))
+        for name, inside, remark in (
+            ("nonsense", True, True),
+            ("fritz.box", False, True),
+            ("x.home.arpa", False, True),
+            ("myfritz.org", False, False),
+        ):
+            lines = self.do("domain add", domain=name, inside=inside).lines
+            self.assertEqual(f"only this house knows {name}" in " ".join(lines), remark, name)
+        self.assertIn(
+            "xn--bcher-kva.org (bücher.org) is one of our", self.do("domain add", domain="Bücher.org").lines[0]
+        )
+        self.assertIn("already", self.refused("domain add", domain="xn--bcher-kva.org"))
+
     def test_names(self) -> None:
         """As people are called: at the account's making or later, shown in the list, in the welcome; "" takes it away."""
         self.do("domain add", domain="example.org")

@@ -43,11 +43,11 @@ class CommandLineTests(SynchronousTestCase):
     def test_arguments(self) -> None:
         """Words, lists, options and flags arrive under their names."""
         rows: tuple[tuple[tuple[str, ...], str, dict[str, Any]], ...] = (
-            (("domain", "add", "a.example"), "domain add", {"domain": "a.example"}),
+            (("domain", "add", "a.example"), "domain add", {"domain": "a.example", "inside": False}),
             (
                 ("domain", "add", "a.example", "--catch-all", "x@a.example"),
                 "domain add",
-                {"domain": "a.example", "catch_all": "x@a.example"},
+                {"domain": "a.example", "catch_all": "x@a.example", "inside": False},
             ),
             (
                 ("alias", "add", "s@a.example", "b@a.example", "c@d.example"),

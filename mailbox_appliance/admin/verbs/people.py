@@ -31,6 +31,7 @@ VERBS: tuple[Verb, ...] = (
             Argument("domain", "such as example.org"),
             Argument("owner", "the account that gets postmaster's mail (default: the domain's first)", "option"),
             Argument("catch_all", "who gets mail for names that nobody has; none refuses it", "option"),
+            Argument("inside", "one word will do: the name is for this house only", "flag"),
         ),
         changes=True,
     ),

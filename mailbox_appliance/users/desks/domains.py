@@ -13,7 +13,7 @@ from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.users import Known
 from mailbox_appliance.users.answers import DomainInfo, UsersError
-from mailbox_appliance.users.desks.names import living, our_domain, raw, read_address, read_domain
+from mailbox_appliance.users.desks.names import living, new_domain, our_domain, raw, read_address, read_domain
 from mailbox_appliance.users.directory import SnapshotDirectory
 from mailbox_appliance.users.records import DomainRecord
 from mailbox_appliance.users.snapshot import Snapshot, lookup_key
@@ -46,9 +46,12 @@ class Domains:
             for one in snapshot.domains.values()
         )
 
-    async def add(self, text: str) -> str:
-        """Make a domain ours; its first account will be its owner. Returns it as A-labels."""
-        domain = read_domain(text)
+    async def add(self, text: str, *, inside: bool = False) -> str:
+        """Make a domain ours; its first account will be its owner. Returns it as A-labels.
+
+        ``inside``: a single word will do.
+        """
+        domain = new_domain(text, inside=inside)
         now = self._clock.seconds()
 
         def plan(snapshot: Snapshot) -> Work:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import unicodedata
 
+import idna
+
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
 from mailbox_appliance.mail.lookalike import turns_direction
 from mailbox_appliance.users.answers import UsersError
@@ -25,6 +27,35 @@ def read_domain(text: str) -> str:
     if domain.rpartition(".")[2].isdigit():
         raise UsersError(f"{text!r} is an IP address, not a domain: write a domain such as example.org")
     return domain
+
+
+# Names that mean something inside a house only: RFC 6761, 6762, 7686, 8375, 9476, and what routers and offices use.
+_INSIDE = frozenset(
+    "localhost local lan home corp internal intranet private invalid onion alt home.arpa fritz.box test example".split()
+)
+
+
+def new_domain(text: str, *, inside: bool) -> str:
+    """A domain that is to be ours, as A-labels; ``inside``: it need not mean anything to others. Raises UsersError."""
+    domain = read_domain(text)
+    for label in domain.split("."):
+        if label.startswith("xn--"):
+            try:
+                idna.decode(label)
+            except idna.IDNAError:
+                raise UsersError(f"{label} in {domain} is no name in any script: write it as people do") from None
+    if "." not in domain and not inside:
+        raise UsersError(
+            f"{domain} is one word, and no other mail server can write to that: write the whole domain, such as "
+            f"{domain}.org; for mail inside this house only: --inside, better with {domain}.home.arpa"
+        )
+    return domain
+
+
+def is_inside(domain: str) -> bool:
+    """Can nobody outside write to it, whatever the owner publishes?"""
+    labels = domain.split(".")
+    return len(labels) == 1 or any(".".join(labels[at:]) in _INSIDE for at in range(len(labels)))
 
 
 def read_address(text: str) -> Address:
