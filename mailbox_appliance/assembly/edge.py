@@ -11,8 +11,10 @@ from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import size_words, span_words
 from mailbox_appliance.assembly.changing import QueueDesk
+from mailbox_appliance.assembly.counts import HandedOver
 from mailbox_appliance.assembly.link import LINK_TIMES, Counting, link_finding, link_folder, link_relay, spawn
 from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.reports import wanted
 from mailbox_appliance.config.model import LINK_PORT, Config
 from mailbox_appliance.delivery.space import Space
 from mailbox_appliance.guard.guard import RememberingGuard
@@ -69,6 +71,7 @@ class EdgePart(Part):
     name = "link"
     smtp: SmtpStation | None = None
     queue_desk: QueueDesk | None = None
+    counts: HandedOver | None = None  # for the store's reports to others
 
     def __init__(
         self, config: Config, reactor: Any, workers: ThreadedWorkers, journal: Journal, names: Resolver
@@ -192,6 +195,8 @@ class EdgePart(Part):
     def _changed(self, what: str) -> None:
         if what == "up" and self.queue_desk is not None:
             spawn(self._journal, self._send_all())
+            if self.counts is not None:
+                spawn(self._journal, self.counts.hand_over())
         elif what == "down" and self._relay is not None:
             relay, self._relay = self._relay, None
             relay.stop()
@@ -222,15 +227,21 @@ class EdgePart(Part):
             if relay is not None:
                 relay.stop()
         await self.link.stop()
+        if self.counts is not None:
+            await self.counts.tally.stop()
 
     async def each_day(self) -> None:
-        """What came over long ago is forgotten."""
+        """What came over long ago is forgotten; what was counted goes to the store."""
         if self._taken is not None:
             await self._taken.forget_old()
+        if self.counts is not None:
+            await self.counts.hand_over()
 
     def take_over(self, config: Config) -> None:
         """``reload``."""
         self._config = config
+        if self.counts is not None:
+            self.counts.tally.wanted = wanted(config)
 
     def desks(self) -> Sequence[object]:
         """``pair``."""

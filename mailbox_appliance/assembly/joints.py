@@ -62,6 +62,10 @@ def joined_parts(
         ground.tokens,
         ground.guard,
         departure.queue_desk,
+        visits.reports.tally,
+        departure.relay.memory,
+        reactor,
+        journal,
     )
     watch = WatchPart(
         config,

@@ -30,8 +30,9 @@ if TYPE_CHECKING:
 
 
 def wanted(config: Config) -> bool:
-    """Do we report to others? An edge has nobody to write as."""
-    return config.checks.dmarc_reports and config.checks.enabled and not config.local and config.role == "all"
+    """Do we count for reports to others? An edge counts for its store, which sends them whether it checks or not."""
+    checks = config.checks
+    return checks.dmarc_reports and (checks.enabled or config.role == "store") and not config.local
 
 
 class ReportsPart(Part):

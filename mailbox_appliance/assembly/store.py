@@ -171,6 +171,10 @@ class StorePart(Part):
         """Where the MX of our domains lead; "" before the pairing."""
         return self.link.pairing.name if self.link.pairing is not None else ""
 
+    def reports_tls(self) -> bool:
+        """Do we tell others of their TLS?"""
+        return self._config.relay.tls_reports
+
     def mail_host(self) -> str:
         """For the records in the DNS; "" where the store itself takes and sends the world's mail."""
         return self.edge_name if self._config.sends_by_edge else ""

@@ -6,7 +6,7 @@ when it is silent for too long everything of the link is cut, and what was under
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -215,6 +215,13 @@ class EdgeLink:
     def _say(self, *what: words.Said) -> None:
         if self._control is not None:
             self._control.say("".join(f"{one.line()}\n" for one in what).encode())
+
+    def tell_counts(self, counts: Sequence[words.Count]) -> bool:
+        """For the store's reports to others; False when it is away."""
+        if self._control is None:
+            return False
+        self._say(*counts)
+        return True
 
     def _said(self, said: words.Said) -> None:
         self._heard = self._clock.seconds()

@@ -85,6 +85,7 @@ class StoreLink:
         self._timers: dict[str, Timer] = {}
         self._running = False
         self.own_door: Callable[[], words.Door] = words.Door  # our port 587, if the edge can reach it
+        self.on_count: Callable[[words.Count], None] = lambda count: None  # for our reports to others
         self._told_door: words.Door | None = None
         self.secret = ""  # with which the edge logs in there
         self.trouble = ""
@@ -296,6 +297,8 @@ class StoreLink:
                 self._spawn(self._answer(said))
         elif isinstance(said, words.Status):
             self.other_status = said
+        elif isinstance(said, words.Count):
+            self.on_count(said)
         elif isinstance(said, words.Ping):
             self._say(words.Pong(said.number))
         elif not isinstance(said, words.Pong):

@@ -11,7 +11,7 @@ import json
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,6 +33,7 @@ from mailbox_appliance.relay.tlswatch import DAY
 
 MOST_DOMAINS = 500
 MOST_ROWS = 20_000
+KEPT_DAYS = 3
 MOST_FAILURES = 200  # of one policy in one report
 
 Sign = Callable[[Content, str], Awaitable[bytes]]
@@ -77,8 +78,12 @@ class TlsReports:
         self._sign = sign
 
     async def send_due(self) -> int:
-        """Report yesterday's results, once; returns how many reports went out. Never raises."""
-        day = int(self._clock.seconds() // DAY) - 1
+        """Report the results of the days before today, each once; returns how many reports went out. Never raises."""
+        today = int(self._clock.seconds() // DAY)
+        # What an edge has seen may come a day late.
+        return sum([await self._send_day(day) for day in range(today - KEPT_DAYS, today)])
+
+    async def _send_day(self, day: int) -> int:
         nothing: list[Row] = []
         rows = await self._memory.run(lambda connection: results_of(connection, day), nothing)
         by_domain: dict[str, list[Row]] = {}
@@ -131,6 +136,32 @@ def results_of(connection: sqlite3.Connection, day: int) -> list[Row]:
         (day, MOST_ROWS),
     )
     return [Row(*row) for row in found]
+
+
+def add_results(connection: sqlite3.Connection, day: int, rows: Iterable[Row]) -> None:
+    """What our edge has seen on a day, beside our own."""
+    (room,) = connection.execute("SELECT ? - count(*) FROM tls_results WHERE day = ?", (MOST_ROWS, day)).fetchone()
+    connection.executemany(
+        "INSERT INTO tls_results VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+        "ON CONFLICT DO UPDATE SET sessions = sessions + excluded.sessions, reason = excluded.reason",
+        [(day, *astuple(row)) for row in list(rows)[: max(0, room)]],
+    )
+
+
+def row_as_text(row: Row) -> str:
+    """For the way from edge to store; without the number."""
+    return json.dumps(astuple(row)[:-1])
+
+
+def row_of_text(text: str, sessions: int) -> Row:
+    """Raises ValueError for what is none."""
+    given = json.loads(text)
+    if not isinstance(given, list) or len(given) != 6 or not all(isinstance(one, str) for one in given):
+        raise ValueError("no row of results")
+    if not isinstance(json.loads(given[1]), dict):
+        raise ValueError("no policy")
+    domain, policy, result, host, address, reason = given
+    return Row(domain, policy, result, host, address, reason, sessions)
 
 
 def forget_day(connection: sqlite3.Connection, day: int) -> None:

@@ -6,8 +6,9 @@ reported.
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from dataclasses import astuple
+from dataclasses import astuple, fields
 
 from twisted.internet.defer import Deferred
 
@@ -53,6 +54,17 @@ class Tally:
         if self._timer is None:
             self._timer = self._clock.callLater(FLUSH, self._flush_soon)
 
+    def add(self, day: int, seen: DmarcSeen, messages: int) -> None:
+        """What our edge has seen on a day; one that is long past is reported no more."""
+        today = int(self._clock.seconds()) // DAY
+        if not self.wanted or not today - KEPT_DAYS <= day <= today:
+            return
+        key = day, seen
+        if key in self._counts or len(self._counts) < MOST_IN_MEMORY:
+            self._counts[key] = self._counts.get(key, 0) + messages
+        if self._timer is None:
+            self._timer = self._clock.callLater(FLUSH, self._flush_soon)
+
     def _flush_soon(self) -> None:
         self._timer = None
         Deferred.fromCoroutine(self.flush())
@@ -83,6 +95,20 @@ class Tally:
             self._timer.cancel()
         self._timer = None
         await self.flush()
+
+
+def seen_as_text(seen: DmarcSeen) -> str:
+    """For the way from edge to store."""
+    return json.dumps(astuple(seen))
+
+
+def seen_of_text(text: str) -> DmarcSeen:
+    """Raises ValueError for what is none."""
+    given = json.loads(text)
+    kinds = [bool if one.name in ("dkim", "spf") else str for one in fields(DmarcSeen)]
+    if not isinstance(given, list) or [type(one) for one in given] != kinds:
+        raise ValueError("no row of counts")
+    return DmarcSeen(*given)
 
 
 _COLUMNS = (

@@ -14,6 +14,8 @@ are percent-encoded where they hold blanks. Whoever says something that is not i
             door HOST PORT SECRET PINS     where its port 587 is, the edge's secret, the keys it shows; door - : none
     edge    have DIGEST COUNT              the list it holds; - when it holds none
             ask N OCTETS ADDRESS           would this recipient be taken?
+            count KIND DAY N DATA          dmarc or tls: seen so often on a day (since 1970), for the store's reports to
+                                           others; DATA is a JSON array
 """
 
 from __future__ import annotations
@@ -179,7 +181,20 @@ class Door:
         return f"door {self.host} {self.port} {self.secret} {','.join(self.pins)}" if self.host else f"door {NONE}"
 
 
-Said = Hello | Ping | Pong | Status | ListBegins | Added | Removed | ListEnds | Have | Ask | Answer | Door
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What the edge has seen ``number`` times on a ``day``; ``data`` is JSON without line ends."""
+
+    kind: str
+    day: int
+    number: int
+    data: str
+
+    def line(self) -> str:
+        return f"count {self.kind} {self.day} {self.number} {self.data}"
+
+
+Said = Hello | Ping | Pong | Status | ListBegins | Added | Removed | ListEnds | Have | Ask | Answer | Door | Count
 
 
 def encoded(address: str) -> str:
@@ -219,6 +234,10 @@ _FORMS: tuple[tuple[re.Pattern[str], Callable[..., Said]], ...] = tuple(
         (
             r"door ([A-Za-z0-9.:_-]{1,255}) (\d{1,5}) ([A-Za-z0-9_-]{20,100}) ([0-9a-f]{64}(?:,[0-9a-f]{64}){0,3})",
             lambda host, port, secret, pins: Door(host, int(port), secret, tuple(pins.split(","))),
+        ),
+        (
+            rf"count (dmarc|tls) (\d{{1,6}}) {_NUMBER} (\[[\x20-\x7e]*\])",
+            lambda kind, day, number, data: Count(kind, int(day), int(number), data),
         ),
         (f"have (?:-|{_DIGEST}) {_NUMBER}", lambda digest, count: Have(digest or "", int(count))),
         (f"ask {_NUMBER} {_NUMBER} {_WORD}", lambda n, octets, address: Ask(int(n), int(octets), unquote(address))),
