@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mailbox_appliance.mail import report as words
+from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
@@ -81,7 +82,10 @@ def _settle_one(
     else:
         ended = words.DELIVERED if errand.destination == LOCAL else words.RELAYED
     if ended and (not wants(recipient, ended) or (ended == words.RELAYED and outcome.dsn)):
-        ended = DONE
+        # RFC 3461 §4.1: NEVER means no report by mail; the sender's own Outbox is no mail, and shows it all the same.
+        submitted = bool(errand.message.account) and errand.message.origin == Origin.AUTHENTICATED.value
+        if ended != words.FAILED or not submitted:
+            ended = DONE
     reply, reason = outcome.reply, outcome.reason
     if expired:
         reason = f"it was given up after {tries} tries in {days_of(now - errand.message.arrived)}; {reason}".rstrip(

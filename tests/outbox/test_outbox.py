@@ -11,6 +11,8 @@ from mailbox_appliance.delivery.acceptance import rest_of
 from mailbox_appliance.journal.events.queue import Cancelled
 from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.mailbox import DELETED, FLAGGED, SEEN
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.outbox.stores import OwnFolders, OwnStore
@@ -242,6 +244,25 @@ class FailedTests(OutboxCase):
         self.office.later(1)
         box, _ = self.open()
         self.assertEqual(len(box.uids), 1)
+
+    def test_no_report_wanted(self) -> None:
+        """NOTIFY=NEVER (and SUCCESS alone) forbids the report by mail, not the line in the Outbox, also after a restart."""
+        self.relay.answer = lambda address, tries: REFUSED
+        for notify in ({"NEVER"}, {"SUCCESS"}):
+            recipients = [Recipient(Address.parse(OUT), frozenset(notify))]
+            self.office.accept(recipients, content=message("Hello"))
+        self.office.later(31)
+        self.office.later(31)
+        box, _ = self.open()
+        self.assertEqual(self.keywords(box), [{"$Failed"}, {"$Failed"}])
+        self.assertEqual(self.office.depot.files(str(ANN)), [], "no report by mail")
+        self.office.close()
+        self.begin()
+        self.assertEqual(len(self.open()[0].uids), 2)
+        self.office.accept([Recipient(Address.parse(OUT), frozenset({"NEVER"}))], sender="eve@far.example",
+                           origin=Origin.LOCAL)  # fmt: skip
+        self.office.later(31)
+        self.assertEqual(self.office.rows(), 2, "of mail that nobody submitted nothing is kept")
 
     def test_operators_drop(self) -> None:
         """What the operator has removed does not come back by a star."""
