@@ -1,4 +1,8 @@
-"""Local mode's person: made at the first start, told to the tester at every start."""
+"""Local mode's person: made at the first start, told to the tester at every start.
+
+His mailbox begins empty, without the welcome that other accounts find: what it would say is printed at each start, and
+whoever tries a mail program or a script here counts the messages that he has sent himself.
+"""
 
 from __future__ import annotations
 
