@@ -85,10 +85,11 @@ def part_of(node: Node) -> Part:
     )
 
 
-def find_parts(given: Octets | bytearray | memoryview, *, crlf: bool = False) -> Node:
+def find_parts(given: Octets | bytearray | memoryview, *, crlf: bool = False, places_only: bool = False) -> Node:
     """The tree of parts; offsets and sizes are those of ``given``, or with ``crlf`` those of its CRLF form.
 
-    ``at``, ``body_at`` and ``end_at`` of a node are always those of ``given``.
+    ``at``, ``body_at`` and ``end_at`` of a node are always those of ``given``. ``places_only``: neither these nor the
+    lines are wanted, but ``start``, ``body`` and ``end`` alone.
     """
     octets: Octets = bytes(given) if isinstance(given, (memoryview, bytearray)) else given
     total = len(octets)
@@ -98,6 +99,8 @@ def find_parts(given: Octets | bytearray | memoryview, *, crlf: bool = False) ->
         _Scan(octets, total).run(root)
     else:
         root.end = total
+    if places_only:
+        return root
     before = _count_lines(octets, root)
     if crlf:
         _shift_to_crlf(octets, root, before)

@@ -41,15 +41,26 @@ def _is_usable(text: str) -> bool:
 def texts_of(uid: int, octets: bytes) -> Texts:
     """The casemapped texts of one message. Texts are set apart by line ends."""
     header = "\n".join(map(casemap, field_texts(octets[: header_end(octets)])))
-    return Texts(uid, header, "\n".join(map(casemap, body_texts(find_parts(octets), octets, overlap=SEAM))))
+    return Texts(
+        uid, header, "\n".join(map(casemap, body_texts(find_parts(octets, places_only=True), octets, overlap=SEAM)))
+    )
 
 
 def holds(octets: bytes, needle: str, *, whole: bool) -> bool:
     """Is ``needle`` (casemapped) in one of the texts of the body, or (``whole``) in those of the header?"""
-    if whole and any(needle in casemap(text) for text in field_texts(octets[: header_end(octets)])):
-        return True
-    parts = find_parts(octets)
+    if whole:
+        header = octets[: header_end(octets)]
+        if not _surely_lacks(header, needle) and any(needle in casemap(text) for text in field_texts(header)):
+            return True
+    parts = find_parts(octets, places_only=True)
     return any(needle in casemap(text) for text in body_texts(parts, octets, overlap=len(needle) + 8))
+
+
+def _surely_lacks(header: bytes, needle: str) -> bool:
+    """Without a look at each field: no field holds ``needle``. A needle over a field's colon is for a closer look."""
+    if ":" in needle or needle[:1].isspace() or b"=?" in header or b"\r" in header or not header.isascii():
+        return False
+    return needle not in header.replace(b"\n ", b" ").replace(b"\n\t", b"\t").decode("ascii").upper()
 
 
 def held_by(texts: Texts, octets: bytes, needle: str, *, whole: bool) -> bool:

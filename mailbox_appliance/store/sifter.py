@@ -14,7 +14,7 @@ import os
 
 from mailbox_appliance.store.sift import INDEXED_OCTETS, SEAM, TEXT_OCTETS, held_by, holds, texts_of
 
-NICENESS = 5  # whoever reads and writes mail goes first
+NICENESS = 2  # whoever reads and writes mail goes first
 PIPE_OCTETS = 1 << 20
 NO, YES, UNREAD = 0, 1, 2
 

@@ -166,14 +166,11 @@ class _Process:
             return None
 
     def end(self) -> None:
-        """It ends with its input; one that is at work is killed."""
+        """It has nothing to lose."""
         for fd in (self._asking, self._hearing):
             os.close(fd)
-        try:
-            self._popen.wait(0.2)
-        except subprocess.TimeoutExpired:
-            self._popen.kill()
-            self._popen.wait()
+        self._popen.kill()
+        self._popen.wait()
 
 
 def _begun() -> _Process | None:

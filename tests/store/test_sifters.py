@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail import search as keys
+from mailbox_appliance.mail.header import header_end
+from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.store import sift, sifter, sifters, texts
 from mailbox_appliance.store.mailbox import OpenMailbox
 from mailbox_appliance.store.sifters import Sifters
@@ -45,6 +47,19 @@ class SameAnswersTests(SynchronousTestCase):
                         shop.do(texts.feed_some(box, 1))
             finally:
                 shop.stores.stop()
+
+
+class HeaderTests(SynchronousTestCase):
+    """A header that lacks the needle for certain is not taken apart."""
+
+    @settings(max_examples=300, deadline=None)
+    @given(st.lists(st.sampled_from(["a", "b ", ":", ": ", "\n ", "\n\t", "\n", " ", "=?utf-8?q?a?=", "\r\n", "\u00e9", "x"]),
+           max_size=12).map("".join), st.text("abx: \n\t\u00c9", min_size=1, max_size=4))  # fmt: skip
+    def test_same(self, header: str, needle: str) -> None:
+        octets = f"n: {header}\n\n".encode()
+        needle = casemap(needle)
+        expected = any(needle in casemap(text) for text in field_texts(octets[: header_end(octets)]))
+        self.assertEqual(sift.holds(octets[: header_end(octets)], needle, whole=True), expected)
 
 
 class SifterTests(StoreCase):
