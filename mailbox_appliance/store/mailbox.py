@@ -88,6 +88,7 @@ class OpenMailbox:
         self.rendered = Progress(top=newest, bottom=newest + 1)
         self.fed = Progress(top=newest, bottom=newest + 1)  # to the word index
         self.feeds_on = False  # is it being fed while others are at work?
+        self.feeds_along = 0  # searches that feed it on their way
         self._arrivals = Arrivals(self)
         self._look_again: Timer | None = None
         self._recent_from = row.recent_from

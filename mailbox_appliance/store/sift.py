@@ -5,11 +5,10 @@ Pure, so that the processes beside the service (``store.sifter``) do exactly wha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.mime_scan import find_parts
 from mailbox_appliance.mail.text import body_texts, casemap, field_texts
+from mailbox_appliance.mail.values import dataclass
 
 TEXT_OCTETS = 64 * 1024 * 1024  # of one message; what lies behind is not searched
 INDEXED_OCTETS = 4 * 1024 * 1024  # of one message; a larger one is not added to the word index

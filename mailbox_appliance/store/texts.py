@@ -1,8 +1,9 @@
 """Reading messages for their texts: to look for a needle, and to feed the word index on the way.
 
 Where there are processes for it (``store.sifters``), they read; the reactor only hands batches out and takes answers
-in. A search feeds the word index with what an index that writes at its own pace can take, the rest is fed when nobody
-wants anything.
+in. Usually a mailbox has been fed to the word index before anybody searches it, when nobody wanted anything. Where many
+messages have not, the first search only reads, which takes a third of the time, and feeding goes on behind it; who
+searches again before it is through waits for all of it once.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ SIFTED_AT_ONCE = 128  # messages
 SIFTED_OCTETS = 2 << 20
 FEW = 8  # messages that are not worth a process
 LOOKED_AT = 2048
+FED_ALONG = 4096  # messages that the first search feeds on its way
 FED_ON_AT_ONCE = 64  # messages
 LEAST_PAUSE = 0.02  # seconds
 
@@ -45,7 +47,12 @@ async def matching(box: OpenMailbox, needle: str, uids: Sequence[int], *, whole:
     found: list[int] = []
     unread: Sequence[int] = uids
     if account.sifters.are_there and len(uids) > FEW:
-        found, unread = await _sifted(box, needle, uids, lacking, whole=whole)
+        feeds = box.feeds_on or len(lacking) <= FED_ALONG
+        box.feeds_along += feeds
+        try:
+            found, unread = await _sifted(box, needle, uids, lacking if feeds else set(), whole=whole)
+        finally:
+            box.feeds_along -= feeds
         if lacking:
             feed_on(box)
     if unread:
@@ -63,12 +70,10 @@ async def _sifted(
     found: list[int] = []
     unread: list[int] = []
     adding: Deferred[None] = succeed(None)
-    feeding = 0  # batches on their way into the index
     try:
         while True:
             while len(under_way) < at_once and (batch := next(todo, None)) is not None:
-                feeds = feeding + (not adding.called) < 2 and not lacking.isdisjoint(batch)
-                feeding += feeds
+                feeds = not lacking.isdisjoint(batch)
                 job = _sift(box, batch, needle, whole=whole, texts=feeds)
                 under_way.append((Deferred.fromCoroutine(job), feeds))
             if not under_way:
@@ -79,7 +84,6 @@ async def _sifted(
             unread += sifted.unread
             if feeds:
                 await adding
-                feeding -= 1
                 made = [one for one in sifted.texts if one.uid in lacking]
                 lacking.difference_update([one.uid for one in made])
                 adding = shielded(_add(box, made, quietly=False))
@@ -198,6 +202,8 @@ async def _feed_on(box: OpenMailbox) -> None:
             pause: Deferred[None] = Deferred()
             account.clock.callLater(max(took, LEAST_PAUSE), pause.callback, None)
             await pause
+            if box.feeds_along:
+                continue
             async with Held(account.pulse.turn):
                 began = account.clock.seconds()
                 if not await feed_some(box, FED_ON_AT_ONCE):

@@ -118,11 +118,15 @@ def is_exact(needle: str) -> bool:
 
 def _ready(connection: sqlite3.Connection) -> bool:
     """Is there a full-text table? An SQLite that cannot make one searches by reading."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name='vocabulary'").fetchone():
+        return True
     with contextlib.suppress(sqlite3.OperationalError):
         connection.execute(
             "CREATE VIRTUAL TABLE IF NOT EXISTS words USING fts5"
             "(text, content='', detail=none, tokenize=\"unicode61 remove_diacritics 0\")"
         )
+        # Merged less often, and never much at once.
+        connection.execute("INSERT INTO words (words, rank) VALUES ('automerge', 8), ('crisismerge', 64)")
         connection.execute("CREATE VIRTUAL TABLE IF NOT EXISTS vocabulary USING fts5vocab(words, 'row')")
         return True
     return False

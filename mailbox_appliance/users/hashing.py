@@ -6,7 +6,7 @@ clients log in all day. libsodium's implementation takes two thirds of the refer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mailbox_appliance.mail.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,6 +100,20 @@ class SifterTests(StoreCase):
         self.assertFalse(self.box.feeds_on)
         self.assertFalse(self.box.wants_feeding)
 
+    def test_many(self) -> None:
+        """Where many lack, the first search only reads, the next feeds, and the one after it is answered at once."""
+        self.patch(texts, "FED_ALONG", 2)
+        held = "SELECT count(*) FROM document"
+        counts = []
+        for _ in range(2):
+            self.assertEqual(self.search(), [1, 2, 3])
+            counts += self.shop.store.ground.index.now(lambda connection: connection.execute(held).fetchone())
+            self.assertTrue(self.box.feeds_on)
+        self.assertEqual(counts, [0, 3])
+        self.assertEqual(self.box.feeds_along, 0)
+        self.shop.clock.pump([texts.LEAST_PAUSE] * 5)
+        self.assertFalse(self.box.feeds_on)
+
     def test_killed(self) -> None:
         """A process that was killed costs nothing but time; after a rest there is another."""
         self.search()
