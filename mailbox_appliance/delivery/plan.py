@@ -96,7 +96,11 @@ class Plan:
                 later = [] if reply is NOT_FORWARDED or routed.unwanted is not None else [routed.recipient]
             else:
                 reply, later = self._reply(routed, full)
-            if not reply.is_positive and not alone:
+            if parcel.taken_already and reply.enhanced.endswith(".2.2"):
+                # The edge's client hears nothing more: a full mailbox waits here, as it would for mail of our own.
+                reply = WILL_BE_SENT
+                self.instead += later
+            elif not reply.is_positive and not alone:
                 reply = WILL_BE_SENT
                 self.instead += later
             elif reply.is_positive:

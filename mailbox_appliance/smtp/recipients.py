@@ -73,7 +73,8 @@ async def rule(
         if await lists.standing(address, reverse_path) == "b":
             return Ruling(Action.REFUSE, NOT_WANTED, f"{address} has blocked {reverse_path}")
     full = await acceptance.room_for(recipient, octets)
-    if full is not None:
+    # What our edge has taken already is taken here, and waits for room.
+    if full is not None and not (origin is Origin.PAIRED and full.enhanced.endswith(".2.2")):
         return Ruling(Action.REFUSE, full, "no room")
     return Ruling(row.action)
 

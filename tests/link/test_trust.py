@@ -12,11 +12,17 @@ from mailbox_appliance.checks.sealing import Sealer
 from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.link.doors import OnceDoor
 from mailbox_appliance.link.facts import facts_of, with_facts
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
+from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
 from mailbox_appliance.ports.delivery import Parcel
+from mailbox_appliance.ports.users import Known, LocalMailbox, Resolution
 from mailbox_appliance.queue.taken import CameOver
 from mailbox_appliance.smtp.fields import strip_paired_fields
+from mailbox_appliance.smtp.policy import Sender
+from mailbox_appliance.smtp.recipients import rule
 from tests.kit.journal import RememberedJournal
 from tests.kit.post_office import HOST, NOW, PostOffice, message, now
 from tests.kit.workers import InlineWorkers
@@ -93,6 +99,55 @@ class TrustTests(SynchronousTestCase):
         self.assertEqual(self.bring("ann@example.org", verdict), [250])
         self.assertEqual(persons.asked[0].evidence, verdict.evidence)
         self.assertEqual([place.mailbox for place in self.office.depot.there], ["Junk"])
+
+    def test_full_mailbox(self) -> None:
+        """Nobody hears of it any more, so it is taken and waits here, once, as what it is; a restart changes nothing."""
+
+        class Junk:
+            async def examine_for(self, parcel: Parcel, account: Any) -> Personal:
+                return Personal(Verdict(Action.JUNK))
+
+        class GivenToShop:
+            async def met(self, address: Address, sender: str, *, trusted: bool) -> str:
+                return "shop.example"
+
+        ann = Address("ann", "example.org")
+        known = Known((LocalMailbox(ann),), "throwaway")
+        others = self.office.directory.resolve
+
+        async def resolve(address: Address) -> Resolution:
+            return known if address.local == "shop-x1" else await others(address)
+
+        self.patch(self.office.directory, "resolve", resolve)
+        self.office.depot.limits[ann] = 10
+        self.office.routing._throwaways = GivenToShop()
+        self.office.routing._persons = Junk()  # type: ignore[assignment]
+        self.assertEqual(self.bring("ann@example.org", found("pass")), [250])
+        self.assertEqual(self.bring("shop-x1@example.org", found("pass")), [250])
+        self.assertEqual((self.office.depot.there, self.office.rows()), ([], 2))
+        self.office.close()
+        again = PostOffice(self.office.root, clock=self.clock)
+        self.addCleanup(again.close)
+        again.later(400)
+        self.assertEqual([place.mailbox for place in again.depot.there], ["Junk", "Junk"])
+        self.assertEqual(sorted(map(sorted, again.depot.flags.values())), [["$Junk"], ["$Junk", "$Leak"]])
+        self.assertEqual(again.rows(), 0)
+
+    def test_full_at_rcpt(self) -> None:
+        """Over the link a full mailbox is no reason to refuse, a full disk is; anybody else hears of both."""
+
+        async def ruled(origin: Origin, sender: Sender, reply: Reply) -> Reply | None:
+            async def room_for(recipient: Recipient, octets: int) -> Reply | None:
+                return reply
+
+            self.office.door.room_for = room_for  # type: ignore[method-assign]
+            to = Recipient(Address("ann", "example.org"))
+            return (await rule(self.office.addresses, self.office.door, origin, sender, to, 0)).reply
+
+        full, disk = Reply(552, "5.2.2", "full"), Reply(452, "4.3.1", "no room")
+        self.assertIsNone(now(ruled(Origin.PAIRED, Sender.THEIRS, full)))
+        self.assertEqual(now(ruled(Origin.PAIRED, Sender.THEIRS, disk)), disk)
+        self.assertEqual(now(ruled(Origin.WAN, Sender.THEIRS, full)), full)
 
     def test_forged_results(self) -> None:
         """Results in the store's own name that a stranger wrote are taken out where his mail comes over."""
