@@ -110,9 +110,19 @@ class EdgePart(Part):
         counting = Counting(spool, self._reactor, self._journal)
         self.link.own_status = lambda: counting.status(self._config.state)
         queue_door = QueueDoor(
-            _TellingSpool(spool, self.hand_over), rounds, room, self._reactor, self._journal, self.directory.standing
+            _TellingSpool(spool, self.hand_over), rounds, room, self._reactor, self._journal, self._standing
         )
         return OnceDoor(queue_door, self._taken, rounds, self._journal)
+
+    def _standing(self, recipient: Address, author: Address) -> str:
+        """What people say of a sender counts as far as the owner lets it (``[checks]``)."""
+        if "sender" in self._config.checks.switched_off:
+            return ""
+        return self.directory.standing(recipient, author)
+
+    async def standing(self, recipient: Address, sender: Address) -> str:
+        """ports.checks.SenderLists."""
+        return self._standing(recipient, sender)
 
     def is_local(self, address: Address) -> bool:
         """Is it for the store? Without a list nobody knows, and everything waits."""

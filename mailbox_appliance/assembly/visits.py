@@ -75,7 +75,7 @@ def make_visits(
         allowance=departure.allowance,
         signing=ground.signing if edge is None else None,
         days_work=ground.devices.days_work,
-        lists=entry.junk.words_of(addresses) if edge is None else edge.directory.lists,
+        lists=entry.junk.words_of(addresses) if edge is None else edge,
     )
     own_folders = make_own_folders(ground.stores, ground.spool, departure.dispatch, users, workers, reactor, journal)
     shares = make_shares(config, reactor, workers, journal, own_folders.stores, users, ground.stores.habits)

@@ -26,17 +26,6 @@ CANNOT_TELL = Reply(451, "4.4.1", "This address cannot be checked just now, try 
 _KEYED = ("srs0=", "srs1=", "srs0+", "srs1+", "srs0-", "srs1-")
 
 
-class EdgeLists:
-    """Fits ports.checks.SenderLists."""
-
-    def __init__(self, directory: EdgeDirectory) -> None:
-        self._directory = directory
-
-    async def standing(self, recipient: Address, sender: Address) -> str:
-        """From the list."""
-        return self._directory.standing(recipient, sender)
-
-
 class EdgeDirectory:
     """``roster`` gives the list in use."""
 
@@ -134,11 +123,6 @@ class EdgeDirectory:
             if found is not None:
                 return found.flags
         return ""
-
-    @property
-    def lists(self) -> EdgeLists:
-        """The same, as smtp/ asks."""
-        return EdgeLists(self)
 
     async def owns(self, account: Address, address: Address) -> bool:
         """Nobody logs in at the edge."""

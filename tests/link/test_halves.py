@@ -11,8 +11,11 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailbox_appliance.admin.firewall import open_ports
 from mailbox_appliance.assembly.edge import EdgePart
 from mailbox_appliance.assembly.store import StorePart
-from mailbox_appliance.config.model import Config, HostPort, Listen
+from mailbox_appliance.config.model import Checks, Config, HostPort, Listen
+from mailbox_appliance.link.directory import EdgeDirectory
+from mailbox_appliance.link.roster import Roster
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.wire.link import Entry
 from tests.kit.fake_dns import FakeDns
 from tests.kit.journal import RememberedJournal
 from tests.kit.post_office import now
@@ -55,6 +58,18 @@ class SubmissionFromTests(SynchronousTestCase):
         self.assertFalse(self.enters("203.0.113.9"))
         self.line.is_up = False
         self.assertFalse(self.enters("2001:db8::1"))
+
+    def test_what_people_say(self) -> None:
+        """Their lists count as far as the owner lets them."""
+        who, eve = Address("ann", "example.org"), Address("eve", "spam.example")
+        roster = Roster([Entry("address", "ann@example.org"), Entry("sender", "ann@example.org @spam.example", "b")])
+        for checks, expected in (
+            (Checks(), "b"),
+            (Checks(switched_off=("sender",)), ""),
+        ):
+            self.part.take_over(Config("mx.example.org", role="edge", checks=checks))
+            self.part.directory = EdgeDirectory(lambda: roster, self.line, Clock())
+            self.assertEqual(now(self.part.standing(who, eve)), expected, checks)
 
     def test_nobody_named(self) -> None:
         """Without the key everybody with a password."""
