@@ -1,22 +1,37 @@
 """Memory and start-up: PSS after start, after 3,000 messages with 50 idle IMAP connections; seconds to ``ready``.
 
-python -m bench.memory
+    python -m bench.memory            those
+    python -m bench.memory --data     PSS while 50 sessions bring 50 MB each and 10,000 messages wait in the queue
+
+PSS counts a page that several processes share in parts: look on a machine where no other Python runs.
 """
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import imaplib
+import shutil
 import smtplib
+import tempfile
+import threading
 import time
+from pathlib import Path
 
+from bench.queue import domain, fill
+from tests.kit.peer import Peer
 from tests.live.appliance import Appliance
 
 PASSWORD = "correct horse battery"
+EXTRA = "[limits]\nconnections_per_address = 1000\n[guard]\nexempt = ['127.0.0.0/8']\n"
+SESSIONS = 50
+OCTETS = 50_000_000  # of each message; the shipped limit is 50 MB
+LINE = b"A line of text as people write it, and as long as mail programs make them.\r\n"
 
 
-def main() -> None:
-    extra = "[limits]\nconnections_per_address = 1000\n[guard]\nexempt = ['127.0.0.0/8']\n"
-    with Appliance(extra=extra) as appliance:
+def start_and_idle() -> None:
+    """The rows of the first table."""
+    with Appliance(extra=EXTRA) as appliance:
         appliance.people("example.test", "ann", password=PASSWORD)
         appliance.stop()
         began = time.monotonic()
@@ -41,6 +56,104 @@ def main() -> None:
             idle.append(connection)
         time.sleep(2)
         print(f"PSS after 3,000 messages and with 50 idle IMAP connections (TLS): {appliance.pss_kib() / 1024:.1f} MiB")
+
+
+class Watch:
+    """The highest PSS of the time it is open, in KiB."""
+
+    def __init__(self, appliance: Appliance) -> None:
+        self.highest = 0
+        self._appliance = appliance
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+
+    def __enter__(self) -> Watch:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while not self._over.wait(0.1):
+            self.highest = max(self.highest, self._appliance.pss_kib())
+
+
+def bring(port: int, number: int, all_there: threading.Barrier, troubles: list[str]) -> None:
+    """One session: all octets but the last dot, then a wait for the others."""
+    head = f"From: s@sender.example\r\nSubject: large {number}\r\n\r\n".encode()
+    piece = LINE * 800
+    try:
+        with Peer(port, patience=600) as peer:
+            peer.hello()
+            peer.envelope("s@sender.example", "ann@example.test")
+            peer.say("DATA")
+            peer.send(head)
+            for _ in range((OCTETS - len(head)) // len(piece)):
+                peer.send(piece)
+            all_there.wait(600)  # the last one is there
+            all_there.wait(600)  # it has been looked at
+            peer.send(b".\r\n")
+            if not (reply := peer.reply()).startswith("250 "):
+                troubles.append(f"{number}: {reply}")
+    except (OSError, AssertionError, threading.BrokenBarrierError) as error:
+        troubles.append(f"{number}: {error!r}")
+        all_there.abort()
+
+
+def wait_for(all_there: threading.Barrier) -> None:
+    with contextlib.suppress(threading.BrokenBarrierError):
+        all_there.wait(600)
+
+
+def in_data(waiting: int) -> None:
+    """50 x 50 MB at once beside a queue that rests for a day."""
+    room = Path(tempfile.mkdtemp(prefix="bench-memory-"))
+    troubles: list[str] = []
+    try:
+        appliance = Appliance(room, extra=EXTRA)
+        appliance.people("example.test", "ann", password=PASSWORD)
+        fill(appliance.state, [domain(number % 100) for number in range(waiting)], time.time() + 86_400)
+        with appliance:
+            time.sleep(3)
+            print(f"PSS with {waiting} messages in the queue: {appliance.pss_kib() / 1024:.1f} MiB", flush=True)
+            all_there = threading.Barrier(SESSIONS + 1)
+            threads = [
+                threading.Thread(target=bring, args=(appliance.ports["smtp"], number, all_there, troubles))
+                for number in range(SESSIONS)
+            ]
+            for thread in threads:
+                thread.start()
+            with Watch(appliance) as coming:
+                began = time.monotonic()
+                wait_for(all_there)
+            took = time.monotonic() - began
+            print(
+                f"PSS with {SESSIONS} sessions in DATA, {OCTETS / 1e6:.0f} MB of each there after {took:.0f} s: "
+                f"{appliance.pss_kib() / 1024:.1f} MiB; at most until then: {coming.highest / 1024:.1f} MiB"
+            )
+            with Watch(appliance) as ending:
+                wait_for(all_there)
+                for thread in threads:
+                    thread.join()
+            print(f"at most while all are accepted at once: {ending.highest / 1024:.1f} MiB")
+            time.sleep(65)
+            print(f"PSS a minute later: {appliance.pss_kib() / 1024:.1f} MiB")
+            print("\n".join([*troubles, *appliance.tracebacks()]))
+    finally:
+        shutil.rmtree(room)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", action="store_true")
+    parser.add_argument("--waiting", type=int, default=10_000, help="messages in the queue, for --data")
+    options = parser.parse_args()
+    if options.data:
+        in_data(options.waiting)
+    else:
+        start_and_idle()
 
 
 if __name__ == "__main__":

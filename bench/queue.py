@@ -66,7 +66,7 @@ def fill(state: Path, many: list[str], when: float) -> None:
             ann = "ann@example.test"
             row = (f"{trace}.{number}", trace, "authenticated", ann, ann, when, when + 400_000,
                    len(header), len(BODY), lines, 0, 0, 0, "", "")  # fmt: skip
-            schema.add_message(connection, row, [("you", name, "", "", when)])
+            schema.add_message(connection, row, [("you", name, "", "", when, "")])
 
     database.run_now(work)
     database.close()
