@@ -50,6 +50,7 @@ class Session:
         "_compression",
         "_hidden",
         "_reading_paused",
+        "_stranger_since",
         "_timer",
         "_transport",
         "_waiting",
@@ -110,6 +111,7 @@ class Session:
         self.cancellable: Deferred[Any] | None = None  # work that ends when the peer goes (imap.patience)
         self._reading_paused = False
         self._written = 0
+        self._stranger_since = house.clock.seconds()
         self._timer: Timer | None = None
         self._compression: Compression | None = None
 
@@ -149,10 +151,12 @@ class Session:
         self.wake()
 
     def touch(self) -> None:
-        """The peer lives: the wait for it begins anew."""
+        """The peer lives: the wait for it begins anew; but a log-in is waited for once, whatever is said meanwhile."""
         settings = self.house.settings
-        seconds = settings.login_timeout if self.account is None else settings.idle_timeout
-        if not seconds:
+        stranger = self.account is None
+        limit = settings.login_timeout if stranger else settings.idle_timeout
+        seconds = max(self._stranger_since + limit - self.house.clock.seconds(), 0.0) if stranger else limit
+        if not limit:
             if self._timer is not None and self._timer.active():
                 self._timer.cancel()
         elif self._timer is not None and self._timer.active():
@@ -298,6 +302,7 @@ class Session:
         if self.account is not None:
             self.house.log_out(self.account)
         self.account = self.principal = None
+        self._stranger_since = self.house.clock.seconds()
         del self.store
         self.state = State.GREETED
         self.enabled = frozenset()

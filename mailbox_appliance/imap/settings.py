@@ -25,7 +25,7 @@ class ImapSettings:
     connections_per_address: int = 50  # IPv6: per /64
     reserved: int = 100  # of ``connections``: for those who have logged in; half of it for addresses they came from
     sessions_per_account: int = 100
-    login_timeout: float = 180.0
+    login_timeout: float = 180.0  # from the greeting to the log-in, whatever is said meanwhile
     handshake_timeout: float = 60.0
     linger: float = 20.0  # after BYE, for the peer to take it and close in its turn
     idle_timeout: float = 1800.0  # RFC 3501 §5.4: at least 30 minutes

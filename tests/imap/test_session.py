@@ -208,6 +208,33 @@ class LimitsTests(SynchronousTestCase):
         with mock.patch.object(type(world.box()), "expunge", side_effect=StoreError(Problem.DISK, "the disk")):
             self.assertIn(b"f NO", stage.ask("f CLOSE"))
 
+    def test_words_before_log_in_win_no_time(self) -> None:
+        """Who drips octets or says NOOP keeps no place for ever; whoever has logged in may take his time."""
+        for words in (b"a NOOP\r\n", b"x"):
+            world = World(ImapSettings(login_timeout=180, bad_commands=1000))
+            dripping, person = world.connect(), world.connect().log_in()
+            for _ in range(17):
+                dripping.send(words)
+                person.ask("p NOOP")
+                world.clock.advance(10)
+                self.assertFalse(dripping.closed())
+            world.clock.advance(10)
+            dripping.send(words)
+            world.clock.advance(20.1)
+            self.assertTrue(dripping.closed())
+            self.assertFalse(person.closed())
+
+    def test_a_log_in_given_back(self) -> None:
+        """After UNAUTHENTICATE the wait for a log-in begins anew."""
+        world = World(ImapSettings(login_timeout=180))
+        stage = world.connect().log_in()
+        world.clock.advance(500)
+        self.assertIn(b"a OK", stage.ask("a UNAUTHENTICATE"))
+        world.clock.advance(170)
+        self.assertFalse(stage.closed())
+        world.clock.advance(31)
+        self.assertTrue(stage.closed())
+
     def test_sessions_of_an_account(self) -> None:
         """One account holds so many sessions; one that ends makes room."""
         world = World(ImapSettings(sessions_per_account=2))
