@@ -16,9 +16,8 @@ from dataclasses import field, replace
 from operator import attrgetter
 from typing import NamedTuple
 
-from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store import index, keywords, quota
+from mailbox_appliance.store import index, quota
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import (
@@ -250,19 +249,10 @@ def _write_rows(
             done.counted += 1
     if done.modseq:
         done.row = replace(done.row, highest_modseq=done.modseq)
-    done.row = _named_letters(done.row, done.rows)
+    bits = 0
+    for message in done.rows:
+        bits |= message.flags
+    done.row = index.with_letters(done.row, bits)
     index.insert_messages(connection, done.row.number, done.rows)
     index.save_mailbox(connection, done.row)
     quota.add(folder.root, done.octets, done.counted)
-
-
-def _named_letters(row: MailboxRow, rows: Sequence[MessageRow]) -> MailboxRow:
-    """Every keyword bit has a name, be it a placeholder."""
-    bits = 0
-    for message in rows:
-        bits |= message.flags
-    most = (bits >> FIRST_KEYWORD_BIT).bit_length()
-    if most <= len(row.keywords):
-        return row
-    added = [keywords.placeholder(number) for number in range(len(row.keywords), most)]
-    return replace(row, keywords=(*row.keywords, *added))

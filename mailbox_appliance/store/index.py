@@ -16,11 +16,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import field, replace
 from typing import NamedTuple
 
+from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import UNKNOWN_SIZE
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store import words
-from mailbox_appliance.store.keywords import Signatures
+from mailbox_appliance.store.keywords import Signatures, placeholder
 from mailbox_appliance.store.rendered import UID_BITS, bounds, kinds
 from mailbox_appliance.store.uidlist import Signature
 
@@ -162,6 +163,14 @@ def save_mailbox(connection: sqlite3.Connection, row: MailboxRow) -> None:
             row.number,
         ),
     )
+
+
+def with_letters(row: MailboxRow, bits: int) -> MailboxRow:
+    """The row with a name, be it a placeholder, for every keyword in ``bits``, the flags of some messages."""
+    most = (bits >> FIRST_KEYWORD_BIT).bit_length()
+    if most <= len(row.keywords):
+        return row
+    return replace(row, keywords=(*row.keywords, *[placeholder(number) for number in range(len(row.keywords), most)]))
 
 
 def rename_mailbox(connection: sqlite3.Connection, disk: str, to: str) -> None:
@@ -374,6 +383,12 @@ def held_bases(connection: sqlite3.Connection, number: int, bases: Sequence[str]
         )
         found.update([base for (base,) in rows])
     return found
+
+
+def insert_columns(connection: sqlite3.Connection, number: int, rows: Iterable[tuple[int | str, ...]]) -> None:
+    """New messages as (uid, base, tail, …), in the order of the columns."""
+    low = number << UID_BITS
+    connection.executemany(f"INSERT OR REPLACE INTO message VALUES ({low} | ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def update_files(

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.journal.events.store import KeywordsRestored, MailboxReset, MailboxScanned
 from mailbox_appliance.ports.store import Problem, StoreError
-from mailbox_appliance.store import admission, scan
+from mailbox_appliance.store import admission, first, scan
 from mailbox_appliance.store.admission import Admitted, Restart
 from mailbox_appliance.store.scan import Changes, MailboxGone, Newcomer
 
@@ -66,7 +68,7 @@ async def _look(box: OpenMailbox, thorough: bool) -> None:
     if changes.restored:
         box.account.journal.tell(KeywordsRestored(account=str(box.account.address), mailbox=box.name))
     _apply(box, changes)
-    arrived = 0
+    arrived = await _take_crowd(box, changes) if changes.crowd is not None else 0
     if changes.newcomers:
         arrived = await _admit_all(box, changes)
     if arrived or changes.gone or changes.changed:
@@ -81,6 +83,28 @@ async def _look(box: OpenMailbox, thorough: bool) -> None:
         )
     if changes.again:
         box.look_again_in(1.0)
+
+
+async def _take_crowd(box: OpenMailbox, changes: Changes) -> int:
+    """What another program has filled an empty mailbox with; how many, or 0 when it has to go the usual way."""
+    crowd, row, folder = changes.crowd, changes.row, box.folder
+    assert crowd is not None
+    modseq = scan.next_modseq(row, box.account.clock.seconds())
+    numbered = await box.account.disk(first.number, row, folder, crowd, changes.listed, modseq)
+    if numbered is None:
+        scan.scattered(changes)
+        box.take_row(changes.row)
+        return 0
+    numbered.row = replace(numbered.row, known=replace(numbered.row.known, doubt=changes.doubt))
+    facts = first.Facts(array("I"), array("q"))
+    for start in range(0, len(numbered.uids), first.CHUNK):
+        await box.account.run(
+            lambda connection, start=start: first.write(  # type: ignore[misc]
+                connection, folder, numbered, start, facts
+            )
+        )
+    box.apply_crowd(numbered, facts)
+    return len(numbered.uids)
 
 
 async def _admit_all(box: OpenMailbox, changes: Changes) -> int:

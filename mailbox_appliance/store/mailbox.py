@@ -44,6 +44,7 @@ from mailbox_appliance.store import search as searching
 from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.admission import Admitted
 from mailbox_appliance.store.arrivals import Arrivals
+from mailbox_appliance.store.first import Facts, Numbered
 from mailbox_appliance.store.index import UNKNOWN, Arrays, Known, MailboxRow
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.rendering import Progress
@@ -318,6 +319,21 @@ class OpenMailbox:
         self.zones.extend([row.zone for row in done.rows])
         if any(row.size == UNKNOWN for row in done.rows):
             self.is_measured, self.is_measurable = False, True
+        count = len(self.uids)
+        self.tell(lambda watcher: watcher.arrived(count))
+        self.grown(self)
+
+    def apply_crowd(self, numbered: Numbered, facts: Facts) -> None:
+        """The same for the crowd of a first look."""
+        self.take_row(numbered.row)
+        self.uids.extend(numbered.uids)
+        self.flags.extend(numbered.flags)
+        self.modseqs.extend(array("Q", [numbered.row.highest_modseq]) * len(numbered.uids))
+        self.sizes.extend(facts.sizes)
+        self.dates.extend(facts.dates)
+        self.zones.extend(array("h", [0]) * len(numbered.uids))
+        self.is_measured = UNKNOWN not in facts.sizes
+        self.is_measurable = not self.is_measured
         count = len(self.uids)
         self.tell(lambda watcher: watcher.arrived(count))
         self.grown(self)

@@ -19,6 +19,7 @@ from mailbox_appliance.store import index, keywords, uidvalidity
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import LETTER_BITS, are_plain, base_of, flags_of, order_of
+from mailbox_appliance.store.first import Crowd, gather
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS, is_placeholder, placeholder
 from mailbox_appliance.store.paths import Folder
@@ -55,10 +56,12 @@ class Newcomer(NamedTuple):
 
 @dataclass(slots=True)
 class Changes:
-    """What a look has found; ``changed`` and ``gone`` are in the index already, ``newcomers`` wait for ``admit``."""
+    """What a look has found; ``changed`` and ``gone`` are in the index already, ``newcomers`` wait for ``admit``,
+    ``crowd`` for ``store.first``."""
 
     row: MailboxRow
     newcomers: list[Newcomer] = field(default_factory=list)
+    crowd: Crowd | None = None  # newcomers, too, where they are very many and the first
     changed: list[tuple[int, int]] = field(default_factory=list)  # uid, flags
     gone: list[int] = field(default_factory=list)
     modseq: int = 0
@@ -88,19 +91,22 @@ def mtimes(folder: Folder) -> tuple[int, int]:
         return os.stat(folder.new).st_mtime_ns, os.stat(folder.cur).st_mtime_ns
 
 
-def listing(directory: str) -> list[str]:
-    """The message files of new/ or cur/."""
+def listing(directory: str, *, sure: bool = False) -> list[str]:
+    """The message files of new/ or cur/; ``sure``: without whatever else may bear such a name there."""
+    if sure:
+        with os.scandir(directory) as entries:
+            return [one.name for one in entries if one.name[0] != "." and one.is_file(follow_symlinks=False)]
     return [name for name in os.listdir(directory) if name[0] != "."]
 
 
-def _still_listing(folder: Folder) -> tuple[list[str], list[str], int, int, bool]:
+def _still_listing(folder: Folder, sure: bool) -> tuple[list[str], list[str], int, int, bool]:
     """Both directories, their times, and whether they stood still meanwhile."""
     new: set[str] = set()
     cur: set[str] = set()
     before = mtimes(folder)
     for _ in range(_TRIES):
-        new = set(listing(folder.new))
-        cur = set(listing(folder.cur))
+        new = set(listing(folder.new, sure=sure))
+        cur = set(listing(folder.cur, sure=sure))
         after = mtimes(folder)
         if after == before:
             return list(new), list(cur), *after, True
@@ -144,7 +150,8 @@ def look(
     cur: list[str] | None = None
     still = True
     if both:
-        new, cur, new_time, cur_time, still = _still_listing(folder)
+        sure = not index.all_files(connection, row.number, most=1)
+        new, cur, new_time, cur_time, still = _still_listing(folder, sure)
         if masks is None and known.keywords[1] != uidlists.NONE:
             masks = keywords.read(folder).masks
     _compare(connection, changes, folder, new, cur, masks, now, still)
@@ -159,7 +166,7 @@ def look(
     if not both and young:
         new_time = 0  # only new/ was listed and may have changed again: list it next time, too
     changes.doubt = doubt
-    if changes.newcomers:
+    if changes.newcomers or changes.crowd is not None:
         doubt = 2  # the disk may refuse their UIDs, and nothing would change the directories' times again
     changes.row = replace(changes.row, known=replace(changes.row.known, new=new_time, cur=cur_time, doubt=doubt))
     index.save_mailbox(connection, changes.row)
@@ -274,7 +281,7 @@ def _compare(
     row = changes.row
     rows = index.all_files(connection, row.number, fresh_only=cur is None)
     if not rows:
-        _all_strangers(changes, new, cur or (), masks or {})
+        _all_strangers(changes, new, cur, masks or {}, still)
         return
     held = {("n" if fresh else "c") + file: (uid, flags) for uid, file, fresh, flags, _ in rows}
     present = {"n" + name for name in new}
@@ -320,8 +327,15 @@ def _compare(
     changes.row = row
 
 
-def _all_strangers(changes: Changes, new: Sequence[str], cur: Sequence[str], masks: dict[str, int]) -> None:
+def _all_strangers(
+    changes: Changes, new: Sequence[str], cur: Sequence[str] | None, masks: dict[str, int], still: bool
+) -> None:
     """The same where there are no rows to compare with: the first look at a mailbox."""
+    if still and cur is not None and not masks:
+        changes.crowd = gather(new, cur, changes.listed[1].uids if changes.listed else {})
+        if changes.crowd is not None:
+            return
+    cur = cur or ()
     changes.newcomers += [Newcomer(True, name) for name in new]
     changes.newcomers += [Newcomer(False, name) for name in cur]
     if masks:
@@ -329,6 +343,16 @@ def _all_strangers(changes: Changes, new: Sequence[str], cur: Sequence[str], mas
     _put_in_order(changes)
     if changes.row.recent_from == 0:
         changes.row = replace(changes.row, recent_from=_first_recent(changes, changes.row))
+
+
+def scattered(changes: Changes) -> None:
+    """The crowd goes the usual way."""
+    if changes.crowd is not None:
+        crowd, changes.crowd = changes.crowd, None
+        files = zip(crowd.bases, crowd.tails, crowd.fresh, strict=True)
+        changes.newcomers = [Newcomer(bool(fresh), base + tail) for base, tail, fresh in files]
+        if changes.row.recent_from == 0:
+            changes.row = replace(changes.row, recent_from=_first_recent(changes, changes.row))
 
 
 def _put_in_order(changes: Changes) -> None:
@@ -363,7 +387,7 @@ def _first_recent(changes: Changes, row: MailboxRow) -> int:
 
 def _nothing_outstanding(changes: Changes) -> None:
     """Lines of files that are gone need no admission: the list has been read."""
-    if changes.listed is not None and not changes.newcomers:
+    if changes.listed is not None and not changes.newcomers and changes.crowd is None:
         signature, listed = changes.listed
         known = replace(changes.row.known, uidlist=signature)
         changes.row = replace(changes.row, uidnext=max(changes.row.uidnext, listed.next), known=known)
