@@ -12,6 +12,7 @@ from mailbox_appliance.mail.client import Client
 from mailbox_appliance.queue.schedule import WAITS, Schedule
 from mailbox_appliance.smtp import fields, limits
 
+PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "mailbox_appliance"
 TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "mail-flow.md").read_text("utf-8")
 
 
@@ -20,6 +21,18 @@ def table(heading: str) -> list[list[str]]:
     part = TEXT.partition(f"## {heading}\n")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in part.splitlines() if line.startswith("|")]
     return [[cell.strip().strip("`") for cell in row] for row in rows[2:]]
+
+
+class TenFilesTests(SynchronousTestCase):
+    """A message can be followed with a finger."""
+
+    def test_they_stand_and_are_short(self) -> None:
+        """Ten files, each there, from the socket to the disk, and no longer than an evening."""
+        names = [name for name, _ in table("The same in ten files")]
+        self.assertEqual(len(names), 10)
+        lengths = {name: len((PACKAGE / name).read_text("utf-8").splitlines()) for name in names}
+        self.assertEqual({name: lines for name, lines in lengths.items() if lines > 420}, {})
+        self.assertLess(sum(lengths.values()), 2600)
 
 
 class TakenOutTests(SynchronousTestCase):
