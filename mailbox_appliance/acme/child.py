@@ -29,7 +29,7 @@ def main(commands: IO[str], out: IO[str]) -> int:
     # What a foreign server, its network and three libraries may raise cannot be listed; all of it means "no".
     try:
         chain = _order(request, commands, say)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:  # noqa: BLE001 - whatever it is, the parent reads it from our last line
         say(say="failed", **_explained(error, request["names"]))
         return 1
     say(say="certificate", chain=chain)
