@@ -11,9 +11,10 @@ import os
 import sqlite3
 from array import array
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import repeat
 
+from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.store import index
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
