@@ -32,6 +32,7 @@ class MailDepot:
         store = await self._stores.of(account)
         await store.make_present(mailbox)
         ground = store.ground
+        ground.pulse.touch()  # a peer waits for its reply: what nobody waits for is made afterwards
         folder = folder_of(ground.root, mailbox)
         bits, words = split_flags(flags)
         if words:
