@@ -2,6 +2,7 @@
 
     python -m bench.smtp [--sizes 10k] [--sessions 1,10,50] [-n 2000] [--per-connection 0] [--flush fsync]
     python -m bench.smtp --cells        the whole table, see bench/cells.py
+    python -m bench.smtp --where        where each microsecond goes, see bench/where.py
 
 Prints messages/s until the last message lies in new/, the reply's p50 and p99, CPU a message and flushes a message, and
 the longest time our reactor was blocked. Needs root and Debian's postfix for the peer.
@@ -16,7 +17,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import cells, peers
+from bench import cells, peers, where
 from bench.injection import flatten
 from bench.injection import inject as bring
 from bench.processor import cpu_of_tree
@@ -57,11 +58,14 @@ def main() -> None:
     parser.add_argument("--peers", default="postfix,exim")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--minutes", type=float, default=14.0)
+    parser.add_argument("--where", action="store_true", help="the steps of a message, with their times")
     options = parser.parse_args()
     options.sizes = options.sizes or ("1k,10k,100k" if options.cells else "10k")
     if options.cells:
         options.peers = "" if options.no_peer else options.peers
         cells.run(options)
+    elif options.where:
+        where.run(options)
     else:
         plain(options)
 
