@@ -144,7 +144,7 @@ class _Thread:
 class Watch(threading.local):
     """The stop-watch of each thread."""
 
-    all: list[_Thread] = []  # noqa: RUF012 - shared on purpose
+    all: list[_Thread] = []  # shared by all threads
 
     def __init__(self) -> None:
         self.mine = _Thread()
