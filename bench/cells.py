@@ -21,12 +21,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from argon2 import PasswordHasher
-
 from bench import peers
 from bench.injection import flatten, inject
 from bench.processor import Account
-from mailbox_appliance.users.password import HashSettings
+from mailbox_appliance.users.hashing import HashSettings, make_hash
 from tests.live.appliance import Appliance, free_ports
 
 PASSWORD = "correct horse battery"
@@ -113,8 +111,7 @@ def ours(room: Path, flush: str) -> tuple[Server, Appliance]:
 
 def _people() -> dict[str, str]:
     cost = HashSettings()
-    hasher = PasswordHasher(cost.passes, cost.memory_kib, cost.lanes)
-    return {user: "{ARGON2ID}" + hasher.hash(PASSWORD) for user in USERS}
+    return {user: "{ARGON2ID}" + make_hash(PASSWORD.encode(), cost) for user in USERS}
 
 
 def postfix(room: Path) -> Server:
