@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Sequence
 
 from mailbox_appliance.junk.features import Features, Group
@@ -42,7 +43,7 @@ def strongest(
     least = max([1, *sorted(sizes)[-4 * most :][:1]])
     taught = {features.hashes[place]: totals[place] * scale for place, size in enumerate(sizes) if size >= least}
     found: list[tuple[float, Group, int]] = []
-    for group in features.groups:
+    for group in itertools.chain(features.groups, features.pairs()):
         if group.kind not in _NAMES:
             continue
         known = prior.get(group.kind, {})

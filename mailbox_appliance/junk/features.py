@@ -1,12 +1,12 @@
-"""A message as the filter sees it: three views of it, each a set of slots in the memories.
+"""A message as the filter sees it: several views of it, each a set of slots in the memories.
 
-The *reading* view holds tokens of several classes: facts of the header and the parts, markup, links, words, pairs of
-words, results of other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole
-lists, and a pair is hashed by going on from its first word's CRC, so that no strings are made for pairs. The *glance*
+The *reading* view holds tokens of several classes: facts of the header and the parts, markup, links, words, results of
+other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole lists. The *glance*
 view holds all runs of four octets at the beginning of the body as it came, with every digit as 0: it sees boundaries,
 markup and torn words that reading smooths over. The *bearing* holds the same runs of the fields that a writing program
-makes (junk/bearing): it sees who pretends to be which program. They err on different messages, so their sum is better
-than each.
+makes, *fields* the order of their names, *road* the runs of what the hosts on the way wrote down (junk/bearing): they
+see who pretends to be which program. The views err on different messages, so their sum is better than each.
+Pairs of words are known to the prior only; they are made when it is asked.
 What tokens were is put together again only for the few that are explained.
 """
 
@@ -43,6 +43,7 @@ MOST_SEEN = 50  # tokens of other checks
 CLASSES = "head part html url path word pair skip subject subjects loud both seen".split()
 _SEEDS = {name: crc32(name.encode()) for name in CLASSES}
 _APART = {"pair": 1, "skip": 2, "subjects": 1}  # classes of pairs: how far apart the two words stand
+VIEWS = ("reading", "glance", "bearing", "fields", "road")
 _PRIME = (1 << 19) - 1  # the largest below SLOTS: spreads runs of four octets over the slots
 _BLUR = bytes(48 if 48 <= octet <= 57 else octet for octet in range(256))
 
@@ -58,13 +59,23 @@ class Group:
 
 @dataclass(slots=True)
 class Features:
-    """``reading`` are the slots of ``hashes``, which are the reading view's without doubles, in the same order."""
+    """``views`` in the order of VIEWS. The first are the slots of ``hashes``, which are the reading view's without
+    doubles, in the same order.
+    """
 
-    reading: array[int]
-    glance: array[int]
-    bearing: array[int]
+    views: tuple[array[int], ...]
     hashes: list[int] = field(repr=False)
     groups: list[Group] = field(repr=False)
+    words: Sequence[bytes] = field(repr=False)
+
+    @property
+    def reading(self) -> array[int]:
+        """The view whose tokens can be told."""
+        return self.views[0]
+
+    def pairs(self) -> list[Group]:
+        """Pairs of words, next to each other and two apart."""
+        return [_paired("pair", self.words), _paired("skip", self.words)]
 
 
 def hash_of(kind: str, token: bytes, second: bytes = b"") -> int:
@@ -88,7 +99,7 @@ def _paired(kind: str, words: Sequence[bytes]) -> Group:
 
 
 def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
-    """Both views of a message with LF or CRLF line ends. Never raises; its time is bounded whatever the message."""
+    """All views of a message with LF or CRLF line ends. Never raises; its time is bounded whatever the message."""
     octets = octets[:READ_AT_MOST]
     root = find_parts(octets)
     fields = root.fields or {}
@@ -115,16 +126,29 @@ def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
         _paired("subjects", title),
         _hashed("loud", shouted(text)),
         _hashed("word", words),
-        _paired("pair", words),
-        _paired("skip", words),
     ]
     hashes = list(set(itertools.chain.from_iterable([group.hashes for group in groups])))
     reading = array("I", map(and_, hashes, itertools.repeat(_MASK)))
     body = octets[root.body_at : root.body_at + _GLANCE]
     if first is not None and first.encoding == "base64":  # letters of base64 say nothing
         body = body[: max(first.body_at - root.body_at, 0)] + text
-    bearing = glance_of(bearing_of(octets[: min(root.body_at, MOST_HEADER)]))
-    return Features(reading, glance_of(without_list_footer(body[:_GLANCE])), bearing, hashes, groups)
+    bearing = bearing_of(octets[: min(root.body_at, MOST_HEADER)])
+    views = (
+        reading,
+        glance_of(without_list_footer(body[:_GLANCE])),
+        glance_of(bearing.written),
+        _orders_of(bearing.names),
+        glance_of(bearing.road),
+    )
+    return Features(views, hashes, groups, words)
+
+
+def _orders_of(names: Sequence[bytes]) -> array[int]:
+    """The slots of names of fields, and of two and three that follow one another."""
+    one = list(map(crc32, names))
+    two = list(map(crc32, names[1:], one))
+    three = map(crc32, names[2:], two)
+    return array("I", set(map(and_, itertools.chain(one, two, three), itertools.repeat(_MASK))))
 
 
 def glance_of(body: bytes) -> array[int]:

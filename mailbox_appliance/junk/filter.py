@@ -15,6 +15,7 @@ import sqlite3
 from array import array
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import replace
 from hashlib import blake2b
 from typing import Protocol
 
@@ -23,7 +24,7 @@ from mailbox_appliance.journal.events.junk import FilterDead, Learnt, MemoryUnre
 from mailbox_appliance.junk import weighing
 from mailbox_appliance.junk.explain import strongest
 from mailbox_appliance.junk.features import READ_AT_MOST, Features, features_of
-from mailbox_appliance.junk.memory import Memory
+from mailbox_appliance.junk.memory import NO_SLOTS, Lesson, Memory, pack_views
 from mailbox_appliance.junk.prior import Table, prior_score, shipped
 from mailbox_appliance.junk.selftest import GTUBE, JUNK, PLAIN
 from mailbox_appliance.junk.settings import JunkSettings
@@ -41,13 +42,14 @@ FILE = "junk.db"
 # How much either kind of lesson must be there before the other kind is believed: half at this number.
 _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
-_MUST_BE_ALIKE = 4.5  # logits
-_CHANCE = 2.5  # logits for junk that few words in common can make up
+_GONE_OVER = 4  # old lessons that are gone over with each new one
+_MUST_BE_ALIKE = 2.2  # logits for each doubling of junk over wanted mail
+_MOST_ALIKE = 5.0  # logits
+_CHANCE = 4.0  # logits for junk that few words in common can make up, as long as little was taught
 _FEW_JUNK = 8  # lessons about junk before they are heard in full
 _LESSON_SAYS = 0.75  # logits at most of each, before that
-_PRIOR_SHARE = 0.1  # of the prior, once a person has taught enough
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
-_NEW_UNTIL = 500  # lessons at which the threshold is half way from the prior's to the taught filter's
+_PRIOR_LEAST = 0.05  # less of it is not worth asking
 
 
 class FullJournal(Journal, HasFailed, Protocol):
@@ -99,24 +101,43 @@ class StatisticalFilter:
 
     async def learn(self, account: Address, octets: bytes, junk: bool, seen: Iterable[str] = ()) -> None:
         key = _key(account, octets)
-        features = features_of(octets, seen)
+        views = weighing.views_of(features_of(octets, seen))
         paths = self._paths(account)
-        family = await self._reading(paths[1]) if len(paths) > 1 else None
         async with self._turn(paths[0]) as memory:
             await self._workers.run("disk", _make_folder, memory.path)
             known = await memory.lesson(key)
             if known is not None and known.junk != junk:
                 await self._take_back(account, memory, key)
                 known = None
-            weights = _taught([memory] if family is None else [memory, family])
-            steps = weighing.steps_of(weights, features, junk)
-            mine, theirs = steps.halves() if family is not None else (steps, Steps())
-            if known is None or steps != Steps():
-                await memory.add(key, junk, features, mine + known.steps if known is not None else mine)
-            if family is not None and theirs != Steps():
-                await self._teach_family(paths[1], key, junk, features, theirs)
+            lesson = known or Lesson(key, int(self._clock.seconds()), junk, Steps(), NO_SLOTS)
+            if known is None or any(known.slots):
+                await self._teach(paths, memory, lesson, views, known is None)
+            for old in await memory.some(_GONE_OVER):
+                await self._teach(paths, memory, old, old.views(), False)
             aged = await memory.age(self._clock.seconds() - self.settings.remember, self.settings.most_octets)
         self._journal.tell(Learnt(account=str(account), junk=junk, lessons=memory.lessons, aged=aged))
+
+    async def _teach(
+        self, paths: Sequence[str], memory: Memory, lesson: Lesson, views: Sequence[array[int]], is_new: bool
+    ) -> None:
+        """Make a lesson right by the margin: half in the person's memory, half in the family's."""
+        junk = lesson.junk
+        family = await self._reading(paths[1]) if len(paths) > 1 else None
+        weights = _taught([memory] if family is None else [memory, family])
+        score = weighing.score_of(weights, views)
+        if is_new and weighing.is_far(score, junk):
+            await memory.add(lesson)
+            return
+        steps = weighing.steps_of(score, views, junk)
+        mine, theirs = steps.halves() if family is not None else (steps, Steps())
+        mine = mine.on_top_of(lesson.steps, junk)
+        if is_new:
+            lesson = replace(lesson, slots=pack_views(views))
+            await memory.add(replace(lesson, steps=mine))
+        elif mine:
+            await memory.step(lesson, mine)
+        if family is not None and theirs:
+            await self._teach_family(paths[1], lesson, theirs)
 
     async def forget(self, account: Address, octets: bytes) -> bool:
         key = _key(account, octets)
@@ -257,12 +278,17 @@ class StatisticalFilter:
                 loaded.memory.close()
                 spare -= 1
 
-    async def _teach_family(self, path: str, key: bytes, junk: bool, features: Features, steps: Steps) -> None:
+    async def _teach_family(self, path: str, lesson: Lesson, steps: Steps) -> None:
         async with self._turn(path) as family:
             await self._workers.run("disk", _make_folder, path)
-            known = await family.lesson(key)
-            total = steps + known.steps if known is not None and known.junk == junk else steps
-            await family.add(key, junk, features, total)
+            known = await family.lesson(lesson.key)
+            more = steps.on_top_of(known.steps if known is not None else Steps(), lesson.junk)
+            if not more:
+                return
+            if known is not None:
+                await family.step(known, more)
+                return
+            await family.add(replace(lesson, steps=more))
             await family.age(self._clock.seconds() - self.settings.remember, self.settings.family_octets)
 
     async def _take_back(self, account: Address, memory: Memory, key: bytes) -> bool:
@@ -275,28 +301,29 @@ class StatisticalFilter:
 
     def _judged(self, features: Features, memories: Sequence[Memory], trouble: str, explain: bool) -> Judgement:
         weights = _taught(memories)
-        taught = sum([weighing.view_score(weights, slots) for slots in weighing.views_of(features)])
+        taught = weighing.score_of(weights, weighing.views_of(features))
         junk = max([memory.junk for memory in memories], default=0)
         wanted = max([memory.wanted for memory in memories], default=0)
+        known = min(junk, wanted * 2) / _PRIOR_UNTIL
+        alone = 1.0 / (1.0 + known)  # 1 when nobody has taught anything
         # Who has only ever shown junk has not said what wanted mail looks like: then only more of the same is junk.
         if taught > 0:
             shortage = _ENOUGH_WANTED / (wanted + _ENOUGH_WANTED)
             # What all mail has in common counts as well then, and the more, the more the lessons are of one kind.
-            needed = _MUST_BE_ALIKE * max(0.0, math.log2(1.0 + junk / (wanted + 1.0)) - 1.0)
+            excess = math.log2(1.0 + junk / (wanted + 1.0)) - 1.0
+            needed = min(_MOST_ALIKE, _MUST_BE_ALIKE * max(0.0, excess))
             if len(memories) > 1 and not memories[0].lessons:
                 needed /= 2.0  # the family alone speaks, with half a voice
-            taught = max(0.0, taught - needed - _CHANCE) * (1.0 + 2.0 * shortage * shortage)
+            taught = max(0.0, taught - needed - _CHANCE * alone) * (1.0 + 2.0 * shortage * shortage)
             if junk < _FEW_JUNK:  # one slip of a finger must not send the next letter away
                 taught = min(taught, junk * _LESSON_SAYS)
         else:  # and the other way round
             taught *= junk / (junk + _ENOUGH_JUNK)
-        known = min(junk, wanted * 2) / _PRIOR_UNTIL
-        alone = 1.0 / (1.0 + known)  # 1 when nobody has taught anything
-        share = _PRIOR_SHARE + (1.0 - _PRIOR_SHARE) * alone
-        # Scores grow with what was taught, wanted mail's in error too: so does what is asked of junk.
-        new = 1.0 / (1.0 + known * _PRIOR_UNTIL / _NEW_UNTIL)
-        threshold = self.settings.first_threshold * new + self.settings.threshold * (1.0 - new)
-        score = taught + share * prior_score(self._table(), features) - threshold
+        share = alone if alone > _PRIOR_LEAST else 0.0
+        threshold = self.settings.first_threshold * alone + self.settings.threshold * (1.0 - alone)
+        score = taught - threshold
+        if share:
+            score += share * prior_score(self._table(), features)
         tokens: tuple[Token, ...] = ()
         if explain:
             totals = weighing.totals(weights, features.reading)

@@ -2,8 +2,9 @@
 
 The file holds a picture of the weights (in pages), the changes since that picture, and the lessons. A lesson costs one
 small row; after some hundred changes the picture is made anew, off the reactor. Each lesson remembers its slots and
-what it added to them, so that it can be taken back exactly: by the person, or when it is too old, or when lessons take
-more room than they may. Loading is reading the pages (C code), then applying the changes in slices.
+what it added to them, so that it can be gone over again, and taken back exactly: by the person, or when it is too
+old, or when lessons take more room than they may. Loading is reading the pages (C code), then applying the changes in
+slices.
 """
 
 from __future__ import annotations
@@ -12,11 +13,12 @@ import itertools
 import sqlite3
 import zlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from mailbox_appliance.database import Database
 from mailbox_appliance.junk import weighing
-from mailbox_appliance.junk.features import SLOTS, Features
+from mailbox_appliance.junk.features import SLOTS, VIEWS
 from mailbox_appliance.junk.weighing import Steps
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
@@ -38,6 +40,20 @@ CREATE TABLE total (
   id INTEGER PRIMARY KEY CHECK (id = 1), junk INTEGER NOT NULL, wanted INTEGER NOT NULL, octets INTEGER NOT NULL);
 INSERT INTO total VALUES (1, 0, 0, 0)
 """,
+    # Two views more, and another way of learning: what lessons had added is dropped, going over them adds anew.
+    """
+ALTER TABLE change ADD COLUMN fields INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE change ADD COLUMN road INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE change ADD COLUMN fields_slots BLOB NOT NULL DEFAULT x'';
+ALTER TABLE change ADD COLUMN road_slots BLOB NOT NULL DEFAULT x'';
+ALTER TABLE lesson ADD COLUMN fields INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lesson ADD COLUMN road INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE lesson ADD COLUMN fields_slots BLOB NOT NULL DEFAULT x'';
+ALTER TABLE lesson ADD COLUMN road_slots BLOB NOT NULL DEFAULT x'';
+DELETE FROM page;
+DELETE FROM change;
+UPDATE lesson SET reading=0, glance=0, bearing=0
+""",
 )
 _PAGE = 1 << 14  # slots
 CHANGES_BEFORE_A_PICTURE = 200
@@ -58,42 +74,60 @@ def unpack(octets: bytes) -> array[int]:
         differences = array("I", zlib.decompress(octets))
     except zlib.error as error:
         raise ValueError(str(error)) from error
-    total = 0
-    slots = array("I")
-    for difference in differences:
-        total += difference
-        slots.append(total)
-    if total >= SLOTS:
+    try:
+        slots = array("I", itertools.accumulate(differences))
+    except OverflowError as error:
+        raise ValueError(str(error)) from error
+    if slots and slots[-1] >= SLOTS:
         raise ValueError("a slot lies beyond the memory")
     return slots
 
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """One message that was taught: what it was said to be, and what that added where."""
+    """One message that was taught: what it was said to be, and what that added where (views in the order of VIEWS).
+
+    ``slots`` are empty when the message was so clear that it taught nothing.
+    """
 
     key: bytes
     learnt: int
     junk: bool
     steps: Steps
-    reading_slots: bytes
-    glance_slots: bytes
-    bearing_slots: bytes
+    slots: tuple[bytes, ...]
 
     @property
     def octets(self) -> int:
         """Roughly what it takes in the file."""
-        return 64 + len(self.reading_slots) + len(self.glance_slots) + len(self.bearing_slots)
+        return 64 + sum(map(len, self.slots))
+
+    def views(self) -> tuple[array[int], ...]:
+        """The slots of each view. Raises ValueError when the octets are no such thing."""
+        return tuple([unpack(octets) if octets else array("I") for octets in self.slots])
 
 
-Change = tuple[int, int, int, bytes, bytes, bytes]
-_CHANGE = "reading, glance, bearing, reading_slots, glance_slots, bearing_slots"
-_COLUMNS = "key, learnt, junk, reading, glance, bearing, reading_slots, glance_slots, bearing_slots"
+Change = tuple[Steps, tuple[bytes, ...]]
+NO_SLOTS = (b"",) * len(VIEWS)
+_SLOTS = [f"{view}_slots" for view in VIEWS]
+_CHANGE = ", ".join([*VIEWS, *_SLOTS])
+_COLUMNS = f"key, learnt, junk, {_CHANGE}"
+_MARKS = ", ".join("?" * 2 * len(VIEWS))
+_LENGTH = " + ".join(f"length({name})" for name in _SLOTS)
+_SET_STEPS = ", ".join(f"{view}=?" for view in VIEWS)
 
 
-def _lesson_of(row: tuple[bytes, int, int, int, int, int, bytes, bytes, bytes]) -> Lesson:
-    key, learnt, junk, reading, glance, bearing, *slots = row
-    return Lesson(key, learnt, bool(junk), Steps(reading, glance, bearing), *slots)
+def pack_views(views: Sequence[array[int]]) -> tuple[bytes, ...]:
+    """The slots of each view made small."""
+    return tuple([pack(slots) if slots else b"" for slots in views])
+
+
+def _lesson_of(row: Sequence[Any]) -> Lesson:
+    key, learnt, junk, *rest = row
+    return Lesson(key, learnt, bool(junk), Steps(tuple(rest[: len(VIEWS)])), tuple(rest[len(VIEWS) :]))
+
+
+def _change_of(row: Sequence[Any]) -> Change:
+    return Steps(tuple(row[: len(VIEWS)])), tuple(row[len(VIEWS) :])
 
 
 class Memory:
@@ -109,6 +143,7 @@ class Memory:
         self.wanted = 0
         self._octets = 0
         self._changes = 0
+        self._gone_over = b""  # the key of the lesson that was gone over last
         self._clock = clock
         self._workers = workers
         self._database = Database(path, MIGRATIONS, workers, synchronous="NORMAL", cache_kib=128)
@@ -152,18 +187,35 @@ class Memory:
 
         return await self._database.run(look_up)
 
-    async def add(self, key: bytes, junk: bool, features: Features, steps: Steps) -> None:
+    async def add(self, lesson: Lesson) -> None:
         """Keep a lesson: in the file, then in the weights. One of the same key is taken back before it."""
-        lesson = Lesson(
-            key,
-            int(self._clock.seconds()),
-            junk,
-            steps,
-            pack(features.reading) if steps.reading else b"",
-            pack(features.glance) if steps.glance else b"",
-            pack(features.bearing) if steps.bearing else b"",
-        )
-        await self._exchange([key], lesson)
+        await self._exchange([lesson.key], lesson)
+
+    async def step(self, lesson: Lesson, more: Steps) -> None:
+        """A lesson that is kept adds ``more`` than before: in the file, then in the weights."""
+        after = lesson.steps + more
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute(f"UPDATE lesson SET {_SET_STEPS} WHERE key=?", (*after.of, lesson.key))
+            _write_changes(connection, [(more, lesson.slots)])
+
+        await self._database.run(write)
+        await self._follow([(more, lesson.slots)])
+
+    async def some(self, most: int) -> list[Lesson]:
+        """The next lessons to go over, each in its turn."""
+
+        def read(connection: sqlite3.Connection) -> list[Lesson]:
+            ask = f"SELECT {_COLUMNS} FROM lesson WHERE key > ? AND {_LENGTH} > 0 ORDER BY key LIMIT ?"
+            rows = connection.execute(ask, (self._gone_over, most)).fetchall()
+            if len(rows) < most:
+                rows += connection.execute(ask, (b"", most - len(rows))).fetchall()
+            return [_lesson_of(row) for row in rows]
+
+        lessons = {lesson.key: lesson for lesson in await self._database.run(read)}
+        if lessons:
+            self._gone_over = list(lessons)[-1]
+        return list(lessons.values())
 
     async def take_back(self, key: bytes) -> bool:
         """Undo a lesson; False when there is none of this key."""
@@ -174,9 +226,7 @@ class Memory:
 
         def oldest(connection: sqlite3.Connection) -> list[tuple[bytes, int, int]]:
             return connection.execute(
-                "SELECT key, learnt, 64 + length(reading_slots) + length(glance_slots) + "
-                "length(bearing_slots) FROM lesson "
-                "ORDER BY learnt LIMIT ?",
+                f"SELECT key, learnt, 64 + {_LENGTH} FROM lesson ORDER BY learnt LIMIT ?",
                 (_AGED_AT_ONCE,),
             ).fetchall()
 
@@ -198,18 +248,15 @@ class Memory:
                 row = connection.execute(f"DELETE FROM lesson WHERE key=? RETURNING {_COLUMNS}", (key,)).fetchone()
                 if row:
                     gone.append(_lesson_of(row))
-            changes = [_change_of(lesson, -lesson.steps) for lesson in gone]
+            changes = [(-lesson.steps, lesson.slots) for lesson in gone]
             if new is not None:
-                changes.append(_change_of(new, new.steps))
+                changes.append((new.steps, new.slots))
                 connection.execute(
-                    f"INSERT INTO lesson ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                    (
-                        *(new.key, new.learnt, new.junk, new.steps.reading, new.steps.glance, new.steps.bearing),
-                        *(new.reading_slots, new.glance_slots, new.bearing_slots),
-                    ),
+                    f"INSERT INTO lesson ({_COLUMNS}) VALUES (?, ?, ?, {_MARKS})",
+                    (new.key, new.learnt, new.junk, *new.steps.of, *new.slots),
                 )
-            changes = [change for change in changes if any(change[:3])]
-            connection.executemany(f"INSERT INTO change ({_CHANGE}) VALUES (?, ?, ?, ?, ?, ?)", changes)
+            changes = [change for change in changes if change[0]]
+            _write_changes(connection, changes)
             signed = [(lesson, -1) for lesson in gone] + ([(new, 1)] if new is not None else [])
             total = connection.execute(
                 "UPDATE total SET junk=junk+?, wanted=wanted+?, octets=octets+? RETURNING junk, wanted, octets",
@@ -223,6 +270,11 @@ class Memory:
 
         gone, changes, total = await self._database.run(exchange)
         self.junk, self.wanted, self._octets = total
+        await self._follow(changes)
+        return gone
+
+    async def _follow(self, changes: Sequence[Change]) -> None:
+        """The weights follow what is in the file."""
         slices = Slices(self._clock)
         for change in changes:
             self._apply(change)
@@ -230,7 +282,6 @@ class Memory:
         self._changes += len(changes)
         if self._changes >= CHANGES_BEFORE_A_PICTURE:
             await self.picture()
-        return gone
 
     async def picture(self) -> None:
         """Write the weights as they are now, and forget the changes that led to them."""
@@ -255,14 +306,16 @@ class Memory:
         self._database.close()
 
     def _apply(self, change: Change) -> None:
-        for step, slots in zip(change[:3], change[3:], strict=True):
+        steps, slots = change
+        for step, octets in zip(steps.of, slots, strict=True):
             if step:
-                weighing.apply(self._own_weights(), unpack(slots), step)
+                weighing.apply(self._own_weights(), unpack(octets), step)
 
 
-def _change_of(lesson: Lesson, steps: Steps) -> Change:
-    slots = (lesson.reading_slots, lesson.glance_slots, lesson.bearing_slots)
-    return steps.reading, steps.glance, steps.bearing, *slots
+def _write_changes(connection: sqlite3.Connection, changes: Iterable[Change]) -> None:
+    connection.executemany(
+        f"INSERT INTO change ({_CHANGE}) VALUES ({_MARKS})", [(*steps.of, *slots) for steps, slots in changes]
+    )
 
 
 def _read(
@@ -270,5 +323,5 @@ def _read(
 ) -> tuple[list[tuple[int, bytes]], list[Change], tuple[int, int, int]]:
     pages: Iterable[tuple[int, bytes]] = connection.execute("SELECT number, octets FROM page")
     unpacked = [(number, zlib.decompress(octets)) for number, octets in pages]
-    changes = connection.execute(f"SELECT {_CHANGE} FROM change ORDER BY id")
-    return unpacked, changes.fetchall(), connection.execute("SELECT junk, wanted, octets FROM total").fetchone()
+    changes = [_change_of(row) for row in connection.execute(f"SELECT {_CHANGE} FROM change ORDER BY id")]
+    return unpacked, changes, connection.execute("SELECT junk, wanted, octets FROM total").fetchone()

@@ -7,6 +7,7 @@ taught.
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 import os
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ def damping(features: Features) -> float:
 def prior_score(table: Table, features: Features) -> float:
     """What the table says of a message, in logits."""
     wordy = plain = 0.0
-    for group in features.groups:
+    for group in itertools.chain(features.groups, features.pairs()):
         known = table.get(group.kind)
         if known is None:
             continue

@@ -14,7 +14,7 @@ class JunkSettings:
     mail: str  # STATE/mail
     family: str  # STATE/junk
     share: bool = True  # lessons also teach the family's memory
-    threshold: float = 20.5  # logits that the threshold of a taught filter tends to; see docs/junk.md
+    threshold: float = 5.7  # logits that the threshold of a taught filter tends to; see docs/junk.md
     first_threshold: float = 4.6  # of the prior alone
     loaded: int = 4  # accounts whose memory (2 MiB each) is held at once
     known: int = 256  # accounts of whom it is remembered that nobody has taught them, or what

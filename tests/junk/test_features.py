@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.junk.features import READ_AT_MOST, SLOTS, Features, features_of
+from mailbox_appliance.junk.bearing import bearing_of
+from mailbox_appliance.junk.features import READ_AT_MOST, SLOTS, VIEWS, Features, features_of
 from mailbox_appliance.junk.memory import pack, unpack
 from mailbox_appliance.junk.prior import PriorBroken, prior_score, read_prior, shipped
 from mailbox_appliance.junk.urls import registered, url_tokens
-from mailbox_appliance.junk.weighing import Steps, step_of
+from mailbox_appliance.junk.weighing import FAR, MARGIN, UNIT, Steps, is_far, steps_of
 from mailbox_appliance.junk.words import LONGEST_WORD, without_list_footer, words_of
 from tests.junk.letters import advertisement, letter, note
 
@@ -58,6 +59,39 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual(set(features_of(plain).hashes), set(features_of(later).hashes))
         other_list = plain.replace(b"Subject: ", b"Subject: [some-list] ")
         self.assertEqual(tokens(features_of(plain), "subject"), tokens(features_of(other_list), "subject"))
+
+
+class BearingTests(SynchronousTestCase):
+    """What is kept of the header as it was written, and of the road."""
+
+    STOPS = (
+        b"Received: from far.example.com (far.example.com [192.0.2.9])\n\tby us.example.org with ESMTPS; Mon, 1 Jan 2001\n"
+        b"Received: from office (dsl-12.example.co [198.51.100.7])\n\tby far.example.com (8.11.6/8.11.6) "
+        b"with SMTP id gAB12c3 for <ann@example.org>; Mon, 1 Jan 2001 10:00:00 +0100\n"
+        b"Received: from pc ([192.168.1.7]) by office with SMTP; Mon, 1 Jan 2001\n"
+    )
+
+    def test_road(self) -> None:
+        """Of the stops before our own the shape is kept; hosts, addresses, people, identifiers and dates are not."""
+        road = bearing_of(self.STOPS + b"Subject: x\n\n").road
+        self.assertEqual(road, b"from office (h.co [IP]) by h.com (8.11.6/8.11.6) with SMTP id aA9a9 for <>")
+
+    def test_no_road(self) -> None:
+        """Mail of mailing lists has no road, nor has mail that came straight to us."""
+        for field in (b"List-Id: <x.example>", b"X-BeenThere: x@y.example", b"Precedence: bulk"):
+            self.assertEqual(bearing_of(self.STOPS + field + b"\n\n").road, b"", field)
+        self.assertEqual(bearing_of(self.STOPS.partition(b"\nRec")[0] + b"\n\n").road, b"")
+
+    def test_other_hosts_and_days(self) -> None:
+        """Other hosts, addresses and days make the same road."""
+        other = self.STOPS.replace(b"dsl-12.example", b"x.y").replace(b"198.51.100.7", b"203.0.113.200")
+        other = other.replace(b"1 Jan 2001", b"24 Dec 2030").replace(b"far.example.com", b"near.example.com")
+        self.assertEqual(bearing_of(self.STOPS).road, bearing_of(other).road)
+
+    def test_names(self) -> None:
+        """Only names that writing programs make, in their order."""
+        block = b"To: a\nX-Loop: b\nList-Id: c\nFROM: d\nX-Mailer: e\n\n"
+        self.assertEqual(bearing_of(block).names, (b"to", b"from", b"x-mailer"))
 
 
 class BodyTests(SynchronousTestCase):
@@ -124,7 +158,8 @@ class BoundsTests(SynchronousTestCase):
     def test_anything(self, octets: bytes) -> None:
         """No octets make it raise; slots are slots."""
         features = features_of(octets)
-        for view in (features.reading, features.glance):
+        self.assertEqual(len(features.views), len(VIEWS))
+        for view in features.views:
             self.assertTrue(all(slot < SLOTS for slot in view))
         self.assertEqual(len(features.hashes), len(set(features.hashes)))
 
@@ -152,7 +187,8 @@ class BoundsTests(SynchronousTestCase):
             features = features_of(octets)
             self.assertLess(sum(len(group.tokens) for group in features.groups), 12_000)
             self.assertLess(len(features.reading), 8_000)
-            self.assertLess(len(features.glance), 3_100)
+            for view in features.views[1:]:
+                self.assertLess(len(view), 3_100)
             longest = max((len(token) for group in features.groups for token in group.tokens), default=0)
             self.assertLess(longest, 300)
 
@@ -177,18 +213,40 @@ class WeighingTests(SynchronousTestCase):
     """Steps."""
 
     def test_steps(self) -> None:
-        """Right by the margin: no step. Wrong: a step in the right direction, larger for wanted mail."""
-        self.assertEqual(step_of(9.0, 100, True), 0)
-        self.assertEqual(step_of(-9.0, 100, False), 0)
-        self.assertGreater(step_of(0.0, 100, True), 0)
-        self.assertLess(step_of(0.0, 100, False), -step_of(0.0, 100, True))
-        self.assertEqual(step_of(0.0, 0, True), 0)
+        """A step makes the lesson right by the margin, from either side; a message without a token takes none."""
+        views = (array("I", range(100)), array("I"), array("I", range(7)))
+        for score in (-30.0, 0.0, MARGIN, 40.0):
+            for junk in (True, False):
+                of = steps_of(score, views, junk).of
+                gained = sum([step * len(slots) ** 0.5 / UNIT for step, slots in zip(of, views, strict=True)])
+                self.assertAlmostEqual(score + gained, MARGIN if junk else -MARGIN, places=1)
+                self.assertEqual(of[1], 0)
+        self.assertFalse(any(steps_of(0.0, (array("I"),), True).of))
 
-    @given(st.integers(-(1 << 18), 1 << 18), st.integers(-(1 << 18), 1 << 18))
-    def test_halves(self, reading: int, glance: int) -> None:
+    def test_clear(self) -> None:
+        """A message that was right by far teaches nothing."""
+        self.assertTrue(is_far(FAR + 1, True))
+        self.assertTrue(is_far(-FAR - 1, False))
+        self.assertFalse(is_far(FAR + 1, False))
+        self.assertFalse(is_far(0.0, True))
+
+    @given(st.lists(st.integers(-(1 << 18), 1 << 18), min_size=len(VIEWS), max_size=len(VIEWS)))
+    def test_halves(self, steps: list[int]) -> None:
         """Two halves make the whole."""
-        one, other = Steps(reading, glance).halves()
-        self.assertEqual(one + other, Steps(reading, glance))
+        one, other = Steps(tuple(steps)).halves()
+        self.assertEqual(one + other, Steps(tuple(steps)))
+
+    @given(
+        st.lists(st.integers(-(1 << 19), 1 << 19), min_size=len(VIEWS), max_size=len(VIEWS)),
+        st.lists(st.integers(0, 1 << 18), min_size=len(VIEWS), max_size=len(VIEWS)),
+        st.booleans(),
+    )
+    def test_never_for_the_other_kind(self, more: list[int], held: list[int], junk: bool) -> None:
+        """A lesson of junk never comes to speak for wanted mail, nor the other way round, and stays within bounds."""
+        now = Steps(tuple(held)) if junk else -Steps(tuple(held))
+        after = now + Steps(tuple(more)).on_top_of(now, junk)
+        self.assertTrue(all((step >= 0) if junk else (step <= 0) for step in after.of), after)
+        self.assertTrue(all(abs(step) <= 1 << 18 for step in after.of), after)
 
 
 class PriorTests(SynchronousTestCase):

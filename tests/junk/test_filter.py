@@ -14,12 +14,25 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.database import Database
 from mailbox_appliance.journal.events.junk import FilterDead, Learnt, MemoryUnreadable, Unlearnt
+from mailbox_appliance.junk import weighing
+from mailbox_appliance.junk.features import features_of
+from mailbox_appliance.junk.memory import MIGRATIONS, Lesson, pack
 from mailbox_appliance.junk.selftest import GTUBE
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.ports.junk import Judgement
 from tests.junk.letters import ANN, BOB, Place, advertisement, content_of, letter, note
+
+
+def added_by(lessons: list[Lesson]) -> bytes:
+    """The weights that these lessons make."""
+    weights = weighing.empty()
+    for lesson in lessons:
+        for step, slots in zip(lesson.steps.of, lesson.views(), strict=True):
+            weighing.apply(weights, slots, step)
+    return weights.tobytes()
 
 
 class FilterTests(SynchronousTestCase):
@@ -100,15 +113,53 @@ class FilterTests(SynchronousTestCase):
         self.assertFalse(self.judge(note()).is_junk)
 
     def test_forgetting_restores(self) -> None:
-        """Learning and unlearning leaves every weight as it was, whatever came between."""
+        """What is forgotten leaves nothing: the weights are what the lessons that stay have added, whatever came between."""
         self.teach(5)
-        own = self.weights(ANN)
         self.done(self.place.filter.learn(ANN, advertisement(77), False))
-        self.assertNotEqual(self.weights(ANN), own)
+        self.done(self.place.filter.learn(ANN, note(78), False))
+        lessons = self.lessons(ANN)
         self.assertTrue(self.done(self.place.filter.forget(ANN, advertisement(77))))
-        self.assertEqual(self.weights(ANN), own)
+        left = self.lessons(ANN)
+        self.assertEqual((len(lessons), len(left)), (12, 11))
+        self.assertLess(set(left), set(lessons))
+        self.assertEqual(self.weights(ANN), added_by(left))
         self.assertFalse(self.done(self.place.filter.forget(ANN, advertisement(77))))
         self.assertEqual(len(self.place.journal.of(Unlearnt)), 1)
+
+    def test_gone_over(self) -> None:
+        """Old lessons are gone over with each new one: they change, and the weights are still what they add together."""
+        self.teach(3)
+        before = {lesson.key: lesson for lesson in self.lessons(ANN)}
+        self.done(self.place.filter.learn(ANN, advertisement(4), False))
+        self.done(self.place.filter.learn(ANN, note(6), False))
+        after = self.lessons(ANN)
+        self.assertTrue([one for one in after if one.key in before and one != before[one.key]])
+        self.assertEqual(self.weights(ANN), added_by(after))
+        for lesson in after:
+            self.assertTrue(all((step >= 0) if lesson.junk else (step <= 0) for step in lesson.steps.of))
+
+    def test_older_file(self) -> None:
+        """A file of the schema before keeps its lessons; they speak again as soon as they have been gone over."""
+        path = self.place.file()
+        os.makedirs(os.path.dirname(path))
+        views = [pack(view) for view in features_of(advertisement(1)).views[:3]]
+        old = Database(path, MIGRATIONS[:1], self.place.workers)
+        old.run_now(lambda file: file.execute("INSERT INTO page VALUES (3, x'00')"))
+        old.run_now(
+            lambda file: file.execute("INSERT INTO lesson VALUES (?, 1700000000, 1, 9, 9, 9, ?, ?, ?)", (b"k", *views))
+        )
+        old.run_now(lambda file: file.execute("UPDATE total SET junk=1, octets=500"))
+        old.close()
+        self.assertEqual(self.judge(note()).lessons, 1)
+        self.done(self.place.filter.learn(ANN, note(), False))
+        (lesson,) = [lesson for lesson in self.lessons(ANN) if lesson.key == b"k"]
+        self.assertGreater(min(lesson.steps.of[:3]), 0)
+        self.assertEqual(self.weights(ANN), added_by(self.lessons(ANN)))
+
+    def lessons(self, account: Address) -> list[Lesson]:
+        loaded = self.place.filter._accounts[self.place.file(account)]
+        found: list[Lesson] = self.done(loaded.memory.some(1000))
+        return found
 
     @settings(max_examples=15, deadline=None)
     @given(st.lists(st.tuples(st.integers(0, 9), st.booleans(), st.booleans()), max_size=25))
