@@ -23,13 +23,13 @@ from mailbox_appliance.store import resting
 from mailbox_appliance.store.admission import Restart
 from mailbox_appliance.store.at_hand import Files, Patience
 from mailbox_appliance.store.bedtime import Bedtime
+from mailbox_appliance.store.changes import MailboxGone
 from mailbox_appliance.store.dotlock import LockTimeout
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index_file import Index, is_damage, is_full
 from mailbox_appliance.store.paths import account_folder
 from mailbox_appliance.store.pulse import Pulse
 from mailbox_appliance.store.room import Room
-from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.sifters import Sifters
 from mailbox_appliance.store.words import Vocabularies
 

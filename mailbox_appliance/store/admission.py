@@ -17,8 +17,9 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store import index, quota
+from mailbox_appliance.store import index, message_rows, quota
 from mailbox_appliance.store import uidlist as uidlists
+from mailbox_appliance.store.changes import Newcomer, next_modseq
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import (
     UniqueNames,
@@ -30,10 +31,11 @@ from mailbox_appliance.store.filenames import (
     time_of,
     wire_size_of,
 )
-from mailbox_appliance.store.index import UNKNOWN, MailboxRow, MessageRow
+from mailbox_appliance.store.index import UNKNOWN, MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS
+from mailbox_appliance.store.message_rows import MessageRow
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.store.scan import Newcomer, listing, next_modseq
+from mailbox_appliance.store.scan import listing
 from mailbox_appliance.store.sizes import LARGEST, count_crlf
 from mailbox_appliance.store.uidlist import UidList
 
@@ -78,7 +80,7 @@ def _facts(
     number = done.row.number
     bases = [base_of(newcomer.file) for newcomer in newcomers]
     plain = are_plain(bases)
-    held = index.held_bases(connection, number, bases if plain else [base for base in bases if is_tidy(base)])
+    held = message_rows.held_bases(connection, number, bases if plain else [base for base in bases if is_tidy(base)])
     twice = len(set(bases)) < len(bases)
     taken: dict[str, tuple[int, int]] = {}
     new, cur = folder.message(True, ""), folder.message(False, "")
@@ -93,7 +95,7 @@ def _facts(
             continue
         is_known = base in held
         if is_known:
-            known = index.find_base(connection, number, base)
+            known = message_rows.find_base(connection, number, base)
             if known is not None and not _is_another(connection, done, folder, newcomer, known, found, now):
                 continue
         if base in taken:
@@ -160,7 +162,7 @@ def _is_another(
             os.unlink(old)
     bits = flags_of(newcomer.file) | (flags & HIGH_BITS)
     done.modseq = done.modseq or next_modseq(done.row, now)
-    index.update_files(connection, done.row.number, [(uid, newcomer.file, newcomer.fresh, bits, done.modseq)])
+    message_rows.update_files(connection, done.row.number, [(uid, newcomer.file, newcomer.fresh, bits, done.modseq)])
     if bits != flags:
         done.changed.append((uid, bits))
     return False
@@ -253,6 +255,6 @@ def _write_rows(
     for message in done.rows:
         bits |= message.flags
     done.row = index.with_letters(done.row, bits)
-    index.insert_messages(connection, done.row.number, done.rows)
+    message_rows.insert_messages(connection, done.row.number, done.rows)
     index.save_mailbox(connection, done.row)
     quota.add(folder.root, done.octets, done.counted)

@@ -11,10 +11,10 @@ from mailbox_appliance.ports.rounds import Commit, DiskTrouble, Write
 from mailbox_appliance.ports.store import Appended, NewMessage, StoreError
 from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import keywords
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.filenames import with_flags
 from mailbox_appliance.store.flags import flag_bits
 from mailbox_appliance.store.keywords import HIGH_BITS
-from mailbox_appliance.store.scan import Newcomer
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

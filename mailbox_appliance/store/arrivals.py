@@ -11,11 +11,11 @@ from twisted.internet.defer import Deferred
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.shielded import Held, shielded
-from mailbox_appliance.store import index, quota
+from mailbox_appliance.store import message_rows, quota
 from mailbox_appliance.store.admission import Restart
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.filenames import base_of, size_of
 from mailbox_appliance.store.looking import LOOKS
-from mailbox_appliance.store.scan import Newcomer
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -146,7 +146,7 @@ class Arrivals:
         lately = {n.file: uid for n in newcomers if (uid := self._numbered.get(base_of(n.file)))}
 
         def work(connection: sqlite3.Connection) -> dict[str, int]:
-            rows = {n.file: index.find_base(connection, number, base_of(n.file)) for n in newcomers}
+            rows = {n.file: message_rows.find_base(connection, number, base_of(n.file)) for n in newcomers}
             found = lately | {file: row[0] for file, row in rows.items() if row is not None}
             ours = [n for n in newcomers if n.counted and n.file in found]
             octets = sum(size_of(base_of(n.file)) or 0 for n in ours)

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Copied, Problem, StoreError
 from mailbox_appliance.shielded import Held
-from mailbox_appliance.store import index, keywords, rendered, words
+from mailbox_appliance.store import keywords, message_rows, rendered, words
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.expunge import find_again, remove
 from mailbox_appliance.store.filenames import UniqueNames, base_of, with_flags
@@ -23,7 +24,7 @@ from mailbox_appliance.store.index import Known, MailboxRow
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.store.scan import Newcomer, mtimes
+from mailbox_appliance.store.scan import mtimes
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -62,7 +63,7 @@ def link_all(
 ) -> Linked:
     """Link every message; on trouble none is left. For workers. Raises OSError."""
     result = Linked()
-    files = store.now(lambda connection: index.files_of(connection, number, [one.uid for one in wanted]))
+    files = store.now(lambda connection: message_rows.files_of(connection, number, [one.uid for one in wanted]))
     by_uid = {one.uid: one for one in wanted}
     before = mtimes(target)
     made: list[str] = []

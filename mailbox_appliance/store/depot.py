@@ -9,11 +9,11 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.ports.store import Place
 from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import keywords
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.filenames import with_flags
 from mailbox_appliance.store.flags import flag_bits, split_flags
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import checked_name, folder_of
-from mailbox_appliance.store.scan import Newcomer
 from mailbox_appliance.store.stores import MailStores
 
 

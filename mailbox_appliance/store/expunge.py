@@ -12,13 +12,14 @@ from mailbox_appliance.mail.mailbox import DELETED, FIRST_KEYWORD_BIT
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.shielded import Held
-from mailbox_appliance.store import index, quota
+from mailbox_appliance.store import index, message_rows, quota
+from mailbox_appliance.store.changes import next_modseq
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.flags import BURST, own_change
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.resting import Bed, names_of
-from mailbox_appliance.store.scan import listing, mtimes, next_modseq
+from mailbox_appliance.store.scan import listing, mtimes
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -61,7 +62,7 @@ def unlink_files(
     """Lay the files of ``uids`` (sorted) to rest, or remove them, and their rows. For workers."""
     result = Unlinked(row)
     before = mtimes(folder)
-    files = index.files_of(connection, row.number, uids)
+    files = message_rows.files_of(connection, row.number, uids)
     if bed is not None:
         bed.note_keywords(
             (file, names_of(flags, row.keywords)) for _, file, _, flags, _ in files if flags >> FIRST_KEYWORD_BIT
@@ -82,7 +83,7 @@ def unlink_files(
         result.gone.append(uid)
         result.octets += octets
     if result.gone:
-        changed = index.remove_messages(connection, row, result.gone, modseq)
+        changed = message_rows.remove_messages(connection, row, result.gone, modseq)
         known = own_change(row, folder, before)
         result.row = replace(changed, highest_modseq=modseq, known=known)
         index.save_mailbox(connection, result.row)

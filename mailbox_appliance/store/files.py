@@ -18,7 +18,7 @@ from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import to_crlf
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import MessageFile
-from mailbox_appliance.store import at_hand, index
+from mailbox_appliance.store import at_hand, message_rows
 from mailbox_appliance.store.expunge import find_again
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.index import UNKNOWN
@@ -78,7 +78,7 @@ def read_files(
 
     ``crlf``: with CRLF line ends. Every system call gives the interpreter away and must win it back, so they are few.
     """
-    rows = store.read(lambda connection: index.files_of(connection, number, uids))
+    rows = store.read(lambda connection: message_rows.files_of(connection, number, uids))
     found: list[Read] = []
     missing = len(rows) < len(uids)
     for uid, file, fresh, _, size in rows:
@@ -192,7 +192,7 @@ async def read_ahead(
 def _at_hand(box: OpenMailbox, uids: Sequence[int]) -> list[SmallFile] | None:
     """A few small messages that the kernel has in memory; None when a worker must read."""
     account, number = box.account, box.number
-    rows = account.glance(lambda connection: index.files_of(connection, number, uids))
+    rows = account.glance(lambda connection: message_rows.files_of(connection, number, uids))
     if rows is None or len(rows) < len(uids):
         return None
     found: list[SmallFile] = []

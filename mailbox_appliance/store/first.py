@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import repeat
 
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store import index
+from mailbox_appliance.store import index, message_rows
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import are_plain, base_of, flags_of, wire_size_of
@@ -113,7 +113,7 @@ def write(connection: sqlite3.Connection, folder: Folder, numbered: Numbered, st
     bases, tails, fresh = crowd.bases[start:stop], crowd.tails[start:stop], crowd.fresh[start:stop]
     octets, dates = _asked(folder, bases, tails, fresh)
     sizes = [min(wire_size_of(base) or UNKNOWN, LARGEST) if ",W=" in base else UNKNOWN for base in bases]
-    index.insert_columns(
+    message_rows.insert_columns(
         connection,
         numbered.row.number,
         zip(

@@ -18,12 +18,13 @@ from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, SYSTEM_FLAGS
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import FlagAction, Flagged, Problem, StoreError, Watcher
 from mailbox_appliance.shielded import Held
-from mailbox_appliance.store import index, keywords
+from mailbox_appliance.store import index, keywords, message_rows
+from mailbox_appliance.store.changes import next_modseq
 from mailbox_appliance.store.filenames import with_flags
 from mailbox_appliance.store.index import Known, MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import Folder
-from mailbox_appliance.store.scan import mtimes, next_modseq
+from mailbox_appliance.store.scan import mtimes
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -124,9 +125,9 @@ def rename_files(
     """
     result = Renamed(row)
     before = mtimes(folder)
-    rows, alike = index.parts_of(connection, row.number, sorted(wanted)) if wanted else ([], Counter())
+    rows, alike = message_rows.parts_of(connection, row.number, sorted(wanted)) if wanted else ([], Counter())
     moved: list[tuple[int, str, bool]] = []
-    changed: list[index.Retailed] = []
+    changed: list[message_rows.Retailed] = []
     tails: dict[tuple[str, int], str] = {}
     masks: list[tuple[str, int]] = []
     with contextlib.ExitStack() as stack:
@@ -167,9 +168,9 @@ def rename_files(
     if modseq is not None:
         result.row = replace(result.row, highest_modseq=modseq)
         if changed:
-            index.update_tails(connection, row.number, changed, modseq, Counter() if moved else alike)
+            message_rows.update_tails(connection, row.number, changed, modseq, Counter() if moved else alike)
         result.done = [(uid, bits) for uid, _, _, _, bits in changed]
-    index.move_files(connection, row.number, moved)
+    message_rows.move_files(connection, row.number, moved)
     index.save_mailbox(connection, result.row)
     return result
 
@@ -264,7 +265,7 @@ async def settle(box: OpenMailbox) -> None:
             row = box.row
 
             def work(connection: sqlite3.Connection, row: MailboxRow = row) -> Renamed:
-                fresh = index.all_files(connection, row.number, fresh_only=True, most=BURST)
+                fresh = message_rows.all_files(connection, row.number, fresh_only=True, most=BURST)
                 return rename_files(connection, row, folder, {uid: flags for uid, _, _, flags, _ in fresh}, None)
 
             result = await box.account.run(work)

@@ -1,6 +1,6 @@
 """The file of an account's index: one connection, opened by its first use in a worker, set aside when it is damaged.
 
-What stands in it is the matter of ``store.index``, ``store.rendered`` and ``store.words``.
+What stands in it is the matter of ``store.index``, ``store.message_rows``, ``store.rendered`` and ``store.words``.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from mailbox_appliance.journal.events.store import KeywordsRestored, MailboxRese
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.store import admission, first, scan
 from mailbox_appliance.store.admission import Admitted, Restart
-from mailbox_appliance.store.scan import Changes, MailboxGone, Newcomer
+from mailbox_appliance.store.changes import Changes, MailboxGone, Newcomer, next_modseq
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -89,7 +89,7 @@ async def _take_crowd(box: OpenMailbox, changes: Changes) -> int:
     """What another program has filled an empty mailbox with; how many, or 0 when it has to go the usual way."""
     crowd, row, folder = changes.crowd, changes.row, box.folder
     assert crowd is not None
-    modseq = scan.next_modseq(row, box.account.clock.seconds())
+    modseq = next_modseq(row, box.account.clock.seconds())
     numbered = await box.account.disk(first.number, row, folder, crowd, changes.listed, modseq)
     if numbered is None:
         scan.scattered(changes)

@@ -38,17 +38,18 @@ from mailbox_appliance.slices import Slices
 from mailbox_appliance.store import expunge as expunging
 from mailbox_appliance.store import files as message_files
 from mailbox_appliance.store import flags as marking
-from mailbox_appliance.store import index, looking, sizes
+from mailbox_appliance.store import looking, message_rows, sizes
 from mailbox_appliance.store import rows as reading
 from mailbox_appliance.store import search as searching
 from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.admission import Admitted
 from mailbox_appliance.store.arrivals import Arrivals
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.first import Facts, Numbered
-from mailbox_appliance.store.index import UNKNOWN, Arrays, Known, MailboxRow
+from mailbox_appliance.store.index import UNKNOWN, Known, MailboxRow
+from mailbox_appliance.store.message_rows import Arrays
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.rendering import Progress
-from mailbox_appliance.store.scan import Newcomer
 
 LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
@@ -439,7 +440,7 @@ class OpenMailbox:
         if modseq < self.row.forgotten_to:
             return None
         number = self.number
-        return await self.account.read(lambda connection: index.vanished_since(connection, number, modseq))
+        return await self.account.read(lambda connection: message_rows.vanished_since(connection, number, modseq))
 
     def slices(self) -> Slices:
         """For loops in the reactor."""

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store import index, rendered
+from mailbox_appliance.store import message_rows, rendered
 from mailbox_appliance.store.files import batches, open_again, read_files
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
@@ -45,7 +45,7 @@ Values = dict[str, dict[int, bytes]]
 
 def _render_file(store: Index, folder: Folder, number: int, uid: int, kinds: Sequence[str]) -> dict[str, bytes]:
     """A large message, in a worker, without holding it in memory."""
-    rows = store.read(lambda connection: index.files_of(connection, number, [uid]))
+    rows = store.read(lambda connection: message_rows.files_of(connection, number, [uid]))
     fd = open_again(folder, bool(rows[0][2]), rows[0][1]) if rows else None
     if fd is None:
         return {}

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.ports.store import Column, Fields
-from mailbox_appliance.store import index, rendered, rendering
+from mailbox_appliance.store import message_rows, rendered, rendering
 from mailbox_appliance.store.at_hand import FEW_ROWS
 from mailbox_appliance.wire.imap.columns import kind_of
 from mailbox_appliance.wire.imap.render import render_internaldate
@@ -83,7 +83,7 @@ async def _saved(box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column
     if Column.SAVEDATE not in columns:
         return {}
     number = box.number
-    return dict(await box.account.read(lambda connection: index.saved_of(connection, number, uids)))
+    return dict(await box.account.read(lambda connection: message_rows.saved_of(connection, number, uids)))
 
 
 def _assemble(

@@ -11,15 +11,14 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
-from dataclasses import field, replace
-from typing import NamedTuple
+from dataclasses import replace
 
-from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store import index, keywords, uidvalidity
+from mailbox_appliance.store import index, keywords, message_rows, uidvalidity
 from mailbox_appliance.store import uidlist as uidlists
+from mailbox_appliance.store.changes import Changes, MailboxGone, Newcomer, next_modseq
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import LETTER_BITS, are_plain, base_of, flags_of, order_of
-from mailbox_appliance.store.first import Crowd, gather
+from mailbox_appliance.store.first import gather
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS, is_placeholder, placeholder
 from mailbox_appliance.store.paths import Folder
@@ -32,52 +31,6 @@ YOUNG_FINE_NS = 200_000_000
 COARSE_NS = 10_000_000
 FUTURE_NS = 10_000_000_000  # a time further ahead than this is a wrong clock, not a young directory
 _TRIES = 4
-
-
-class MailboxGone(Exception):
-    """The folder is not there any more."""
-
-
-class Newcomer(NamedTuple):
-    """A file without a row. What is not known yet is found by ``admit``; ``flags`` are keywords no letter can say.
-
-    ``size`` with CRLF line ends; ``date`` and ``saved`` in epoch seconds, ``zone`` in minutes east of UTC.
-    """
-
-    fresh: bool
-    file: str
-    flags: int = 0
-    date: int | None = None
-    zone: int = 0
-    saved: int | None = None
-    size: int | None = None
-    counted: bool = False  # one of ours: the account's use grows by it
-
-
-@dataclass(slots=True)
-class Changes:
-    """What a look has found; ``changed`` and ``gone`` are in the index already, ``newcomers`` wait for ``admit``,
-    ``crowd`` for ``store.first``."""
-
-    row: MailboxRow
-    newcomers: list[Newcomer] = field(default_factory=list)
-    crowd: Crowd | None = None  # newcomers, too, where they are very many and the first
-    changed: list[tuple[int, int]] = field(default_factory=list)  # uid, flags
-    gone: list[int] = field(default_factory=list)
-    modseq: int = 0
-    reset: bool = False  # UIDVALIDITY or the meaning of keywords has changed: nothing told before holds
-    restored: bool = False  # keyword files that were lost
-    again: bool = False  # somebody is at work in there: look again soon
-    doubt: int = 0  # what remains of it once the newcomers are admitted
-    listed: tuple[uidlists.Signature, UidList] | None = None
-
-
-def next_modseq(row: MailboxRow, now: float) -> int:
-    """Higher than all before; bound to the clock, so that an index older than its clients never repeats one.
-
-    A million steps a second are more than there can be changes: none that was told is ahead of the clock.
-    """
-    return max(row.highest_modseq + 1, int(now * (1 << 20)))
 
 
 def mtimes(folder: Folder) -> tuple[int, int]:
@@ -145,12 +98,12 @@ def look(
     new: list[str] = []
     if not both:
         new = listing(folder.new)
-        fresh = {file for _, file, *_ in index.all_files(connection, row.number, fresh_only=True)}
+        fresh = {file for _, file, *_ in message_rows.all_files(connection, row.number, fresh_only=True)}
         both = not fresh <= set(new)  # gone from new/, perhaps only moved: both must be seen
     cur: list[str] | None = None
     still = True
     if both:
-        sure = not index.all_files(connection, row.number, most=1)
+        sure = not message_rows.all_files(connection, row.number, most=1)
         new, cur, new_time, cur_time, still = _still_listing(folder, sure)
         if masks is None and known.keywords[1] != uidlists.NONE:
             masks = keywords.read(folder).masks
@@ -194,7 +147,7 @@ def _look_at_keywords(connection: sqlite3.Connection, changes: Changes, folder: 
     names = keywords.merged(held.names, known)
     lost = {}
     if known and found[1] == uidlists.NONE != row.known.keywords[1]:
-        lost = {base_of(file): bits for _, file, _, flags, _ in index.all_files(connection, row.number)
+        lost = {base_of(file): bits for _, file, _, flags, _ in message_rows.all_files(connection, row.number)
                 if (bits := flags & HIGH_BITS)}  # fmt: skip
     if lost or any(not is_placeholder(n, name) for n, name in enumerate(names) if name not in held.names):
         changes.restored = True
@@ -235,7 +188,7 @@ def _settle_uidlist(connection: sqlite3.Connection, changes: Changes, folder: Fo
         )  # fmt: skip
     guid = listed.guid or row.guid or uidvalidity.new_guid()
     row = replace(row, guid=guid)
-    held = {base_of(file): uid for uid, file, _, _, _ in index.all_files(connection, row.number)}
+    held = {base_of(file): uid for uid, file, _, _, _ in message_rows.all_files(connection, row.number)}
     rewrite = listed.damaged or not listed.guid or not listed.validity
     overruled: list[int] = []
     for base, uid in held.items() - listed.uids.items():
@@ -248,7 +201,7 @@ def _settle_uidlist(connection: sqlite3.Connection, changes: Changes, folder: Fo
     if overruled:
         modseq = next_modseq(row, now)
         overruled.sort()
-        row = index.remove_messages(connection, row, overruled, modseq)
+        row = message_rows.remove_messages(connection, row, overruled, modseq)
         row = replace(row, highest_modseq=modseq)
         changes.gone += overruled
         changes.modseq = modseq
@@ -279,7 +232,7 @@ def _compare(
 ) -> None:
     """Set the listing against the rows; ``cur`` None means that only new/ was listed."""
     row = changes.row
-    rows = index.all_files(connection, row.number, fresh_only=cur is None)
+    rows = message_rows.all_files(connection, row.number, fresh_only=cur is None)
     if not rows:
         _all_strangers(changes, new, cur, masks or {}, still)
         return
@@ -313,10 +266,12 @@ def _compare(
                 moved.append((uid, file, bool(fresh), bits, modseq))
                 changes.changed.append((uid, bits))
     changed = {uid for uid, _ in changes.changed}
-    index.update_files(connection, row.number, [one for one in moved if one[0] in changed])
-    index.move_files(connection, row.number, [(one[0], one[1], one[2]) for one in moved if one[0] not in changed])
+    message_rows.update_files(connection, row.number, [one for one in moved if one[0] in changed])
+    message_rows.move_files(
+        connection, row.number, [(one[0], one[1], one[2]) for one in moved if one[0] not in changed]
+    )
     if gone:
-        row = index.remove_messages(connection, row, gone, modseq)
+        row = message_rows.remove_messages(connection, row, gone, modseq)
         changes.gone = sorted({*changes.gone, *gone})
     if gone or changes.changed:
         row = replace(row, highest_modseq=modseq)
@@ -401,7 +356,8 @@ def compact(connection: sqlite3.Connection, row: MailboxRow, folder: Folder) -> 
             return row
         extras = uidlists.read(path).extras
         entries = [
-            (uid, base_of(file), extras.get(uid, "")) for uid, file, *_ in index.all_files(connection, row.number)
+            (uid, base_of(file), extras.get(uid, ""))
+            for uid, file, *_ in message_rows.all_files(connection, row.number)
         ]
         signature = uidlists.rewrite(path, row.uidvalidity, row.uidnext, row.guid, entries)
     row = replace(row, known=replace(row.known, uidlist=signature, lines=len(entries)))

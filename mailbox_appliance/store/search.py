@@ -22,7 +22,7 @@ from mailbox_appliance.mail.header import first, header_end
 from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, RECENT
 from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.slices import Slices
-from mailbox_appliance.store import index, rendered, rendering, texts, words
+from mailbox_appliance.store import message_rows, rendered, rendering, texts, words
 from mailbox_appliance.store.files import batches, read_files
 from mailbox_appliance.store.keywords import number_of
 
@@ -275,7 +275,7 @@ class _Question:
 
     async def _saved(self, order: str, day: int, uids: Uids) -> Uids:
         number = self._box.number
-        saved = dict(await self._box.account.run(lambda connection: index.saved_of(connection, number, uids)))
+        saved = dict(await self._box.account.run(lambda connection: message_rows.saved_of(connection, number, uids)))
         return [uid for uid in uids if uid in saved and _compare(saved[uid] // DAY, order, day)]
 
     async def _reading(self, test: Callable[[bytes], bool], uids: Uids, most: int) -> Uids:

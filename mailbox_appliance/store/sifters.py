@@ -20,7 +20,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.workers import Busy, Workers
 from mailbox_appliance.shielded import shielded
-from mailbox_appliance.store import index, sifter
+from mailbox_appliance.store import message_rows, sifter
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.sift import Texts
@@ -93,7 +93,7 @@ class Sifters:
         self, store: Index, folder: Folder, number: int, uids: Sequence[int], needle: str, whole: bool, texts: bool
     ) -> Sifted | None:
         """In a worker. None: there is no such process."""
-        rows = store.read(lambda connection: index.files_of(connection, number, uids))
+        rows = store.read(lambda connection: message_rows.files_of(connection, number, uids))
         paths = [folder.message(bool(fresh), file) for _, file, fresh, _, _ in rows]
         with self._room:
             process = self._free.pop() if self._free else _begun()

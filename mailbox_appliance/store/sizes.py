@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.store import index
+from mailbox_appliance.store import message_rows
 from mailbox_appliance.store.index import UNKNOWN
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
@@ -46,14 +46,14 @@ def count_crlf(path: str) -> int:
 def _measure(store: Index, folder: Folder, number: int, uids: Sequence[int]) -> list[tuple[int, int]]:
     """(uid, size) of files that are where the index has them. For workers."""
     found: list[tuple[int, int]] = []
-    for uid, file, fresh, _, _ in store.now(lambda connection: index.files_of(connection, number, uids)):
+    for uid, file, fresh, _, _ in store.now(lambda connection: message_rows.files_of(connection, number, uids)):
         try:
             found.append((uid, count_crlf(folder.message(bool(fresh), file))))
         except OSError:
             continue  # renamed or gone: the next look tells
 
     def save(connection: sqlite3.Connection) -> None:
-        index.save_sizes(connection, number, found)
+        message_rows.save_sizes(connection, number, found)
 
     store.now(save)
     return found

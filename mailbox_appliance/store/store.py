@@ -19,6 +19,7 @@ from mailbox_appliance.store import (
     flags,
     folders,
     index,
+    message_rows,
     metadata,
     rendering,
     scan,
@@ -29,10 +30,11 @@ from mailbox_appliance.store import (
     words,
 )
 from mailbox_appliance.store.account import Account
-from mailbox_appliance.store.index import Arrays, MailboxRow
+from mailbox_appliance.store.changes import MailboxGone, Newcomer
+from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.message_rows import Arrays
 from mailbox_appliance.store.paths import Folder, checked_name, folder_of
-from mailbox_appliance.store.scan import MailboxGone, Newcomer
 
 PRERENDERED_AT_ONCE = 32
 FED_AT_ONCE = 128
@@ -106,7 +108,7 @@ class AccountStore:
             if not folders.exists(folder):
                 raise MailboxGone(folder.path)
             row = index.load_mailbox(connection, folder.disk)
-            return row, index.load_arrays(connection, row.number), scan.is_unchanged(row, folder)
+            return row, message_rows.load_arrays(connection, row.number), scan.is_unchanged(row, folder)
 
         try:
             row, arrays, unchanged = await self.ground.run(work)

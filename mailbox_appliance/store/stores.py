@@ -22,6 +22,7 @@ from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import resting, scan
 from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
+from mailbox_appliance.store.changes import MailboxGone
 from mailbox_appliance.store.eyes import Eyes
 from mailbox_appliance.store.filenames import UniqueNames
 from mailbox_appliance.store.index import MailboxRow
@@ -29,7 +30,6 @@ from mailbox_appliance.store.mailbox import OpenMailbox
 from mailbox_appliance.store.nearby import is_nearby
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.pulse import Pulse
-from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.sifters import Sifters
 from mailbox_appliance.store.store import AccountStore
 from mailbox_appliance.store.words import Vocabularies

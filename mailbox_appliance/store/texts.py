@@ -19,8 +19,8 @@ from twisted.python.failure import Failure
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import words
+from mailbox_appliance.store.changes import MailboxGone
 from mailbox_appliance.store.files import Read, batches, read_ahead, read_files
-from mailbox_appliance.store.scan import MailboxGone
 from mailbox_appliance.store.sift import INDEXED_OCTETS, SEAM, TEXT_OCTETS, Texts, held_by, holds, texts_of
 from mailbox_appliance.store.sifters import Sifted
 

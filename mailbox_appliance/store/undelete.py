@@ -16,13 +16,13 @@ from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.shielded import Held
 from mailbox_appliance.store import keywords, resting
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.durable import sync_folder
 from mailbox_appliance.store.filenames import flags_of, wire_size_of, with_flags
 from mailbox_appliance.store.flags import flag_bits
 from mailbox_appliance.store.keywords import HIGH_BITS
 from mailbox_appliance.store.paths import mailbox_name
 from mailbox_appliance.store.resting import Rested
-from mailbox_appliance.store.scan import Newcomer
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox

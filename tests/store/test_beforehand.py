@@ -11,9 +11,9 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.ports.store import UNKNOWN_SIZE, Column, StoreError
 from mailbox_appliance.store import admission
+from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.nearby import is_nearby
 from mailbox_appliance.store.pulse import PATIENCE, QUIET, Pulse
-from mailbox_appliance.store.scan import Newcomer
 from tests.store.kit import ANN, StoreCase, Watching, settle
 
 TEXT = "Subject: foreign\n\nmail\n"

@@ -8,7 +8,7 @@ import sqlite3
 from unittest import mock
 
 from mailbox_appliance.ports.store import StoreError
-from mailbox_appliance.store import admission, first, index, uidlist
+from mailbox_appliance.store import admission, first, message_rows, uidlist
 from mailbox_appliance.store.mailbox import OpenMailbox
 from tests.store.kit import ANN, StoreCase
 
@@ -90,7 +90,10 @@ class FirstLookTests(StoreCase):
     def test_full_disk(self) -> None:
         """Nobody hears of UIDs that could not be synced, nor of rows that could not be written; the next look does it."""
         wrong = mock.Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
-        for module, name, good in ((uidlist, "append", APPEND), (index, "insert_columns", index.insert_columns)):
+        for module, name, good in (
+            (uidlist, "append", APPEND),
+            (message_rows, "insert_columns", message_rows.insert_columns),
+        ):
             self.patch(module, name, wrong)
             with self.assertRaises(StoreError):
                 self.seen(1)

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.store import index, rendered
-from mailbox_appliance.store.index import MessageRow
+from mailbox_appliance.store import index, message_rows, rendered
 from mailbox_appliance.store.index_file import Index
+from mailbox_appliance.store.message_rows import MessageRow
 from tests.kit.workers import InlineWorkers
 
 uid_sets = st.frozensets(st.integers(1, 40), max_size=20)
@@ -30,7 +30,7 @@ class CopiedRowsTests(SynchronousTestCase):
             rendered.make_kind(connection, "envelope", 0, 5)
             table = rendered.kinds(connection)["envelope"]
             rows = [MessageRow(uid, f"f{uid}", False, 0, 1, 9, 9, 0, 0, 0) for uid in range(1, 41)]
-            index.insert_messages(connection, 1, rows)
+            message_rows.insert_messages(connection, 1, rows)
             held = [(uid, b"%d" % uid) for uid in range(1, 41) if uid % 7]
             rendered.save_rendered(connection, 1, table, held)
             rendered.copy_rendered(connection, 1, target, pairs)
@@ -57,12 +57,12 @@ class ChosenRowsTests(SynchronousTestCase):
             table = rendered.kinds(connection)["envelope"]
             for number in (1, 2, 3):
                 held = there if number == 2 else range(1, 41)
-                index.insert_messages(
+                message_rows.insert_messages(
                     connection, number, [MessageRow(uid, f"f{uid}", False, 0, 1, 9, 9, 0, 0, 0) for uid in held]
                 )
                 rows = [(uid, b"odd" if uid % 2 else b"even") for uid in (made if number == 2 else held)]
                 rendered.save_rendered(connection, number, table, rows)
-            files = index.files_of(connection, 2, asked)
+            files = message_rows.files_of(connection, 2, asked)
             self.assertEqual([uid for uid, *_ in files], [uid for uid in asked if uid in there])
             loaded = dict(rendered.load_rendered(connection, 2, table, asked))
             self.assertEqual({uid for uid in loaded if uid in wanted}, wanted & there & made)
@@ -96,25 +96,25 @@ class ChosenRowsTests(SynchronousTestCase):
 
         def work(connection: sqlite3.Connection) -> None:
             for number in (1, 2, 3):
-                index.insert_messages(connection, number, rows)
+                message_rows.insert_messages(connection, number, rows)
             if not asked:
                 return
-            parts, alike = index.parts_of(connection, 2, asked)
+            parts, alike = message_rows.parts_of(connection, 2, asked)
             self.assertEqual([part[0] for part in parts], asked)
             changes = [(uid, tail, flags, *changed(tail, flags)) for uid, _, tail, fresh, flags in parts if not fresh]
-            changes = [one for one in changes if (one[1], one[2]) != (one[3], index.signed(one[4]))]
+            changes = [one for one in changes if (one[1], one[2]) != (one[3], message_rows.signed(one[4]))]
             if changes:
-                index.update_tails(connection, 2, changes, 7, alike)
-            now = {uid: (tail, index.signed(flags)) for uid, _, _, tail, flags in changes}
+                message_rows.update_tails(connection, 2, changes, 7, alike)
+            now = {uid: (tail, message_rows.signed(flags)) for uid, _, _, tail, flags in changes}
             for number in (1, 2, 3):
-                found, _ = index.parts_of(connection, number, range(1, len(kinds) + 1))
+                found, _ = message_rows.parts_of(connection, number, range(1, len(kinds) + 1))
                 for uid, base, tail, fresh, flags in found:
                     was = rows[uid - 1]
-                    expected = (*index.halves(was.file), index.signed(was.flags))
+                    expected = (*message_rows.halves(was.file), message_rows.signed(was.flags))
                     if number == 2 and uid in now:
                         expected = (expected[0], *now[uid])
                     self.assertEqual((base, tail, flags, bool(fresh)), (*expected, was.fresh))
-            moved = index.load_arrays(connection, 2).modseqs
+            moved = message_rows.load_arrays(connection, 2).modseqs
             self.assertEqual([uid for uid, modseq in enumerate(moved, 1) if modseq == 7], [one[0] for one in changes])
 
         store.now(work)
@@ -126,22 +126,22 @@ class ChosenRowsTests(SynchronousTestCase):
         bits = 1 << 63 | 1
 
         def work(connection: sqlite3.Connection) -> int:
-            index.insert_messages(connection, 1, [MessageRow(1, "f", False, bits, 1, 9, 9, 0, 0, 0)])
-            return index.load_arrays(connection, 1).flags[0]
+            message_rows.insert_messages(connection, 1, [MessageRow(1, "f", False, bits, 1, 9, 9, 0, 0, 0)])
+            return message_rows.load_arrays(connection, 1).flags[0]
 
         self.assertEqual(store.now(work), bits)
 
     def test_expunged_uids_are_bounded(self) -> None:
         """The oldest are forgotten, and it is known up to where."""
         store = Index(":memory:", InlineWorkers())
-        self.patch(index, "MOST_EXPUNGED", 40)
+        self.patch(message_rows, "MOST_EXPUNGED", 40)
 
         def work(connection: sqlite3.Connection) -> None:
             row = index.load_mailbox(connection, ".A")
             for uid in range(1, 101):
-                row = index.remove_messages(connection, row, [uid], uid * 10)
+                row = message_rows.remove_messages(connection, row, [uid], uid * 10)
             self.assertGreater(row.forgotten_to, 0)
-            kept = index.vanished_since(connection, row.number, row.forgotten_to)
+            kept = message_rows.vanished_since(connection, row.number, row.forgotten_to)
             self.assertEqual(kept, tuple(range(row.forgotten_to // 10 + 1, 101)))
             self.assertLessEqual(len(kept), 50)
 

@@ -163,11 +163,11 @@ class KilledTests(StoreCase):
 
     def test_killed_while_numbering(self) -> None:
         """After the uidlist line and before the row: the UID is the one in the list, and nobody else's."""
-        from mailbox_appliance.store import index
+        from mailbox_appliance.store import message_rows
 
         self.shop.open()
         self.shop.append("A: 1\n\n")
-        self.killed_at("insert_messages", index)
+        self.killed_at("insert_messages", message_rows)
         self.attempt(self.shop.store.append("INBOX", [message("A: 2\n\n")]))
         self.doCleanups_patches()
         self.reopen()
@@ -178,12 +178,12 @@ class KilledTests(StoreCase):
 
     def test_killed_while_marking(self) -> None:
         """Some files are renamed, the index knows nothing of it: flags are those of the names."""
-        from mailbox_appliance.store import index
+        from mailbox_appliance.store import message_rows
 
         box = self.shop.open()
         for _ in range(3):
             self.shop.append("A: b\n\n")
-        self.killed_at("update_tails", index)
+        self.killed_at("update_tails", message_rows)
         self.attempt(box.mark([1, 2], FlagAction.ADD, ["\\Seen"]))
         self.doCleanups_patches()
         self.reopen()
@@ -191,12 +191,12 @@ class KilledTests(StoreCase):
 
     def test_killed_while_expunging(self) -> None:
         """Files are gone, rows are not: they go at the next look."""
-        from mailbox_appliance.store import index
+        from mailbox_appliance.store import message_rows
 
         box = self.shop.open()
         for _ in range(3):
             self.shop.append("A: b\n\n", "\\Deleted")
-        self.killed_at("remove_messages", index)
+        self.killed_at("remove_messages", message_rows)
         self.attempt(box.expunge([1, 2]))
         self.doCleanups_patches()
         self.reopen()

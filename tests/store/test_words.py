@@ -14,9 +14,9 @@ from mailbox_appliance.mail.mailbox import DELETED
 from mailbox_appliance.mail.text import casemap
 from mailbox_appliance.ports.store import FlagAction
 from mailbox_appliance.store import sift, texts, words
-from mailbox_appliance.store.index import MessageRow
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.mailbox import OpenMailbox
+from mailbox_appliance.store.message_rows import MessageRow
 from mailbox_appliance.store.sift import Texts
 from tests.kit.workers import InlineWorkers
 from tests.store.kit import ANN, Shop, StoreCase, message
@@ -119,10 +119,10 @@ class WordsTests(StoreCase):
         store = Index(":memory:", InlineWorkers())
 
         def work(connection: sqlite3.Connection) -> list[str]:
-            from mailbox_appliance.store import index
+            from mailbox_appliance.store import message_rows
 
             rows = [MessageRow(uid, f"f{uid}", False, 0, 1, 9, 9, 0, 0, 0) for uid in range(1, len(others) // 1000 + 2)]
-            index.insert_messages(connection, 1, rows)
+            message_rows.insert_messages(connection, 1, rows)
             words.add(
                 connection,
                 1,
