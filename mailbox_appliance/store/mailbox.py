@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import bisect
 import sqlite3
-import sys
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
-from itertools import compress
 
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
 from mailbox_appliance.mail import rights
-from mailbox_appliance.mail.mailbox import DELETED, SEEN, MailboxStatus
+from mailbox_appliance.mail.mailbox import MailboxStatus
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
 from mailbox_appliance.ports.clock import Timer
@@ -48,17 +46,16 @@ from mailbox_appliance.store.changes import Newcomer
 from mailbox_appliance.store.first import Facts, Numbered
 from mailbox_appliance.store.index import UNKNOWN, Known, MailboxRow
 from mailbox_appliance.store.message_rows import Arrays
+from mailbox_appliance.store.packed import PackedMessages
 from mailbox_appliance.store.paths import Folder
 from mailbox_appliance.store.rendering import Progress
 
-LOW_OCTET = 0 if sys.byteorder == "little" else 7
-_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
 
-
-class OpenMailbox:
+class OpenMailbox(PackedMessages):
     """ports.store.Mailbox over a folder. Made by ``store.mailboxes.load``."""
 
     def __init__(self, account: Account, name: str, folder: Folder, row: MailboxRow, arrays: Arrays) -> None:
+        super().__init__(arrays)
         self.account = account
         self.name = name
         self.folder = folder
@@ -69,12 +66,6 @@ class OpenMailbox:
         self.mailbox_id = row.guid
         self._names: list[str] = list(row.keywords)
         self.keywords: Sequence[str] = self._names
-        self.uids: array[int] = arrays.uids
-        self.flags: array[int] = arrays.flags
-        self.modseqs: array[int] = arrays.modseqs
-        self.sizes: array[int] = arrays.sizes
-        self.dates: array[int] = arrays.dates
-        self.zones: array[int] = arrays.zones
         self.read_only = False
         self.watchers: list[Watcher] = []
         self.lock = DeferredLock()
@@ -134,37 +125,19 @@ class OpenMailbox:
         """The same of the word index."""
         return self.account.settings.word_index and bool(self.fed.next(self.uids, 1))
 
-    def position(self, uid: int) -> int:
-        """Where ``uid`` stands in the arrays, or -1."""
-        at = bisect.bisect_left(self.uids, uid)
-        return at if at < len(self.uids) and self.uids[at] == uid else -1
-
-    def positions(self, uids: Sequence[int]) -> Sequence[int]:
-        """Where sorted ``uids`` stand; those that are gone are left out."""
-        if not uids or not len(self.uids):
-            return ()
-        first = bisect.bisect_left(self.uids, uids[0])
-        stop = bisect.bisect_right(self.uids, uids[-1])
-        if stop - first == len(uids) and self.uids[first:stop] == array("I", uids):
-            return range(first, stop)
-        if len(uids) < 50:
-            return [at for at in map(self.position, uids) if at >= 0]
-        places = {uid: at for at, uid in enumerate(self.uids[first:stop], first)}
-        return [places[uid] for uid in uids if uid in places]
-
     def status(self) -> MailboxStatus:
         """What STATUS tells, from memory."""
         if self._status is None:
-            low = self.flags.tobytes()[LOW_OCTET::8]
+            unseen, deleted = self.unseen_and_deleted()
             self._status = MailboxStatus(
                 messages=len(self.uids),
                 recent=len(self.uids) - bisect.bisect_left(self.uids, self._recent_from),
                 uidnext=self.uidnext,
                 uidvalidity=self.uidvalidity,
-                unseen=low.translate(_HAS[SEEN]).count(0),
+                unseen=unseen,
                 highest_modseq=self.highest_modseq,
                 size=sum(self.sizes),
-                deleted=low.translate(_HAS[DELETED]).count(1),
+                deleted=deleted,
                 mailbox_id=self.mailbox_id,
             )
         return self._status
@@ -312,12 +285,7 @@ class OpenMailbox:
             self.set_flags(done.changed, done.modseq, None)
         if not done.rows:
             return
-        self.uids.extend([row.uid for row in done.rows])
-        self.flags.extend([row.flags for row in done.rows])
-        self.modseqs.extend([row.modseq for row in done.rows])
-        self.sizes.extend([row.size for row in done.rows])
-        self.dates.extend([row.date for row in done.rows])
-        self.zones.extend([row.zone for row in done.rows])
+        self._add_rows(done.rows)
         if any(row.size == UNKNOWN for row in done.rows):
             self.is_measured, self.is_measurable = False, True
         count = len(self.uids)
@@ -327,12 +295,7 @@ class OpenMailbox:
     def apply_crowd(self, numbered: Numbered, facts: Facts) -> None:
         """The same for the crowd of a first look."""
         self.take_row(numbered.row)
-        self.uids.extend(numbered.uids)
-        self.flags.extend(numbered.flags)
-        self.modseqs.extend(array("Q", [numbered.row.highest_modseq]) * len(numbered.uids))
-        self.sizes.extend(facts.sizes)
-        self.dates.extend(facts.dates)
-        self.zones.extend(array("h", [0]) * len(numbered.uids))
+        self._add_crowd(numbered, facts)
         self.is_measured = UNKNOWN not in facts.sizes
         self.is_measurable = not self.is_measured
         count = len(self.uids)
@@ -341,33 +304,16 @@ class OpenMailbox:
 
     def set_flags(self, changes: Sequence[tuple[int, int]], modseq: int, by: Watcher | None) -> None:
         """(uid, flags) as they are on disk now."""
-        wanted = dict(sorted(changes))
-        places = self.positions(list(wanted))
-        if isinstance(places, range) and places:
-            told = list(wanted)
-            self.flags[places.start : places.stop] = array("Q", wanted.values())
-            self.modseqs[places.start : places.stop] = array("Q", [modseq]) * len(places)
-        else:
-            told = [self.uids[at] for at in places]
-            for at, uid in zip(places, told, strict=True):
-                self.flags[at] = wanted[uid]
-                self.modseqs[at] = modseq
+        told = self._put_flags(changes, modseq)
         self._status = None
         if told:
             self.tell(lambda watcher: watcher.flags_changed(told, modseq, by))
 
     def drop(self, uids: Sequence[int], modseq: int) -> None:
         """These (sorted) are gone: new arrays, then the watchers."""
-        places = self.positions(uids)
-        if not places:
+        told = self._take_out(uids)
+        if not told:
             return
-        keep = bytearray(b"\1") * len(self.uids)
-        for at in places:
-            keep[at] = 0
-        told = [self.uids[at] for at in places]
-        for name in ("uids", "flags", "modseqs", "sizes", "dates", "zones"):
-            old: array[int] = getattr(self, name)
-            setattr(self, name, array(old.typecode, compress(old, keep)))
         for uid in told:
             self.structures.pop(uid, None)
             self.line_maps.pop(uid, None)

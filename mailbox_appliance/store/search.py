@@ -10,7 +10,6 @@ from __future__ import annotations
 import bisect
 import re
 import sqlite3
-import sys
 from array import array
 from collections.abc import Callable, Sequence
 from itertools import compress
@@ -25,6 +24,7 @@ from mailbox_appliance.slices import Slices
 from mailbox_appliance.store import message_rows, rendered, rendering, texts, words
 from mailbox_appliance.store.files import batches, read_files
 from mailbox_appliance.store.keywords import number_of
+from mailbox_appliance.store.packed import LOW_OCTET
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -33,7 +33,6 @@ DAY = 86400
 BATCH = 2048
 INDEXED = 16384  # rows of the index asked in one statement
 LACKING = 512  # messages rendered before they are looked at and let go
-LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _ONE = re.compile(b"\1")
 
 Uids = Sequence[int]

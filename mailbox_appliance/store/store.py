@@ -21,23 +21,17 @@ from mailbox_appliance.store import (
     index,
     message_rows,
     metadata,
-    rendering,
     scan,
-    sizes,
     subscriptions,
-    texts,
     uidvalidity,
-    words,
 )
 from mailbox_appliance.store.account import Account
+from mailbox_appliance.store.beforehand import Beforehand
 from mailbox_appliance.store.changes import MailboxGone, Newcomer
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.mailbox import OpenMailbox
 from mailbox_appliance.store.message_rows import Arrays
 from mailbox_appliance.store.paths import Folder, checked_name, folder_of
-
-PRERENDERED_AT_ONCE = 32
-FED_AT_ONCE = 128
 
 
 class AccountStore:
@@ -53,7 +47,7 @@ class AccountStore:
         self._loading = DeferredLock()
         self._arrivals: dict[str, list[Newcomer]] = {}
         self._arrival_timer: Timer | None = None
-        self._rendering = False
+        self._beforehand = Beforehand(account, self._in_memory, self._background_failed)
         account.damaged = self._index_lost
 
     @property
@@ -117,7 +111,7 @@ class AccountStore:
             raise StoreError(Problem.NO_SUCH_MAILBOX, f"there is no mailbox {name}") from None
         box = OpenMailbox(self.ground, name, folder, row, arrays)
         box.released = self._released
-        box.grown = self._grown
+        box.grown = lambda box: self._beforehand.look_soon()
         box.copying = self._copy
         self.boxes[name] = box
         if not unchanged:
@@ -129,8 +123,11 @@ class AccountStore:
             box.enqueue(newcomer)
         if not box.watchers:
             self._resting(self, box)
-        self._grown(box)
+        self._beforehand.look_soon()
         return box
+
+    def _in_memory(self) -> Sequence[OpenMailbox]:
+        return list(self.boxes.values())
 
     def _released(self, box: OpenMailbox) -> None:
         if self.boxes.get(box.name) is box:
@@ -377,47 +374,3 @@ class AccountStore:
         error = getattr(failure, "value", None)
         if isinstance(error, BaseException) and not isinstance(error, StoreError):
             self.ground.journal.broken("store", error)
-
-    # ------------------------------------------------------------ made beforehand
-
-    def _grown(self, box: OpenMailbox) -> None:
-        settings = self.ground.settings
-        if settings.prerender and not self._rendering:
-            self._rendering = True
-            self.ground.clock.callLater(settings.prerender_delay, self._start_rendering)
-
-    def _start_rendering(self) -> None:
-        shielded(self._render_all()).addErrback(self._background_failed)
-
-    async def _render_all(self) -> None:
-        """What is missing in open mailboxes, newest first, while nobody wants anything."""
-        pulse = self.ground.pulse
-        try:
-            while True:
-                calm = await pulse.calm()
-                async with Held(pulse.turn):
-                    if not await self._make_some(calm):
-                        return
-        finally:
-            self._rendering = False
-
-    async def _make_some(self, calm: bool) -> bool:
-        """One step: sizes, then what FETCH asks, then words. False: nothing is left to be made."""
-        for box in list(self.boxes.values()):
-            if not box.wants_rendering:
-                continue
-            if box.is_measurable:
-                await sizes.measure_some(box)
-            elif box.rendered.next(box.uids, 1):
-                most = PRERENDERED_AT_ONCE if calm else PRERENDERED_AT_ONCE // 4
-                await rendering.prerender_some(box, most, hurry=not calm)
-            elif calm or self.ground.sifters.are_there:
-                await texts.feed_some(box, FED_AT_ONCE)
-            else:
-                continue
-            return True
-        if not calm or not await self.ground.quietly.run(words.tidy):
-            return False
-        for box in self.boxes.values():
-            box.fed = box.fed.again()
-        return True
