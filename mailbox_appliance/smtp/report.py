@@ -11,7 +11,7 @@ from mailbox_appliance.smtp.login import Attempt
 from mailbox_appliance.smtp.parts import JournalPort
 from mailbox_appliance.smtp.transaction import Ending, Transaction
 from mailbox_appliance.wire.smtp.events import LogIn
-from mailbox_appliance.wire.smtp.grammar import show_path
+from mailbox_appliance.wire.smtp.paths import show_path
 
 
 class Report:

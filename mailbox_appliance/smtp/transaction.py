@@ -36,7 +36,8 @@ from mailbox_appliance.smtp.limits import SmtpSettings
 from mailbox_appliance.smtp.plainheader import in_ascii
 from mailbox_appliance.smtp.policy import NOT_OWNED, Action, Sender
 from mailbox_appliance.wire.smtp.content import Flaw
-from mailbox_appliance.wire.smtp.grammar import MailArguments, show_path
+from mailbox_appliance.wire.smtp.grammar import MailArguments
+from mailbox_appliance.wire.smtp.paths import show_path
 
 FLAWS: dict[Flaw, Reply] = {
     Flaw.BARE_CR: Reply(550, "5.6.0", "Bare CR in the message; lines end with CR LF"),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.wire.smtp.claims import Claims, parse_xclient
-from mailbox_appliance.wire.smtp.grammar import GrammarError
+from mailbox_appliance.wire.smtp.mistakes import GrammarError
 
 
 class ClaimsTests(SynchronousTestCase):

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.wire.smtp import grammar
+from mailbox_appliance.wire.smtp import grammar, mistakes, parameters, paths
 
 PATHS = [
     ("<ann@example.org>", "ann", "example.org"),
@@ -65,23 +65,23 @@ class PathTests(SynchronousTestCase):
     def test_paths(self) -> None:
         """What is a path, and what it means."""
         for text, local, domain in PATHS:
-            self.assertEqual(grammar.parse_path(text + " X"), (Address(local, domain), " X"), text)
+            self.assertEqual(paths.parse_path(text + " X"), (Address(local, domain), " X"), text)
 
     def test_no_paths(self) -> None:
         """What is none is refused with 501."""
         for text in NO_PATHS:
-            with self.assertRaises(grammar.GrammarError) as caught:
-                grammar.parse_path(text)
+            with self.assertRaises(mistakes.GrammarError) as caught:
+                paths.parse_path(text)
             self.assertEqual(caught.exception.reply.code, 501, text)
 
     def test_special_paths(self) -> None:
         """The null reverse path and the bare postmaster."""
-        self.assertEqual(grammar.parse_reverse_path("<> X"), (None, " X"))
-        self.assertEqual(grammar.parse_forward_path("<POSTmaster>")[0], Address("postmaster", ""))
-        self.assertEqual(grammar.show_path(Address("postmaster", "")), "<postmaster>")
-        self.assertEqual(grammar.show_path(None), "<>")
-        self.assertRaises(grammar.GrammarError, grammar.parse_forward_path, "<>")
-        self.assertRaises(grammar.GrammarError, grammar.parse_reverse_path, "<postmaster>")
+        self.assertEqual(paths.parse_reverse_path("<> X"), (None, " X"))
+        self.assertEqual(paths.parse_forward_path("<POSTmaster>")[0], Address("postmaster", ""))
+        self.assertEqual(paths.show_path(Address("postmaster", "")), "<postmaster>")
+        self.assertEqual(paths.show_path(None), "<>")
+        self.assertRaises(mistakes.GrammarError, paths.parse_forward_path, "<>")
+        self.assertRaises(mistakes.GrammarError, paths.parse_reverse_path, "<postmaster>")
 
     @settings(max_examples=200)
     @given(st.text(st.characters(min_codepoint=0x20, blacklist_categories=("Cc", "Cs")), min_size=1, max_size=60))
@@ -91,7 +91,7 @@ class PathTests(SynchronousTestCase):
             address = Address.of(local, "x.test")
         except ValueError:
             return
-        self.assertEqual(grammar.parse_path(grammar.show_path(address)), (address, ""))
+        self.assertEqual(paths.parse_path(paths.show_path(address)), (address, ""))
 
 
 class ParameterTests(SynchronousTestCase):
@@ -99,32 +99,32 @@ class ParameterTests(SynchronousTestCase):
 
     def test_xtext(self) -> None:
         """RFC 3461 §4."""
-        self.assertEqual(grammar.xtext_decode("ann+2Bshop+3D"), "ann+shop=")
+        self.assertEqual(parameters.xtext_decode("ann+2Bshop+3D"), "ann+shop=")
         for bad in ("a+2b", "a+", "a+2", "a=b", "a b", "a+00", "a+0D+0A", "+FF"):
-            self.assertRaises(grammar.GrammarError, grammar.xtext_decode, bad)
+            self.assertRaises(mistakes.GrammarError, parameters.xtext_decode, bad)
 
     @settings(max_examples=200)
     @given(st.text(st.characters(min_codepoint=0x20, blacklist_categories=("Cc", "Cs")), max_size=80))
     def test_xtext_comes_back(self, text: str) -> None:
         """What is encoded decodes to itself, and is safe in between."""
-        encoded = grammar.xtext_encode(text)
+        encoded = parameters.xtext_encode(text)
         self.assertTrue(encoded.isascii() and " " not in encoded)
-        self.assertEqual(grammar.xtext_decode(encoded), text)
+        self.assertEqual(parameters.xtext_decode(encoded), text)
 
     def test_mail(self) -> None:
         """All that MAIL may ask."""
         offered = frozenset({"SIZE", "8BITMIME", "SMTPUTF8", "DSN"})
         arguments = grammar.parse_mail("FROM:<a@b.test> size=10 BODY=8bitmime RET=hdrs ENVID=x+2By SMTPUTF8", offered)
         self.assertEqual(arguments, grammar.MailArguments(Address("a", "b.test"), 10, True, True, "HDRS", "x+y"))
-        self.assertRaises(grammar.GrammarError, grammar.parse_mail, "FROM:<a@b.test> SIZE=10", frozenset())
-        self.assertRaises(grammar.GrammarError, grammar.parse_mail, "FROM <a@b.test>", offered)
-        self.assertRaises(grammar.GrammarError, grammar.parse_mail, "TO:<a@b.test>", offered)
+        self.assertRaises(mistakes.GrammarError, grammar.parse_mail, "FROM:<a@b.test> SIZE=10", frozenset())
+        self.assertRaises(mistakes.GrammarError, grammar.parse_mail, "FROM <a@b.test>", offered)
+        self.assertRaises(mistakes.GrammarError, grammar.parse_mail, "TO:<a@b.test>", offered)
 
     @settings(max_examples=300)
     @given(st.text(max_size=200))
     def test_nothing_else_is_raised(self, text: str) -> None:
         """Every reader answers or says GrammarError, whatever it is given."""
-        offered = frozenset(row[0] for row in grammar.MAIL_PARAMETERS.values())
+        offered = frozenset(row[0] for row in parameters.MAIL_PARAMETERS.values())
         for start in ("", "FROM:<a@b.test> ", "FROM:", "TO:<a@b.test> ", "TO:"):
             for read in (
                 lambda t: grammar.parse_mail(t, offered),
@@ -132,11 +132,11 @@ class ParameterTests(SynchronousTestCase):
                 grammar.parse_bdat,
                 grammar.parse_auth,
                 grammar.parse_hello,
-                grammar.xtext_decode,
+                parameters.xtext_decode,
             ):
                 try:
                     read(start + text)
-                except grammar.GrammarError as error:
+                except mistakes.GrammarError as error:
                     self.assertGreaterEqual(error.reply.code, 500)
 
     def test_hello_is_made_safe(self) -> None:
@@ -144,10 +144,10 @@ class ParameterTests(SynchronousTestCase):
         self.assertEqual(grammar.parse_hello("mx.x.test"), "mx.x.test")
         self.assertEqual(grammar.parse_hello("[IPv6:2001:db8::1]"), "[IPv6:2001:db8::1]")
         self.assertEqual(grammar.parse_hello("a(b)c\u00e9;d e"), "a?b?c??d")
-        self.assertRaises(grammar.GrammarError, grammar.parse_hello, " ")
-        self.assertRaises(grammar.GrammarError, grammar.parse_hello, "a" * 256)
+        self.assertRaises(mistakes.GrammarError, grammar.parse_hello, " ")
+        self.assertRaises(mistakes.GrammarError, grammar.parse_hello, "a" * 256)
 
     def test_linear(self) -> None:
         """The longest lines that a server lets through are read at once."""
         for text in ("<" + "a" * 12000, "<" + "a." * 6000 + "@", '<"' + "\\a" * 6000, "<" + "@a," * 4000, "<@a" * 4000):
-            self.assertRaises(grammar.GrammarError, grammar.parse_path, text)
+            self.assertRaises(mistakes.GrammarError, paths.parse_path, text)

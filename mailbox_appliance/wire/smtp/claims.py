@@ -10,7 +10,9 @@ import ipaddress
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.wire.smtp.grammar import GrammarError, parse_hello, xtext_decode
+from mailbox_appliance.wire.smtp.grammar import parse_hello
+from mailbox_appliance.wire.smtp.mistakes import GrammarError
+from mailbox_appliance.wire.smtp.parameters import xtext_decode
 
 _UNKNOWN = frozenset({"[UNAVAILABLE]", "[TEMPUNAVAIL]"})
 _NAMES = frozenset({"NAME", "ADDR", "PORT", "PROTO", "HELO"})

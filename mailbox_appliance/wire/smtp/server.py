@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.users import ScramKeys
 from mailbox_appliance.wire.sasl import Challenge
-from mailbox_appliance.wire.smtp import answers, grammar
+from mailbox_appliance.wire.smtp import answers, grammar, mistakes
 from mailbox_appliance.wire.smtp.commands import Fault
 from mailbox_appliance.wire.smtp.conversation import Conversation
 from mailbox_appliance.wire.smtp.events import (
@@ -246,7 +246,7 @@ class Server(Conversation):
             return None
         try:
             argument = verb.read(_text_of(rest))
-        except grammar.GrammarError as error:
+        except mistakes.GrammarError as error:
             if word.upper() == b"BDAT":
                 # Where the next command begins, nobody knows: going on would run content as commands.
                 self.cut_off(error.reply, "BDAT without a readable size")
@@ -261,7 +261,7 @@ class Server(Conversation):
             return None
         try:
             return verb.act(self, argument)
-        except grammar.GrammarError as error:
+        except mistakes.GrammarError as error:
             self.complain(error.reply)
             return None
 
@@ -298,9 +298,9 @@ def _text_of(octets: bytes) -> str:
     try:
         text = octets.decode("utf-8").strip(" ")
     except UnicodeDecodeError:
-        raise grammar.GrammarError(answers.NOT_TEXT) from None
+        raise mistakes.GrammarError(answers.NOT_TEXT) from None
     if not text.isprintable() and _CONTROL.search(text):
-        raise grammar.GrammarError(answers.NOT_TEXT)
+        raise mistakes.GrammarError(answers.NOT_TEXT)
     return text
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.wire.smtp import answers, grammar
+from mailbox_appliance.wire.smtp import answers, grammar, mistakes
 from mailbox_appliance.wire.smtp.claims import parse_xclient
 from mailbox_appliance.wire.smtp.conversation import Conversation
 from mailbox_appliance.wire.smtp.events import Begin, Claim, Event, Hello, Mail, Quit, Rcpt, Reset, StartTls
@@ -53,13 +53,13 @@ def _helo(talk: Conversation, name: str) -> Event:
 
 def _xclient(talk: Conversation, text: str) -> Event:
     if not talk.terms.xclient:
-        raise grammar.GrammarError(answers.NO_XCLIENT)
+        raise mistakes.GrammarError(answers.NO_XCLIENT)
     return talk.owe(Claim(parse_xclient(text)))
 
 
 def _mail(talk: Conversation, text: str) -> Event:
     if talk.terms.service.needs_auth and not talk.logged_in:
-        raise grammar.GrammarError(answers.AUTH_FIRST)
+        raise mistakes.GrammarError(answers.AUTH_FIRST)
     return talk.owe(Mail(grammar.parse_mail(text, _offered(talk))))
 
 
