@@ -12,7 +12,7 @@ import shlex
 from collections.abc import Callable
 from typing import TypeVar
 
-from mailbox_appliance.config.model import Endpoint, HostPort, Network
+from mailbox_appliance.config.model import HostPort, Network
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
 from mailbox_appliance.ports.checks import CHECK_NAMES, FURTHER_NAMES
 
@@ -28,7 +28,8 @@ class Wrong(ValueError):
         self.remedy = remedy
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """The value as a complaint quotes it, cut at 80 characters."""
     text = repr(value) if not isinstance(value, bool) else str(value).lower()
     return text if len(text) <= 80 else text[:77] + "…"
 
@@ -36,7 +37,7 @@ def _shown(value: object) -> str:
 def text(value: object) -> str:
     """One line of text without control characters."""
     if not isinstance(value, str):
-        raise Wrong(f"{_shown(value)} is not text", 'put it in quotes: "…"')
+        raise Wrong(f"{shown(value)} is not text", 'put it in quotes: "…"')
     if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 for c in value):
         raise Wrong("the text holds control characters", "write it on one line without them")
     return value
@@ -53,7 +54,7 @@ def path(value: object) -> str:
 def flag(value: object) -> bool:
     """true or false."""
     if not isinstance(value, bool):
-        raise Wrong(f"{_shown(value)} is neither true nor false", "write true or false, without quotes")
+        raise Wrong(f"{shown(value)} is neither true nor false", "write true or false, without quotes")
     return value
 
 
@@ -62,7 +63,7 @@ def choice(*choices: str) -> Callable[[object], str]:
 
     def read(value: object) -> str:
         if value not in choices or not isinstance(value, str):
-            raise Wrong(f"{_shown(value)} is not a choice here", "write one of " + ", ".join(f'"{c}"' for c in choices))
+            raise Wrong(f"{shown(value)} is not a choice here", "write one of " + ", ".join(f'"{c}"' for c in choices))
         return value
 
     return read
@@ -76,18 +77,18 @@ def host_name(value: object) -> str:
     except ValueError:
         pass
     else:
-        raise Wrong(f"{_shown(value)} is an address, not a name", 'write a name, such as "mail.example.org"')
+        raise Wrong(f"{shown(value)} is an address, not a name", 'write a name, such as "mail.example.org"')
     try:
         return domain_to_ascii(words)
     except AddressError:
-        raise Wrong(f"{_shown(value)} is not a host name", 'write a name, such as "mail.example.org"') from None
+        raise Wrong(f"{shown(value)} is not a host name", 'write a name, such as "mail.example.org"') from None
 
 
 def full_host_name(value: object) -> str:
     """The name this machine says in EHLO: with a dot in it (RFC 5321 §2.3.5), except for localhost."""
     name = host_name(value)
     if "." not in name and name != "localhost":
-        raise Wrong(f"{_shown(value)} is not a full name", f'write it with its domain, such as "{name}.example.org"')
+        raise Wrong(f"{shown(value)} is not a full name", f'write it with its domain, such as "{name}.example.org"')
     return name
 
 
@@ -104,7 +105,7 @@ def own_name(value: object) -> str:
     """The owner's name for a device or a scanner: it stands in the journal, a device's in From, too."""
     words = text(value).lower()
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,39}", words):
-        raise Wrong(f"{_shown(value)} is no name here", "use up to 40 letters, digits, - and _")
+        raise Wrong(f"{shown(value)} is no name here", "use up to 40 letters, digits, - and _")
     return words
 
 
@@ -128,24 +129,24 @@ def dns_list(value: object) -> str:
     try:
         weight = float(figure)
     except ValueError:
-        raise Wrong(f"{_shown(figure)} is not a weight", remedy) from None
+        raise Wrong(f"{shown(figure)} is not a weight", remedy) from None
     if not (math.isfinite(weight) and 0 < abs(weight) <= 100):
-        raise Wrong(f"{_shown(figure)} is not a weight between -100 and 100 that counts", remedy)
+        raise Wrong(f"{shown(figure)} is not a weight between -100 and 100 that counts", remedy)
     return f"{name}={weight:g}"
 
 
 def weights(value: object) -> dict[str, float]:
     """Figures by "check result"."""
     if not isinstance(value, dict):
-        raise Wrong(f"{_shown(value)} is not a table", 'write { "spf fail" = 1.5 }')
+        raise Wrong(f"{shown(value)} is not a table", 'write { "spf fail" = 1.5 }')
     for key, figure in value.items():
         check, _, result = str(key).partition(" ")
         if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
             known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
-            raise Wrong(f"{_shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
+            raise Wrong(f"{shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
         good = isinstance(figure, int | float) and not isinstance(figure, bool) and math.isfinite(figure)
         if not good or abs(figure) > 100:
-            raise Wrong(f"the weight of {key}, {_shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
+            raise Wrong(f"the weight of {key}, {shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
     return {str(key): float(figure) for key, figure in value.items()}
 
 
@@ -154,7 +155,7 @@ def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
 
     def read_list(value: object) -> tuple[T, ...]:
         if not isinstance(value, list):
-            raise Wrong(f"{_shown(value)} is not a list", "put it in square brackets: " + _bracketed(value))
+            raise Wrong(f"{shown(value)} is not a list", "put it in square brackets: " + _bracketed(value))
         if len(value) > 1000:
             raise Wrong(f"the list has {len(value)} entries", "write at most 1000")
         return tuple(read(one) for one in value)
@@ -164,7 +165,7 @@ def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
 
 def _bracketed(value: object) -> str:
     plain = isinstance(value, str) and value.isprintable() and '"' not in value and len(value) <= 80
-    return f'["{value}"]' if plain else f"[{_shown(value)}]"
+    return f'["{value}"]' if plain else f"[{shown(value)}]"
 
 
 # Binary multiples, as df -h, systemd and Dovecot count.
@@ -180,9 +181,7 @@ def size(value: object) -> int:
         return value
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or (match[2] and not match[3]):
-        raise Wrong(
-            f"{_shown(value)} is not a size", 'write a number with KB, MB or GB, such as "50MB"; 0 for no limit'
-        )
+        raise Wrong(f"{shown(value)} is not a size", 'write a number with KB, MB or GB, such as "50MB"; 0 for no limit')
     unit = _UNITS[match[3].upper()]
     return int(match[1]) * unit + (int(match[2]) * unit // 10 ** len(match[2]) if match[2] else 0)
 
@@ -197,9 +196,7 @@ def seconds(value: object) -> float:
         return float(value)
     match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise Wrong(
-            f"{_shown(value)} is not a time span", 'write seconds as a number, such as 300, or "5m", "2h", "1d"'
-        )
+        raise Wrong(f"{shown(value)} is not a time span", 'write seconds as a number, such as 300, or "5m", "2h", "1d"')
     return float(match[1]) * _SPANS[match[2].lower()]
 
 
@@ -214,14 +211,14 @@ def positive_seconds(value: object) -> float:
 def count(value: object) -> int:
     """A whole number, 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-        raise Wrong(f"{_shown(value)} is not a whole number", "write digits without quotes; 0 for no limit")
+        raise Wrong(f"{shown(value)} is not a whole number", "write digits without quotes; 0 for no limit")
     return value
 
 
 def port_number(value: object) -> int:
     """A TCP port, 1–65535."""
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 65536:
-        raise Wrong(f"{_shown(value)} is not a port", "write a number from 1 to 65535, without quotes")
+        raise Wrong(f"{shown(value)} is not a port", "write a number from 1 to 65535, without quotes")
     return value
 
 
@@ -235,8 +232,8 @@ def network(value: object) -> Network:
             loose = ipaddress.ip_network(words, strict=False)
         except ValueError:
             remedy = 'write a network such as "192.168.1.0/24" or an address such as "192.168.1.7"'
-            raise Wrong(f"{_shown(value)} is not a network", remedy) from None
-        raise Wrong(f"{_shown(value)} names a host and a network at once ({error})", f'write "{loose}"') from None
+            raise Wrong(f"{shown(value)} is not a network", remedy) from None
+        raise Wrong(f"{shown(value)} names a host and a network at once ({error})", f'write "{loose}"') from None
 
 
 def host_and_port(value: object) -> HostPort:
@@ -245,12 +242,12 @@ def host_and_port(value: object) -> HostPort:
     remedy = 'write host:port, such as "mail.isp.example:587" (IPv6: "[2001:db8::1]:587")'
     host, colon, digits = words.rpartition(":")
     if not colon or not re.fullmatch(r"\d{1,5}", digits, re.ASCII) or not 0 < int(digits) < 65536:
-        raise Wrong(f"{_shown(value)} names no port", remedy)
+        raise Wrong(f"{shown(value)} names no port", remedy)
     if host.startswith("[") and host.endswith("]"):
         try:
             return HostPort(str(ipaddress.IPv6Address(host[1:-1])), int(digits))
         except ValueError:
-            raise Wrong(f"{_shown(value)} holds no IPv6 address in its brackets", remedy) from None
+            raise Wrong(f"{shown(value)} holds no IPv6 address in its brackets", remedy) from None
     try:
         return HostPort(str(ipaddress.IPv4Address(host)), int(digits))
     except ValueError:
@@ -258,7 +255,7 @@ def host_and_port(value: object) -> HostPort:
     try:
         return HostPort(domain_to_ascii(host), int(digits))
     except AddressError:
-        raise Wrong(f"{_shown(value)} names no host", remedy) from None
+        raise Wrong(f"{shown(value)} names no host", remedy) from None
 
 
 def host_and_port_or_path(value: object) -> HostPort | str:
@@ -270,7 +267,7 @@ def host_and_port_or_path(value: object) -> HostPort | str:
 def figure(value: object) -> float:
     """Points, from 0 to 100."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 100:
-        raise Wrong(f"{_shown(value)} is no figure from 0 to 100", "write a number, such as 5")
+        raise Wrong(f"{shown(value)} is no figure from 0 to 100", "write a number, such as 5")
     return float(value)
 
 
@@ -286,83 +283,8 @@ def name_server(value: object) -> HostPort:
         server = host_and_port(value)
         ipaddress.ip_address(server.host)
     except ValueError:
-        raise Wrong(f"{_shown(value)} is not the address of a name server", remedy) from None
+        raise Wrong(f"{shown(value)} is not the address of a name server", remedy) from None
     return server
-
-
-def _split_description(words: str) -> list[str]:
-    """The colon-separated pieces of a Twisted string description; a backslash protects what follows."""
-    pieces = [""]
-    escaped = False
-    for character in words:
-        if escaped:
-            pieces[-1] += character
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == ":":
-            pieces.append("")
-        else:
-            pieces[-1] += character
-    if escaped:
-        raise Wrong("the description ends in a backslash", "remove it")
-    return pieces
-
-
-_ENDPOINT_REMEDY = 'write "tcp:25", "tcp:25:interface=127.0.0.1", "tcp6:25" or "unix:/run/mail.socket"'
-
-
-def endpoint(value: object) -> Endpoint:
-    """A plain Twisted endpoint description: tcp:PORT, tcp6:PORT or unix:PATH with their options."""
-    words = text(value)
-    kind, *rest = _split_description(words)
-    if kind not in ("tcp", "tcp6", "unix"):
-        what = "must be plain; the service adds TLS itself" if kind in ("ssl", "tls") else "is no kind of endpoint here"
-        raise Wrong(f"{_shown(kind)} {what}", _ENDPOINT_REMEDY)
-    plain = [piece for piece in rest if "=" not in piece]
-    options = dict(piece.split("=", 1) for piece in rest if "=" in piece)
-    if kind == "unix" and not plain and "address" in options:
-        plain = [options.pop("address")]
-    if kind != "unix" and not plain and "port" in options:
-        plain = [options.pop("port")]
-    allowed = {"backlog", "mode", "lockfile"} if kind == "unix" else {"backlog", "interface"}
-    strange = sorted(set(options) - allowed)
-    if strange:
-        remedy = f"{kind} endpoints know {', '.join(sorted(allowed))}"
-        raise Wrong(f"{_shown(value)} has an unknown option {strange[0]!r}", remedy)
-    if len(plain) != 1 or not plain[0]:
-        remedy = _ENDPOINT_REMEDY
-        if kind == "tcp6" or "interface" in options:
-            remedy += '; colons of an IPv6 address are written "\\\\:"'
-        raise Wrong(f"{_shown(value)} is not an endpoint description", remedy)
-    for name in ("backlog", "mode"):
-        if name in options and not re.fullmatch(r"\d{1,5}" if name == "backlog" else "[0-7]{3,4}", options[name]):
-            raise Wrong(f"{_shown(value)} has a strange {name}", f"write {name} as a number")
-    if kind == "unix":
-        if not plain[0].startswith("/"):
-            raise Wrong(f"{_shown(plain[0])} is not an absolute path", 'write "unix:/run/mail.socket"')
-        return Endpoint(words, kind, path=plain[0], mode=int(options.get("mode", "666"), 8))
-    if not re.fullmatch(r"\d{1,5}", plain[0], re.ASCII) or int(plain[0]) > 65535:
-        raise Wrong(f"{_shown(plain[0])} is not a port", _ENDPOINT_REMEDY)
-    return Endpoint(words, kind, int(plain[0]), _interface(kind, options.get("interface", "")))
-
-
-def _interface(kind: str, words: str) -> str:
-    """The address to bind, '' for all; an address of the other family is refused."""
-    if not words or (words == "localhost" and kind == "tcp"):
-        return words
-    try:
-        address = ipaddress.ip_address(words.partition("%")[0])
-    except ValueError:
-        raise Wrong(f"interface {_shown(words)} is not an IP address", "write the address to listen on") from None
-    if (address.version == 6) != (kind == "tcp6"):
-        wanted = "tcp6" if address.version == 6 else "tcp"
-        raise Wrong(
-            f"{words} does not fit {kind}", f'write "{wanted}:…:interface={words.replace(":", chr(92) * 2 + ":")}"'
-        )
-    if address.is_unspecified:
-        return ""
-    return words
 
 
 def secure_url(value: object) -> str:
@@ -371,7 +293,7 @@ def secure_url(value: object) -> str:
     match = re.fullmatch(r"(https?)://(\[[0-9a-fA-F:]+\]|[^/:\s@]+)(:\d{1,5})?(/\S*)?", words)
     loopback = match is not None and match[2] in ("localhost", "127.0.0.1", "[::1]")
     if match is None or (match[1] == "http" and not loopback):
-        raise Wrong(f"{_shown(value)} is not an https address", 'write it whole: "https://…"')
+        raise Wrong(f"{shown(value)} is not an https address", 'write it whole: "https://…"')
     return words
 
 
@@ -383,7 +305,7 @@ def command(value: object) -> str:
     for word in command_words(words):
         if word in _SHELL_SIGNS:
             remedy = "write \"sh -c '…'\" around it, or name a script"
-            raise Wrong(f"{_shown(value)} is run without a shell, to which {word} would belong", remedy)
+            raise Wrong(f"{shown(value)} is run without a shell, to which {word} would belong", remedy)
     return words
 
 
@@ -396,7 +318,7 @@ def command_words(words: str) -> tuple[str, ...]:
     try:
         split = tuple(shlex.split(words))
     except ValueError as error:
-        raise Wrong(f"{_shown(words)} cannot be split into words: {error}", "close the quotes") from None
+        raise Wrong(f"{shown(words)} cannot be split into words: {error}", "close the quotes") from None
     if not split:
         raise Wrong("the command is empty", "name a program, or leave the key out")
     return split

@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactor
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.checks.settings import dns_lists
-from mailbox_appliance.config import values
+from mailbox_appliance.config import endpoints, values
 from mailbox_appliance.config.keys import KEYS
 from mailbox_appliance.config.read import parse
 
@@ -104,7 +104,7 @@ class ValuesTests(SynchronousTestCase):
     def test_endpoints_agree_with_twisted(self, text: str) -> None:
         """What we accept, Twisted accepts too, with the same port and interface."""
         try:
-            endpoint = values.endpoint(text)
+            endpoint = endpoints.endpoint(text)
         except values.Wrong:
             return
         made = serverFromString(MemoryReactor(), text)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from mailbox_appliance.config import values
+from mailbox_appliance.config import endpoints, values
 from mailbox_appliance.config.keys.key import Key
 
-_endpoints = values.several(values.endpoint)
+_endpoints = values.several(endpoints.endpoint)
 
 TEXTS = {
     "listen": "Where to listen. A missing key means the usual port on all addresses; an empty list switches off.",
