@@ -44,7 +44,9 @@ _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
 _GONE_OVER = 4  # old lessons that are gone over with each new one
 _MUST_BE_ALIKE = 2.2  # logits for each doubling of junk over wanted mail
-_MOST_ALIKE = 5.0  # logits
+_MOST_ALIKE = 5.0  # logits; and less at first, when all that was shown may be of one kind:
+_ALIKE_AT_FIRST = 3.0
+_ALIKE_A_LESSON = 0.04
 _CHANCE = 4.0  # logits for junk that few words in common can make up, as long as little was taught
 _FEW_JUNK = 8  # lessons about junk before they are heard in full
 _LESSON_SAYS = 0.75  # logits at most of each, before that
@@ -311,7 +313,8 @@ class StatisticalFilter:
             shortage = _ENOUGH_WANTED / (wanted + _ENOUGH_WANTED)
             # What all mail has in common counts as well then, and the more, the more the lessons are of one kind.
             excess = math.log2(1.0 + junk / (wanted + 1.0)) - 1.0
-            needed = min(_MOST_ALIKE, _MUST_BE_ALIKE * max(0.0, excess))
+            most = min(_MOST_ALIKE, _ALIKE_AT_FIRST + _ALIKE_A_LESSON * junk)
+            needed = min(most, _MUST_BE_ALIKE * max(0.0, excess))
             if len(memories) > 1 and not memories[0].lessons:
                 needed /= 2.0  # the family alone speaks, with half a voice
             taught = max(0.0, taught - needed - _CHANCE * alone) * (1.0 + 2.0 * shortage * shortage)
