@@ -1,9 +1,8 @@
 """A mailbox as one reader who is not its owner has it: the owner's open mailbox, with \\Seen marks of the reader's own.
 
-One SharedMailbox serves all sessions of a reader. It watches the owner's mailbox and passes on what its reader can see:
-``flags`` and ``modseqs`` are arrays of its own, in step with the owner's ``uids``. A mark of the reader's gets a
-modification sequence out of the owner's mailbox (``Mailbox.advance``), so that CONDSTORE and QRESYNC stay exact: no
-change that a reader can see ever has a lower one than what he was told before.
+One SharedMailbox serves all sessions of a reader. Its arrays keep step with the owner's (``shares.in_step``). A mark of
+the reader's gets a modification sequence out of the owner's mailbox (``Mailbox.advance``), so that CONDSTORE and
+QRESYNC stay exact: no change that a reader can see ever has a lower one than what he was told before.
 
 RFC 4314 §4 says which right each command needs; here is where they are asked.
 """
@@ -12,9 +11,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from bisect import bisect_left
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
-from itertools import compress
 from typing import cast
 
 from twisted.internet.defer import DeferredLock
@@ -35,14 +32,12 @@ from mailbox_appliance.ports.store import (
     StoreError,
     Watcher,
 )
-from mailbox_appliance.shares.overlay import ALL_BUT_SEEN, overlay
+from mailbox_appliance.shares.in_step import InStep
 from mailbox_appliance.shares.searching import matching
-from mailbox_appliance.shares.seen import Mark, Place, SeenMarks
+from mailbox_appliance.shares.seen import Place, SeenMarks
 from mailbox_appliance.shielded import Held, shielded
-from mailbox_appliance.slices import Slices
 
 NEVER_RECENT = 1 << 32  # \\Recent is the owner's affair
-_ATTEMPTS = 4
 _LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
 _WRITE = tuple(name for bit, name in SYSTEM_FLAGS if bit not in (SEEN, DELETED))
@@ -56,7 +51,7 @@ def no_right(what: str) -> StoreError:
     return StoreError(Problem.NO_RIGHT, f"you may not {what} in this mailbox")
 
 
-class SharedMailbox:
+class SharedMailbox(InStep):
     """ports.store.Mailbox for ``place.reader``; ``rights_now`` and ``name_now`` are asked each time."""
 
     def __init__(
@@ -71,23 +66,15 @@ class SharedMailbox:
         left: Callable[[SharedMailbox], None],
         clock: Clock,
     ) -> None:
-        self.base = base
+        super().__init__(base, clock)
         self._owner = owner
         self.place = place
-        self.flags: array[int] = array("Q")
-        self.modseqs: array[int] = array("Q")
-        self.watchers: list[Watcher] = []
         self.lock = DeferredLock()
-        self.is_dead = False
-        self._uids: array[int] = array("I")  # the owner's array that ours are in step with
         self._marks = marks
         self._rights_now = rights_now
         self._name_now = name_now
         self._copying = copying
         self._left = left
-        self._clock = clock
-        self._ready = False
-        self._stale = False  # the owner's mailbox has changed while our arrays were being made
         self._held_at: int | None = None  # highest_modseq while a mark of ours is being written
 
     async def load(self) -> None:
@@ -106,21 +93,12 @@ class SharedMailbox:
             self.leave()
             raise
 
-    async def _fill(self, marks: Sequence[Mark]) -> None:
-        """In slices; a change of the owner's mailbox meanwhile makes it begin again, at last without a pause."""
-        slices: Slices | None = Slices(self._clock)
-        for attempt in range(_ATTEMPTS):
-            self._stale = False
-            slices = slices if attempt < _ATTEMPTS - 1 else None
-            self.flags, self.modseqs = await overlay(self.base, marks, slices)
-            if self.is_dead:
-                raise StoreError(Problem.NO_SUCH_MAILBOX, "the mailbox is gone")
-            if not self._stale:
-                break
-        self._uids = self.base.uids
-        self._ready = True
-
     # ------------------------------------------------------------ plain facts
+
+    @property
+    def owner(self) -> Address:
+        """Whose mailbox it is."""
+        return self._owner
 
     @property
     def rights(self) -> frozenset[str]:
@@ -191,11 +169,6 @@ class SharedMailbox:
             mailbox_id=self.mailbox_id,
         )
 
-    def position(self, uid: int) -> int:
-        """Where ``uid`` stands in the arrays, or -1."""
-        at = bisect_left(self._uids, uid)
-        return at if at < len(self._uids) and self._uids[at] == uid else -1
-
     def check(self, right: str, what: str) -> None:
         """Raises StoreError when the reader lacks the right."""
         if self.is_dead:
@@ -204,10 +177,6 @@ class SharedMailbox:
             raise no_right(what)
 
     # ------------------------------------------------------------ watchers
-
-    def watch(self, watcher: Watcher) -> None:
-        if watcher not in self.watchers:
-            self.watchers.append(watcher)
 
     def release(self, watcher: Watcher) -> None:
         if watcher in self.watchers:
@@ -227,56 +196,6 @@ class SharedMailbox:
         if self._ready and not self.is_dead and "r" not in self.rights:
             self.base.release(self)
             self.vanished("you may not read this mailbox any longer")
-
-    # ------------------------------------------------------------ ports.store.Watcher: the owner's mailbox has changed
-
-    def arrived(self, count: int) -> None:
-        if not self._ready:
-            self._stale = True
-            return
-        self._uids = self.base.uids
-        start = len(self.flags)
-        self.flags.extend(map(ALL_BUT_SEEN.__and__, self.base.flags[start:count]))
-        self.modseqs.extend(self.base.modseqs[start:count])
-        for watcher in tuple(self.watchers):
-            watcher.arrived(count)
-
-    def expunged(self, uids: Sequence[int], modseq: int) -> None:
-        if not self._ready:
-            self._stale = True
-            return
-        keep = bytearray(b"\1") * len(self._uids)
-        for uid in uids:
-            at = self.position(uid)
-            if at >= 0:
-                keep[at] = 0
-        self.flags = array("Q", compress(self.flags, keep))
-        self.modseqs = array("Q", compress(self.modseqs, keep))
-        self._uids = self.base.uids
-        for watcher in tuple(self.watchers):
-            watcher.expunged(uids, modseq)
-
-    def flags_changed(self, uids: Sequence[int], modseq: int, by: object) -> None:
-        if not self._ready:
-            self._stale = True
-            return
-        told = []
-        for uid in uids:
-            at = self.position(uid)
-            if at < 0:
-                continue
-            flags = self.base.flags[at] & ALL_BUT_SEEN | self.flags[at] & SEEN
-            if flags != self.flags[at]:  # what the owner has read is not the reader's affair
-                self.flags[at] = flags
-                self.modseqs[at] = modseq
-                told.append(uid)
-        if told:
-            for watcher in tuple(self.watchers):
-                watcher.flags_changed(told, modseq, by)
-
-    def keywords_changed(self) -> None:
-        for watcher in tuple(self.watchers):
-            watcher.keywords_changed()
 
     def vanished(self, text: str) -> None:
         self.is_dead = True
@@ -388,16 +307,7 @@ class SharedMailbox:
             await self._marks.keep(self.place, wanted, seen, modseq)
         finally:
             self._held_at = None
-        told = []
-        for uid in wanted:
-            at = self.position(uid)
-            if at >= 0:
-                self.flags[at] = self.flags[at] & ALL_BUT_SEEN | bit
-                self.modseqs[at] = max(modseq, self.modseqs[at])
-                told.append(uid)
-        for watcher in tuple(self.watchers) if told else ():
-            watcher.flags_changed(told, modseq, by)
-        return told
+        return self._put_seen(wanted, seen, modseq, by)
 
     def expunge(self, uids: Sequence[int] | None = None) -> Awaitable[tuple[int, ...]]:
         self.check("e", "expunge messages")
@@ -405,16 +315,6 @@ class SharedMailbox:
 
     def copy(self, uids: Sequence[int], target: str, *, move: bool = False) -> Awaitable[Copied]:
         return self._copying(as_mailbox(self), uids, target, move)
-
-    @property
-    def owner(self) -> Address:
-        """Whose mailbox it is."""
-        return self._owner
-
-    def has_read(self, uid: int) -> bool:
-        """Is the message \\Seen for this reader?"""
-        at = self.position(uid)
-        return at >= 0 and self.flags[at] & SEEN != 0
 
 
 def right_for(flag: str) -> str:

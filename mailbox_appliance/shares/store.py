@@ -14,13 +14,11 @@ from twisted.internet.defer import DeferredLock
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR, MailboxInfo, MailboxStatus, Quota, SpecialUse
-from mailbox_appliance.ports.habits import Filed
 from mailbox_appliance.ports.sharing import OTHERS, SHARED, is_elsewhere
 from mailbox_appliance.ports.store import (
     Appended,
     Bystander,
     Copied,
-    FlagAction,
     Mailbox,
     Mailstore,
     NewMessage,
@@ -28,8 +26,8 @@ from mailbox_appliance.ports.store import (
     StoreError,
     Watcher,
 )
-from mailbox_appliance.shares.crossing import Crossing
-from mailbox_appliance.shares.mailbox import SharedMailbox, as_mailbox, right_for
+from mailbox_appliance.shares.copying import copied, shared_flags
+from mailbox_appliance.shares.mailbox import SharedMailbox, as_mailbox
 from mailbox_appliance.shares.names import Where, located, name_of
 from mailbox_appliance.shares.seen import Place
 from mailbox_appliance.shielded import Held, shielded
@@ -49,7 +47,7 @@ class SharingStore:
     def __init__(self, own: Mailstore, shares: Shares) -> None:
         self.own = own
         self.account: Address = own.account
-        self._shares = shares
+        self.shares = shares
         self._boxes: dict[int, SharedMailbox] = {}  # by the identity of the owner's open mailbox
         self._opening = DeferredLock()
 
@@ -61,7 +59,7 @@ class SharingStore:
             return None
         if any(info.name == name and info.exists for info in await self.own.mailboxes()):
             return None
-        await self._shares.catalogue.fresh()
+        await self.shares.catalogue.fresh()
         found = located(name, self.account)
         if found is None:
             raise no_such_mailbox()
@@ -72,7 +70,7 @@ class SharingStore:
         return located(name, self.account) or Where(self.account, name)
 
     def _rights(self, where: Where) -> frozenset[str]:
-        return self._shares.catalogue.rights(self.account, where)
+        return self.shares.catalogue.rights(self.account, where)
 
     def need(self, where: Where, right: str, what: str) -> frozenset[str]:
         """Raises StoreError: as if there were nothing when he may not know of it, else NO_RIGHT."""
@@ -83,15 +81,16 @@ class SharingStore:
             raise no_such_mailbox()
         raise StoreError(Problem.NO_RIGHT, f"you may not {what} there")
 
-    async def _store(self, where: Where) -> Mailstore:
-        return await self._shares.inner.of(where.owner)
+    async def store_of(self, where: Where) -> Mailstore:
+        """All of that owner's mail. Raises StoreError."""
+        return await self.shares.inner.of(where.owner)
 
     # ------------------------------------------------------------ the tree
 
     async def mailboxes(self) -> tuple[MailboxInfo, ...]:
         own = await self.own.mailboxes()
-        await self._shares.catalogue.fresh()
-        names = self._shares.catalogue.visible(self.account)
+        await self.shares.catalogue.fresh()
+        names = self.shares.catalogue.visible(self.account)
         if not names:
             return own
         there = {info.name for info in own if info.exists}
@@ -122,7 +121,7 @@ class SharingStore:
             raise StoreError(Problem.NOT_ALLOWED, "a mailbox of others cannot have a special use")
         if "k" not in self._rights(parent):
             raise StoreError(Problem.NO_RIGHT, "you may not make a mailbox there")
-        await (await self._store(where)).create(where.mailbox)
+        await (await self.store_of(where)).create(where.mailbox)
         await self._inherit(where)
 
     async def _parent(self, where: Where) -> Where:
@@ -137,11 +136,11 @@ class SharingStore:
         """A new mailbox begins with the rights of the one above (as at Dovecot)."""
         if SEPARATOR not in where.mailbox:
             return
-        await self._shares.catalogue.fresh()
+        await self.shares.catalogue.fresh()
         for at in reversed(_dots(where.mailbox)):
-            acl = self._shares.catalogue.of(Where(where.owner, where.mailbox[:at]))
+            acl = self.shares.catalogue.of(Where(where.owner, where.mailbox[:at]))
             if acl.entries:
-                await self._shares.catalogue.change(where, lambda _, acl=acl: acl)  # type: ignore[misc]
+                await self.shares.catalogue.change(where, lambda _, acl=acl: acl)  # type: ignore[misc]
                 return
 
     async def delete(self, name: str) -> None:
@@ -151,8 +150,8 @@ class SharingStore:
             await self._moved(self.account)
             return
         self.need(where, "x", "delete this mailbox")
-        await (await self._store(where)).delete(where.mailbox)
-        await self._shares.catalogue.look_at(where.owner)
+        await (await self.store_of(where)).delete(where.mailbox)
+        await self.shares.catalogue.look_at(where.owner)
 
     async def rename(self, name: str, to: str) -> None:
         _refuse_namespace(to)
@@ -171,17 +170,17 @@ class SharingStore:
         if "k" not in self._rights(parent):
             raise StoreError(Problem.NO_RIGHT, "you may not make a mailbox there")
         below = where.mailbox + SEPARATOR
-        store = await self._store(where)
+        store = await self.store_of(where)
         for info in await store.mailboxes():  # what lies below goes along: he needs the right for each
             if info.exists and info.selectable and info.name.startswith(below):
                 if "x" not in self._rights(Where(where.owner, info.name)):
                     raise StoreError(Problem.NO_RIGHT, "you may not rename what lies below this mailbox")
         await store.rename(where.mailbox, there.mailbox)
-        await self._shares.catalogue.look_at(where.owner)
+        await self.shares.catalogue.look_at(where.owner)
 
     async def _moved(self, owner: Address) -> None:
-        if self._shares.catalogue.anyone_has(owner):
-            await self._shares.catalogue.look_at(owner)
+        if self.shares.catalogue.anyone_has(owner):
+            await self.shares.catalogue.look_at(owner)
 
     async def subscribe(self, name: str, wanted: bool) -> None:
         await self.own.subscribe(name, wanted)  # the list is his own, whatever the name is
@@ -217,14 +216,14 @@ class SharingStore:
         async with Held(self._opening):
             passerby = Bystander()
             # For reading only: what is \Recent, and what still lies in new/, stays the owner's affair.
-            base = await (await self._store(where)).open(where.mailbox, passerby, read_only=True)
+            base = await (await self.store_of(where)).open(where.mailbox, passerby, read_only=True)
             try:
                 box = self._boxes.get(id(base))
                 if box is None:
                     box = self._made(base, where)
                     await box.load()
                     self._boxes[id(base)] = box
-                    self._shares.opened(box)
+                    self.shares.opened(box)
                 box.watch(watcher)
                 return box
             finally:
@@ -238,30 +237,31 @@ class SharingStore:
             base,
             where.owner,
             Place(self.account, f"{where.owner}/{base.mailbox_id}", base.uidvalidity),
-            self._shares.marks,
+            self.shares.marks,
             lambda: self._rights(now()),
             lambda: name_of(now(), self.account),
             self._copy,
             self._box_left,
-            self._shares.clock,
+            self.shares.clock,
         )
 
     def _box_left(self, box: SharedMailbox) -> None:
         self._boxes.pop(id(box.base), None)
-        self._shares.left(box)
+        self.shares.left(box)
 
     async def append(self, name: str, messages: Sequence[NewMessage]) -> Appended:
         where = await self.where(name)
         if where is None:
             return await self.own.append(name, messages)
         rights = self.need(where, "i", "put messages")
-        allowed = [replace(one, flags=_shared_flags(one.flags, rights)) for one in messages]
-        done = await (await self._store(where)).append(where.mailbox, allowed)
+        allowed = [replace(one, flags=shared_flags(one.flags, rights)) for one in messages]
+        done = await (await self.store_of(where)).append(where.mailbox, allowed)
         pairs = zip(messages, done.uids, strict=True)
-        await self._mark_read(where, [uid for one, uid in pairs if "\\Seen" in one.flags])
+        await self.mark_read(where, [uid for one, uid in pairs if "\\Seen" in one.flags])
         return done
 
-    async def _mark_read(self, where: Where, uids: Sequence[int]) -> None:
+    async def mark_read(self, where: Where, uids: Sequence[int]) -> None:
+        """Messages the reader has put there as read are read for him, if he may say so. Raises StoreError."""
         if not uids or not {"s", "r"} <= self._rights(where):
             return
         passerby = Bystander()
@@ -277,21 +277,21 @@ class SharingStore:
             await self.own.check_room(name, octets)
             return
         self.need(where, "i", "put messages")
-        await (await self._store(where)).check_room(where.mailbox, octets)
+        await (await self.store_of(where)).check_room(where.mailbox, octets)
 
     async def quota(self, name: str = "") -> Quota:
         where = await self.where(name)
         if where is None:
             return await self.own.quota()
         self.need(where, "l", "look")
-        return await (await self._store(where)).quota()
+        return await (await self.store_of(where)).quota()
 
     async def metadata(self, name: str) -> Mapping[str, bytes]:
         where = await self.where(name)
         if where is None:
             return await self.own.metadata(name)
         self.need(where, "r", "read notes")
-        held = await (await self._store(where)).metadata(where.mailbox)
+        held = await (await self.store_of(where)).metadata(where.mailbox)
         private = await self.own.metadata(await self._private(where))
         return {
             **{entry: value for entry, value in held.items() if entry.startswith("/shared/")},
@@ -308,14 +308,14 @@ class SharingStore:
         if shared and "w" not in rights:  # RFC 5464 §3.1
             raise StoreError(Problem.NO_RIGHT, "you may not keep notes there")
         if shared:
-            await (await self._store(where)).set_metadata(where.mailbox, shared)
+            await (await self.store_of(where)).set_metadata(where.mailbox, shared)
         if len(shared) < len(entries):
             private = {entry: value for entry, value in entries.items() if entry not in shared}
             await self.own.set_metadata(await self._private(where), private)
 
     async def _private(self, where: Where) -> str:
         """Under which name his own notes on a mailbox of others are kept: its id, which outlives a new name."""
-        state = await (await self._store(where)).status(where.mailbox, sized=False)
+        state = await (await self.store_of(where)).status(where.mailbox, sized=False)
         return f"Other Users.by-id.{state.mailbox_id}"
 
     # ------------------------------------------------------------ COPY and MOVE
@@ -324,77 +324,10 @@ class SharingStore:
         where = await self.where(target)
         if where is None and not isinstance(source, SharedMailbox):
             return await self.own.copy(source, uids, target, move=move)
-        return await shielded(self._copied(source, uids, target, where, move))
+        return await shielded(copied(self, source, uids, target, where, move))
 
     def _copy(self, source: Mailbox, uids: Sequence[int], target: str, move: bool) -> Awaitable[Copied]:
         return self.copy(source, uids, target, move=move)
-
-    async def _copied(
-        self, source: Mailbox, uids: Sequence[int], target: str, where: Where | None, move: bool
-    ) -> Copied:
-        if isinstance(source, SharedMailbox):
-            source.check("r", "read")
-            if move:  # RFC 6851 §4.2
-                source.check("t", "take messages out")
-                source.check("e", "take messages out")
-        rights = self.need(where, "i", "put messages") if where is not None else frozenset("lrswite")
-        if isinstance(source, SharedMailbox) and where is not None and {"w", "t"} <= rights:
-            if source.owner == where.owner:
-                return await self._within(source, uids, where, move)
-        crossing = Crossing(
-            self._shares.workers,
-            self._shares.spool,
-            source,
-            (lambda flags: flags) if where is None else (lambda flags: _shared_flags(flags, rights)),
-        )
-        store, mailbox = (self.own, target) if where is None else (await self._store(where), where.mailbox)
-        try:
-            await crossing.go(uids, lambda messages: store.append(mailbox, messages))
-            if move and crossing.source_uids:
-                base = source.base if isinstance(source, SharedMailbox) else source
-                await base.mark(crossing.source_uids, FlagAction.ADD, ("\\Deleted",))
-                await base.expunge(crossing.source_uids)
-        except BaseException:
-            await _take_back(store, mailbox, crossing.target_uids)
-            raise
-        if where is not None:
-            await self._mark_read(where, crossing.read_uids)
-        if crossing.target_uids:
-            self._tell_filed(source, Where(store.account, mailbox), crossing.target_uids, move)
-        return Copied(crossing.uidvalidity, tuple(crossing.source_uids), tuple(crossing.target_uids))
-
-    def _tell_filed(self, source: Mailbox, target: Where, uids: Sequence[int], moved: bool) -> None:
-        """Whose mailbox it has come into learns from it, as from what comes out of a mailbox of his own."""
-        origin = Where(self.account, source.name)
-        if isinstance(source, SharedMailbox):
-            origin = Where(source.owner, source.base.name)
-        name = name_of(origin, target.owner)
-        self._shares.habits.filed(Filed(target.owner, name, target.mailbox, tuple(uids), moved))
-
-    async def _within(self, source: SharedMailbox, uids: Sequence[int], where: Where, move: bool) -> Copied:
-        """Both mailboxes are of one owner: his store does it, the reader's marks go along."""
-        read = {uid for uid in uids if source.has_read(uid)}
-        done = await source.base.copy(uids, where.mailbox, move=move)
-        pairs = zip(done.source_uids, done.target_uids, strict=True)
-        await self._mark_read(where, [new for old, new in pairs if old in read])
-        return done
-
-
-def _shared_flags(flags: frozenset[str], rights: frozenset[str]) -> frozenset[str]:
-    """What of a new message's flags the owner gets to see; \\Seen is the reader's."""
-    return frozenset(flag for flag in flags if flag.lower() != "\\seen" and right_for(flag) in rights)
-
-
-async def _take_back(store: Mailstore, mailbox: str, uids: Sequence[int]) -> None:
-    if not uids:
-        return
-    passerby = Bystander()
-    box = await store.open(mailbox, passerby, read_only=True)
-    try:
-        await box.mark(uids, FlagAction.ADD, ("\\Deleted",))
-        await box.expunge(uids)
-    finally:
-        box.release(passerby)
 
 
 def _refuse_namespace(name: str) -> None:
