@@ -163,18 +163,10 @@ class OpenDesk:
 
     def _open(self, config: Config) -> None:
         _reach_state(config)
-        self._lock = StateLock(config.state)
-        try:
-            self._lock.take()
-        except OSError as error:
-            remedy = "mount it for writing" if error.errno == errno.EROFS else "run this as root or as its owner"
-            raise Refused(f"{self._lock.path} cannot be opened: {error.strerror}; {remedy}") from None
+        self._lock = _locked(config)
         clock, workers = _StandingClock(), _AtOnce()
         self._clock = clock
-        os.makedirs(os.path.join(config.state, "journal"), 0o700, exist_ok=True)
-        trail_path = os.path.join(config.state, "journal", "trail.db")
-        trail = Trail(Database(trail_path, TRAIL_MIGRATIONS, workers, synchronous="NORMAL"), clock)
-        self._journal = journal = Journal(clock, None, trail)
+        self._journal = journal = Journal(clock, None, _trail(config, clock, workers))
         settings = UsersSettings(default_quota=config.limits.quota)
         self._users = users = Users.at(
             os.path.join(config.state, "users.db"), workers, clock, journal, settings, JudgedHere()
@@ -256,6 +248,24 @@ class OpenDesk:
         finally:
             self._lock.give_back()
             os.umask(self._umask)
+
+
+def _locked(config: Config) -> StateLock:
+    """The lock of the state folder, taken. Raises StateInUse, Refused."""
+    lock = StateLock(config.state)
+    try:
+        lock.take()
+    except OSError as error:
+        remedy = "mount it for writing" if error.errno == errno.EROFS else "run this as root or as its owner"
+        raise Refused(f"{lock.path} cannot be opened: {error.strerror}; {remedy}") from None
+    return lock
+
+
+def _trail(config: Config, clock: _StandingClock, workers: _AtOnce) -> Trail:
+    folder = os.path.join(config.state, "journal")
+    os.makedirs(folder, 0o700, exist_ok=True)
+    database = Database(os.path.join(folder, "trail.db"), TRAIL_MIGRATIONS, workers, synchronous="NORMAL")
+    return Trail(database, clock)
 
 
 async def _not_running() -> Finding:

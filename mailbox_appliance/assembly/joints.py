@@ -44,42 +44,9 @@ def joined_parts(
     visits: Visits,
 ) -> tuple[Part, ...]:
     """In the order of their start. Nobody lives at an edge: it has none of the parts for people."""
-    of_people: tuple[Part, ...] = (
-        entry.onward.part,
-        entry.lists,
-        entry.junk,
-        Resting(ground.stores, reactor, journal),
-        visits.shares,
-        visits.own_folders,
-        visits.reports,
-    )
-    halves = join_halves(
-        ground.edge,
-        entry.store,
-        visits.smtp,
-        visits.imap,
-        ground.pages,
-        ground.tokens,
-        ground.guard,
-        departure.queue_desk,
-        visits.reports.tally,
-        departure.relay.memory,
-        reactor,
-        journal,
-    )
-    watch = WatchPart(
-        config,
-        reactor,
-        workers,
-        journal,
-        entry.addresses,
-        ground.dkim_keys,
-        ground.certificates,
-        ground.names,
-        ground.pages,
-        departure.notices,
-        entry.store,
-    )
+    of_people = _of_people(reactor, journal, ground, entry, visits)
+    halves = _halves(reactor, journal, ground, entry, departure, visits)
+    watch = _watch(config, reactor, workers, journal, ground, entry, departure)
     return (
         *(of_people if ground.edge is None else ()),
         WayOutPart(departure.relay, journal),
@@ -94,4 +61,59 @@ def joined_parts(
         DropPart(config, reactor, workers, journal, visits.smtp.parts, departure.notices),
         watch,
         *halves,
+    )
+
+
+def _of_people(reactor: Any, journal: Journal, ground: Ground, entry: Entry, visits: Visits) -> tuple[Part, ...]:
+    return (
+        entry.onward.part,
+        entry.lists,
+        entry.junk,
+        Resting(ground.stores, reactor, journal),
+        visits.shares,
+        visits.own_folders,
+        visits.reports,
+    )
+
+
+def _halves(
+    reactor: Any, journal: Journal, ground: Ground, entry: Entry, departure: Departure, visits: Visits
+) -> tuple[Part, ...]:
+    return join_halves(
+        ground.edge,
+        entry.store,
+        visits.smtp,
+        visits.imap,
+        ground.pages,
+        ground.tokens,
+        ground.guard,
+        departure.queue_desk,
+        visits.reports.tally,
+        departure.relay.memory,
+        reactor,
+        journal,
+    )
+
+
+def _watch(
+    config: Config,
+    reactor: Any,
+    workers: ThreadedWorkers,
+    journal: Journal,
+    ground: Ground,
+    entry: Entry,
+    departure: Departure,
+) -> WatchPart:
+    return WatchPart(
+        config,
+        reactor,
+        workers,
+        journal,
+        entry.addresses,
+        ground.dkim_keys,
+        ground.certificates,
+        ground.names,
+        ground.pages,
+        departure.notices,
+        entry.store,
     )

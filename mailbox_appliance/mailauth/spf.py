@@ -79,6 +79,26 @@ def _check(client: IPAddress, local: str, domain: str, helo: str, identity: str,
     return SpfResult(result, domain, identity, reason, mechanism)
 
 
+def _complaint(texts: list[bytes], octets: int) -> str:
+    """What is wrong with the length of these records, '' if nothing; ``octets`` of all records so far."""
+    if octets > ALL_RECORDS_OCTETS or any(len(text) > RECORD_OCTETS for text in texts):
+        return "The SPF records are too long"
+    if any(len(term) > TERM_OCTETS for text in texts for term in text.split(b" ")):
+        return "A term of the SPF record is too long"
+    return ""
+
+
+def _is_among(client: IPAddress, addresses: list[Any], host_bits: int) -> bool:
+    """Does it lie in the network of one of them? Raises ValueError for what is no address."""
+    number = int(client)
+    for text in addresses:
+        address = ipaddress.ip_address(text)
+        # An address of the other version never matches (RFC 7208 §5.6).
+        if address.version == client.version and not (int(address) ^ number) >> host_bits:
+            return True
+    return False
+
+
 @functools.cache
 def _adapter() -> Callable[[IPAddress, str, str, str, Answers], Any]:
     """Our subclass of pyspf's query; the library is loaded when the first record is checked."""
@@ -95,7 +115,6 @@ def _adapter() -> Callable[[IPAddress, str, str, str, Answers], Any]:
             self.mechanism = None
             self._answers = answers
             self._client = client
-            self._number = int(client)
             self._octets = 0
 
         def dns(self, name: Any, qtype: str, cnames: Any = None, ignore_void: bool = False) -> list[Any]:
@@ -108,34 +127,22 @@ def _adapter() -> Callable[[IPAddress, str, str, str, Answers], Any]:
             records: list[Any] = list(answer.records)
             if qtype == "TXT":
                 records = [[text] for text in records if _RECORD.match(text)]
-                self._bound([strings[0] for strings in records])
+                texts = [strings[0] for strings in records]
+                self._octets += sum(map(len, texts))
+                if complaint := _complaint(texts, self._octets):
+                    raise spf.PermError(complaint)
             if not answer.records and not ignore_void:
                 self.void_lookups += 1
                 if self.void_lookups > spf.MAX_VOID_LOOKUPS:
                     raise spf.PermError(f"Void lookup limit of {spf.MAX_VOID_LOOKUPS} exceeded")
             return records
 
-        def _bound(self, texts: list[bytes]) -> None:
-            self._octets += sum(map(len, texts))
-            if self._octets > ALL_RECORDS_OCTETS or any(len(text) > RECORD_OCTETS for text in texts):
-                raise spf.PermError("The SPF records are too long")
-            if any(len(term) > TERM_OCTETS for text in texts for term in text.split(b" ")):
-                raise spf.PermError("A term of the SPF record is too long")
-
         def cidrmatch(self, ipaddrs: list[Any], n: int) -> bool:
             """The same as pyspf's, a tenth of its time: records of many networks are run through again and again."""
             try:
-                for text in ipaddrs:
-                    address = ipaddress.ip_address(text)
-                    # An address of the other version never matches (RFC 7208 §5.6).
-                    if (
-                        address.version == self._client.version
-                        and not (int(address) ^ self._number) >> self.cidrmax - n
-                    ):
-                        return True
+                return _is_among(self._client, ipaddrs, self.cidrmax - n)
             except ValueError as error:
                 raise spf.PermError(str(error)) from None
-            return False
 
         def validated_ptrs(self) -> list[str]:
             """RFC 7208 §5.5: an error while asking for PTR means no match, one for an address skips that name."""
