@@ -9,6 +9,8 @@ bits 6–63 are the mailbox's keywords in the order of ``Mailbox.keywords``.
 from __future__ import annotations
 
 import enum
+import sys
+from array import array
 
 from mailbox_appliance.mail.values import dataclass
 
@@ -30,6 +32,19 @@ SYSTEM_FLAGS: tuple[tuple[int, str], ...] = (
 )
 FIRST_KEYWORD_BIT = 6
 MOST_KEYWORDS = 58
+_LOW_OCTET = 0 if sys.byteorder == "little" else 7
+_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
+
+
+def system_octets(flags: array[int]) -> bytes:
+    """An octet for each message, in order: the system flags out of its 64 bits. What runs over it is C."""
+    return flags.tobytes()[_LOW_OCTET::8]
+
+
+def unseen_and_deleted(flags: array[int]) -> tuple[int, int]:
+    """How many messages lack \\Seen, and how many bear \\Deleted."""
+    octets = system_octets(flags)
+    return octets.translate(_HAS[SEEN]).count(0), octets.translate(_HAS[DELETED]).count(1)
 
 
 class SpecialUse(enum.Enum):

@@ -9,7 +9,6 @@ RFC 4314 §4 says which right each command needs; here is where they are asked.
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import cast
@@ -18,7 +17,7 @@ from twisted.internet.defer import DeferredLock
 
 from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.mail.mailbox import DELETED, SEEN, SYSTEM_FLAGS, MailboxStatus
+from mailbox_appliance.mail.mailbox import DELETED, SEEN, SYSTEM_FLAGS, MailboxStatus, unseen_and_deleted
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.store import (
     Column,
@@ -38,8 +37,6 @@ from mailbox_appliance.shares.seen import Place, SeenMarks
 from mailbox_appliance.shielded import Held, shielded
 
 NEVER_RECENT = 1 << 32  # \\Recent is the owner's affair
-_LOW_OCTET = 0 if sys.byteorder == "little" else 7
-_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
 _WRITE = tuple(name for bit, name in SYSTEM_FLAGS if bit not in (SEEN, DELETED))
 _SEEN, _DELETED = "\\Seen", "\\Deleted"
 
@@ -156,16 +153,16 @@ class SharedMailbox(InStep):
 
     def status(self) -> MailboxStatus:
         """What STATUS tells this reader; ``measure`` first."""
-        low = self.flags.tobytes()[_LOW_OCTET::8]
+        unseen, deleted = unseen_and_deleted(self.flags)
         return MailboxStatus(
             messages=len(self.uids),
             recent=0,
             uidnext=self.uidnext,
             uidvalidity=self.uidvalidity,
-            unseen=low.translate(_HAS[SEEN]).count(0),
+            unseen=unseen,
             highest_modseq=self.highest_modseq,
             size=sum(self.sizes),
-            deleted=low.translate(_HAS[DELETED]).count(1),
+            deleted=deleted,
             mailbox_id=self.mailbox_id,
         )
 

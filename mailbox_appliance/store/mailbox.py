@@ -15,7 +15,7 @@ from dataclasses import replace
 from twisted.internet.defer import Deferred, DeferredLock, succeed
 
 from mailbox_appliance.mail import rights
-from mailbox_appliance.mail.mailbox import MailboxStatus
+from mailbox_appliance.mail.mailbox import MailboxStatus, unseen_and_deleted
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.search import SearchKey
 from mailbox_appliance.ports.clock import Timer
@@ -128,7 +128,7 @@ class OpenMailbox(PackedMessages):
     def status(self) -> MailboxStatus:
         """What STATUS tells, from memory."""
         if self._status is None:
-            unseen, deleted = self.unseen_and_deleted()
+            unseen, deleted = unseen_and_deleted(self.flags)
             self._status = MailboxStatus(
                 messages=len(self.uids),
                 recent=len(self.uids) - bisect.bisect_left(self.uids, self._recent_from),

@@ -6,17 +6,12 @@ Nobody is told anything here: ``store.mailbox`` changes the arrays first and tel
 from __future__ import annotations
 
 import bisect
-import sys
 from array import array
 from collections.abc import Sequence
 from itertools import compress
 
-from mailbox_appliance.mail.mailbox import DELETED, SEEN
 from mailbox_appliance.store.first import Facts, Numbered
 from mailbox_appliance.store.message_rows import Arrays, MessageRow
-
-LOW_OCTET = 0 if sys.byteorder == "little" else 7
-_HAS = {bit: bytes(number & bit != 0 for number in range(256)) for bit in (SEEN, DELETED)}
 
 
 class PackedMessages:
@@ -47,11 +42,6 @@ class PackedMessages:
             return [at for at in map(self.position, uids) if at >= 0]
         places = {uid: at for at, uid in enumerate(self.uids[first:stop], first)}
         return [places[uid] for uid in uids if uid in places]
-
-    def unseen_and_deleted(self) -> tuple[int, int]:
-        """How many lack \\Seen, and how many bear \\Deleted."""
-        low = self.flags.tobytes()[LOW_OCTET::8]
-        return low.translate(_HAS[SEEN]).count(0), low.translate(_HAS[DELETED]).count(1)
 
     def _add_rows(self, rows: Sequence[MessageRow]) -> None:
         self.uids.extend([row.uid for row in rows])

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING
 from mailbox_appliance.mail import search as keys
 from mailbox_appliance.mail.dates import parse_date
 from mailbox_appliance.mail.header import first, header_end
-from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, RECENT
+from mailbox_appliance.mail.mailbox import FIRST_KEYWORD_BIT, RECENT, system_octets
 from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.slices import Slices
 from mailbox_appliance.store import message_rows, rendered, rendering, texts, words
 from mailbox_appliance.store.files import batches, read_files
 from mailbox_appliance.store.keywords import number_of
-from mailbox_appliance.store.packed import LOW_OCTET
 
 if TYPE_CHECKING:
     from mailbox_appliance.store.mailbox import OpenMailbox
@@ -52,7 +51,7 @@ async def search(box: OpenMailbox, key: keys.SearchKey, among: Uids, recent_from
 def _octets_of(flags: array[int], bit: int, *, has: bool) -> bytes:
     """An octet for each message: 1 where ``bit`` is set (or is not)."""
     table = bytes((number & bit != 0) == has for number in range(256))
-    return flags.tobytes()[LOW_OCTET::8].translate(table)
+    return system_octets(flags).translate(table)
 
 
 def _picked(uids: Uids, chosen: bytes) -> list[int]:

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 from array import array
 from collections.abc import Iterator
 
 from mailbox_appliance.imap.notify import Notices
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.table import LOGGED_IN, Done, Row, State
-from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.mail.mailbox import SEEN, system_octets
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.wire.imap import commands, parse, responses, sets
 from mailbox_appliance.wire.imap.grammar import BadSyntax
 
 MOST_PAIRS = 1000  # of the client's numbers and UIDs that are compared (RFC 7162 §3.2.5.2)
-_LOW_OCTET = 0 if sys.byteorder == "little" else 7
 _UNSEEN = bytes(0 if octet & SEEN else 1 for octet in range(256))
 
 
 def first_unseen(flags: array[int], count: int) -> int:
     """The number of the first message without \\Seen, 0 if there is none: C loops over the low octets of the flags."""
-    return flags[:count].tobytes()[_LOW_OCTET::8].translate(_UNSEEN).find(1) + 1
+    return system_octets(flags[:count]).translate(_UNSEEN).find(1) + 1
 
 
 async def select(session: Session, command: commands.Select) -> Done:
