@@ -8,13 +8,14 @@ peer that does not read, and keeps the clocks: silence, handshake, the time to t
 from __future__ import annotations
 
 import ipaddress
+import math
 from collections.abc import Coroutine
 from typing import Any, Protocol
 
 from OpenSSL import SSL
 from twisted.internet import protocol
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IHandshakeListener, IPushProducer
+from twisted.internet.interfaces import IHandshakeListener
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
@@ -26,9 +27,10 @@ from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.smtp.devices import device_at
 from mailbox_appliance.smtp.limits import is_in
-from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping
+from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping, TooSlow
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.session import Session
+from mailbox_appliance.smtp.valve import Valve, why
 from mailbox_appliance.sockets import say
 from mailbox_appliance.wire.proxy import NoProxy, read_header
 from mailbox_appliance.wire.smtp import answers
@@ -49,32 +51,6 @@ class Station(Protocol):
         """The connection and its conversation are both over."""
 
 
-def _why(reason: BaseException | None) -> str:
-    """An OpenSSL error or a lost connection in words."""
-    if isinstance(reason, SSL.Error):
-        errors = reason.args[0] if reason.args and isinstance(reason.args[0], list) else []
-        return ", ".join(str(error[-1]) for error in errors) or "TLS failed"
-    return str(reason) or type(reason).__name__
-
-
-@implementer(IPushProducer)
-class _Valve:
-    """The transport says through this when the peer reads too slowly."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    def pauseProducing(self) -> None:
-        self._door.choked = True
-
-    def resumeProducing(self) -> None:
-        self._door.choked = False
-        self._door.wake("writable", None)
-
-    def stopProducing(self) -> None:
-        self._door.choked = False
-
-
 @implementer(IHandshakeListener)
 class Door(protocol.Protocol):
     """One connection."""
@@ -93,6 +69,8 @@ class Door(protocol.Protocol):
         self._paused = False
         self._closing = False
         self._timer: Timer | None = None
+        self._timer_due = 0.0
+        self._until_when = math.inf
         self._heard = 0.0
         self._began = 0.0
         self._session: Session | None = None
@@ -149,7 +127,7 @@ class Door(protocol.Protocol):
             return
         if hasattr(transport, "setTcpNoDelay"):
             transport.setTcpNoDelay(True)
-        transport.registerProducer(_Valve(self), True)
+        transport.registerProducer(Valve(self), True)
         # The link is TLS 1.3 with both certificates pinned, beneath us.
         tls = "TLSv1.3" if self._service.name == "link" else ""
         device = device_at(self._parts.settings.devices, self.address) if self._service.name == "smtp" else None
@@ -180,7 +158,7 @@ class Door(protocol.Protocol):
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         error = reason.value
-        self._over = _why(error)
+        self._over = why(error)
         if self._waits_for == "handshake" or isinstance(error, SSL.Error):
             self._parts.journal.tell(
                 told.TlsFailed(peer=str(self.address), service=self._service.name, reason=self._over)
@@ -214,7 +192,7 @@ class Door(protocol.Protocol):
         self._received_octets = 0
         return octets
 
-    async def more(self, *, progress: bool, restful: bool) -> bytes:
+    async def more(self, *, progress: bool, restful: bool, until: float = math.inf) -> bytes:
         """See session.Line."""
         if progress:
             self._heard = self._parts.clock.seconds()
@@ -226,6 +204,9 @@ class Door(protocol.Protocol):
         if restful and self._station.stopping:
             raise Stopping
         self._restful = restful
+        self._until_when = until
+        if self._timer is not None and self._timer_due > until:
+            self._stop_timer()
         octets: bytes = await self._until("more")
         return octets
 
@@ -272,9 +253,19 @@ class Door(protocol.Protocol):
             raise ConnectionOver(self._over)
         waiting: Deferred[Any] = Deferred()
         self._wait, self._waits_for = waiting, what
-        if self._timer is None and self._limits.idle:
-            self._timer = self._parts.clock.callLater(self._limits.idle, self._look_at_clock)
+        if self._timer is None:
+            self._set_timer()
         return await waiting
+
+    def _set_timer(self) -> None:
+        """To the next moment at which time may be up."""
+        now, limits = self._parts.clock.seconds(), self._limits
+        due = self._heard + limits.idle if limits.idle else math.inf
+        if self._waits_for == "more":
+            due = min(due, self._until_when)
+        if due < math.inf:
+            self._timer_due = max(due, now + 1.0)
+            self._timer = self._parts.clock.callLater(self._timer_due - now, self._look_at_clock)
 
     def wake(self, what: str, value: object) -> None:
         """The thing waited for is here; otherwise nobody cares."""
@@ -299,14 +290,18 @@ class Door(protocol.Protocol):
     def _look_at_clock(self) -> None:
         """One timer a connection, set anew from the time something was last heard: cheap on the busy path."""
         self._timer = None
-        left = self._heard + self._limits.idle - self._parts.clock.seconds()
+        now = self._parts.clock.seconds()
+        if self._waits_for == "more" and now >= self._until_when:
+            self._fail(TooSlow())
+            return
+        left = self._heard + self._limits.idle - now if self._limits.idle else math.inf
         if left <= 0 and self._waits_for == "more":
             self._fail(IdleTooLong())
             return
         if left <= 0 and self._waits_for == "writable":
             self._abort()
             return
-        self._timer = self._parts.clock.callLater(max(left, 1.0), self._look_at_clock)
+        self._set_timer()
 
     def _stop_timer(self) -> None:
         if self._timer is not None and self._timer.active():

@@ -16,6 +16,24 @@ Network = IPv4Network | IPv6Network
 
 
 @dataclass(frozen=True, slots=True)
+class Room:
+    """How long a peer may take. Only time counts in which we waited for it, never a pause or a look-up of ours."""
+
+    commands: int = 0  # in a row that bring no message nearer (NOOP, RSET, HELP, VRFY, EHLO, MAIL put off)
+    stay: float = 0.0  # seconds of waiting for commands until a message is accepted
+    silence: float = 0.0  # seconds that content may stand still, or fall behind ``rate``
+    rate: int = 0  # octets a second of content, on an average over ``silence``
+    content_stay: float = 0.0  # seconds of waiting for content until a message is accepted, and
+    content_rate: int = 0  # one more for so many octets of it
+
+
+#                    commands  stay silence rate content_stay content_rate
+STRANGERS = Room(20, 900.0, 90.0, 200, 600.0, 2000)
+KNOWN = Room(100, 0.0, 300.0, 20)  # logged in, or the owner's own networks and devices
+NEIGHBOURS = Room()  # the other half, and servers on this machine
+
+
+@dataclass(frozen=True, slots=True)
 class Limits:
     """What one session, one message and all of them together may use."""
 
@@ -34,6 +52,8 @@ class Limits:
     arrivals: int = 300  # connections a minute from one network (/24, /64), log-ins of one account; more must wait
     longest_wait: float = 10.0  # for the greeting, or for the answer to AUTH, of whoever comes too fast
     idle: float = 300.0  # RFC 5321 §4.5.3.2.7
+    strangers: Room = STRANGERS
+    known: Room = KNOWN
     handshake: float = 60.0
     banner_wait: float = 0.05  # on 25: whoever talks within it did not wait for the greeting
     hold: int = 30 * 86_400  # seconds for which a submitted message may be held (FUTURERELEASE)

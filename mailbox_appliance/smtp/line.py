@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from math import inf
 from typing import Protocol
 
 from mailbox_appliance.channel import Channel
@@ -14,6 +15,10 @@ class ConnectionOver(Exception):
 
 class IdleTooLong(Exception):
     """The peer said nothing for too long."""
+
+
+class TooSlow(Exception):
+    """Content comes so slowly that it would keep a place for ever."""
 
 
 class Stopping(Exception):
@@ -29,10 +34,10 @@ class Line(Protocol):
     def writable(self) -> Awaitable[None]:
         """Return once the peer has taken enough of what was written."""
 
-    def more(self, *, progress: bool, restful: bool) -> Awaitable[bytes]:
+    def more(self, *, progress: bool, restful: bool, until: float = inf) -> Awaitable[bytes]:
         """The next octets. ``progress``: something whole was said since the last call; ``restful``: may be stopped.
 
-        Raises IdleTooLong and Stopping.
+        Raises IdleTooLong and Stopping, and TooSlow when the moment ``until`` comes first.
         """
 
     def pending(self) -> bytes:

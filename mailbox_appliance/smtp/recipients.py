@@ -82,7 +82,7 @@ async def rule(
 async def rule_recipient(parts: Parts, deal: Transaction, principal: Principal | None, recipient: Recipient) -> Ruling:
     """Decide about one RCPT of ``deal``; ``principal`` is who has logged in."""
     most = parts.settings.limits.recipients
-    if len(deal.recipients) >= most:
+    if len(deal.recipients) >= most or len(deal.taken) >= 4 * most:  # the same ones again and again
         return Ruling(Action.REFUSE, replies.MANY_RECIPIENTS, f"more than {most} recipients")
     ruling = await rule(
         parts.directory,

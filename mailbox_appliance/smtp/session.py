@@ -9,28 +9,25 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import Any
 
 from mailbox_appliance.mail.client import Client, Origin
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.ports.users import Principal
-from mailbox_appliance.smtp import login, patience, replies
-from mailbox_appliance.smtp.devices import Device, device_at
+from mailbox_appliance.smtp import login, offer, patience, replies
+from mailbox_appliance.smtp.devices import device_at
 from mailbox_appliance.smtp.intake import Intake
-from mailbox_appliance.smtp.limits import is_in
-from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping
+from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Line, Stopping, TooSlow
 from mailbox_appliance.smtp.pace import neighbourhood
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.recipients import rule_recipient
 from mailbox_appliance.smtp.report import Report
 from mailbox_appliance.smtp.sender import rule_sender
-from mailbox_appliance.smtp.transaction import Border, Transaction
+from mailbox_appliance.smtp.transaction import Border, Ending, Transaction
 from mailbox_appliance.wire.mechanisms import mechanisms
 from mailbox_appliance.wire.sasl import Proof
 from mailbox_appliance.wire.smtp import answers, events, server
-from mailbox_appliance.wire.smtp.terms import SERVICES, Terms
 
 COMMAND_SLICE = 4096  # octets of commands between two looks at the clock
 LONG_TURN = 0.002  # seconds after which others get their turn
@@ -49,25 +46,12 @@ class Session:
         self._border = Border(
             parts.settings, parts.directory, parts.acceptance, parts.checks, parts.signing, parts.lists
         )
-        terms = Terms(
-            SERVICES[client.service],
-            parts.settings.hostname,
-            tls_available,
-            limits.message_size,
-            limits.command_line,
-            limits.auth_line,
-            limits.errors,
-            recipients=limits.recipients,
-            hold=limits.hold,
-            hold_until=_last_day(parts.clock.seconds() + limits.hold) if SERVICES[client.service].needs_auth else "",
-            pipeconnect=client.service == "smtp",
-            xclient=client.service == "smtp" and is_in(client.address, parts.settings.xclient),
-        )
-        self._core = server.Server(terms)
+        self._core = server.Server(offer.terms(parts, client, self._origin, tls_available=tls_available))
         self._principal: Principal | None = None
         self._proven: tuple[events.LogIn, login.Attempt] | None = None  # waits for the client's last word
         self._deal: Transaction | None = None
-        self._unknown = 0
+        self._unknown = self._put_off = 0  # recipients refused for good, and for now
+        self._stay = patience.Stay(patience.room_for(limits, self._origin), limits.message_size)
         self._rest = b""  # octets received and not yet fed to the machine
         self._resumed = 0.0
         self.messages = 0
@@ -93,14 +77,16 @@ class Session:
                 if core.closed:
                     return
                 core.burst_ends()
-                restful = not core.in_content
-                self._rest = await self._line.more(progress=progress or core.in_content, restful=restful)
-                self._resumed = self._parts.clock.seconds()
+                if progress and self._stay.is_over and not core.in_content:
+                    # Only now: whoever is to say something has his five minutes for it.
+                    self._end(replies.TOO_LONG, "brought no message for too long")
+                    return
+                await self._listen(progress)
                 progress = False
         except IdleTooLong:
-            self._report.cut_short(self._deal, "said nothing for too long")
-            core.say_last(replies.IDLE)
-            self._line.write(core.take_output())
+            self._end(replies.IDLE, "said nothing for too long")
+        except TooSlow:
+            self._end(replies.TOO_SLOW, "sent content too slowly")
         except Stopping:
             core.say_last(replies.STOPPING)
             self._line.write(core.take_output())
@@ -109,6 +95,16 @@ class Session:
             raise
         finally:
             await self._drop()
+
+    def _end(self, reply: Reply, reason: str) -> None:
+        """The peer takes too long."""
+        self._report.cut_short(self._deal, reason)
+        self._core.say_last(reply)
+        self._line.write(self._core.take_output())
+
+    async def _listen(self, progress: bool) -> None:
+        self._rest = await self._stay.listen(self._line, self._parts.clock, progress, self._core.in_content)
+        self._resumed = self._parts.clock.seconds()
 
     async def _greet(self) -> None:
         parts, service = self._parts, self._core.terms.service
@@ -150,13 +146,15 @@ class Session:
         if not octets:
             return False
         self._line.write(octets)
+        began = self._parts.clock.seconds()
         await self._line.writable()
+        self._stay.waited(self._parts.clock.seconds() - began)
         return True
 
     async def _react(self, event: events.Event) -> None:
         try:
             await _REACTIONS[type(event)](self, event)
-        except (ConnectionOver, IdleTooLong, Stopping):
+        except (ConnectionOver, IdleTooLong, Stopping, TooSlow):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends one command and not the session
             deal = self._deal
@@ -233,12 +231,19 @@ class Session:
             else:
                 self._origin = Origin.AUTHENTICATED
                 self._report.client = replace(self._report.client, account=str(attempt.principal.account))
+            self._give_room()
         self._report.log_in(event, attempt)
         if attempt.wait:
             await self._line.pause(attempt.wait)
         if attempt.principal is not None and not attempt.principal.paired:
             await self._keep_pace(str(attempt.principal.account))
         self._core.answer(attempt.reply)
+
+    def _give_room(self) -> None:
+        """The peer is somebody else than before: it has that one's time, from the beginning."""
+        room = patience.room_for(self._limits, self._origin)
+        self._stay.begin_anew(room)
+        self._core.terms = replace(self._core.terms, stalls=room.commands)
 
     async def _claim(self, event: events.Claim) -> None:
         """XCLIENT: from here on this is the client's conversation, with what its address may do and no more."""
@@ -253,12 +258,16 @@ class Session:
         self._report.introduced(client)
         self._report.client = client
         self._origin = origin_of(parts.settings, client)
+        self._give_room()
         self._core.answer(replies.BANNED if parts.guard.refuses(address, client.service, None) else self._welcome())
 
     async def _mail(self, event: events.Mail) -> None:
         await self._drop()
         now = self._parts.clock.seconds()
-        device, asked = self._device(), event.arguments
+        asked, settings, address = event.arguments, self._parts.settings, self._report.client.address
+        device = (
+            device_at(settings.devices, address) if self._origin is Origin.DEVICE else None
+        )  # with its rights of now
         if device is not None and device.send_as is not None:
             asked = replace(asked, reverse_path=device.send_as)
         deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, asked, device)
@@ -269,12 +278,6 @@ class Session:
             self._deal = deal
         else:
             self._report.sender_refused(deal, ruling.reply, ruling.reason)
-
-    def _device(self) -> Device | None:
-        """The named device that speaks, with the rights it has now."""
-        if self._origin is not Origin.DEVICE:
-            return None
-        return device_at(self._parts.settings.devices, self._report.client.address)
 
     async def _rcpt(self, event: events.Rcpt) -> None:
         deal, recipient, parts = self._deal, event.recipient, self._parts
@@ -290,6 +293,10 @@ class Session:
         client = self._report.client
         if ruling.unknown and deal.origin in (Origin.WAN, Origin.LAN):
             parts.guard.failed(client.address, client.service, "", what="recipient")
+        if reply.is_transient and deal.origin not in (Origin.LOCAL, Origin.PAIRED):
+            self._put_off += 1
+            if self._put_off > self._limits.recipients > 0:
+                reply = replies.MANY_PUT_OFF
         if reply.is_permanent and deal.origin is not Origin.LOCAL:
             self._unknown += 1
             if self._unknown >= self._limits.unknown_recipients:
@@ -298,7 +305,7 @@ class Session:
                 await self._line.pause(seconds)
         self._core.answer(reply)
         self._report.recipient_refused(deal, recipient, reply, ruling.reason)
-        if reply is replies.MANY_UNKNOWN:
+        if reply in (replies.MANY_UNKNOWN, replies.MANY_PUT_OFF):
             self._report.cut_short(deal, "too many refused recipients")
 
     async def _begin(self, event: events.Begin) -> None:
@@ -315,6 +322,7 @@ class Session:
             parts.budget,
             lambda error: journal.broken("smtp.intake", error, trace),
         )
+        self._stay.content_begins()
         self._core.answer(replies.GO_AHEAD)
 
     async def _content(self, event: events.Content) -> None:
@@ -327,6 +335,14 @@ class Session:
         elif event.chunk_ends or event.message_ends:
             await self._finish(deal, event)
 
+    async def _too_large(self, event: events.TooLarge) -> None:
+        deal = self._deal
+        assert deal is not None
+        ending = Ending(event.reply, event.size, reason="BDAT announces more than a message may have")
+        self._report.ended(deal, ending, self._parts.clock.seconds() - deal.began)
+        self._stay.content_begins()
+        await self._drop()
+
     async def _finish(self, deal: Transaction, event: events.Content) -> None:
         clock = self._parts.clock
         ending = await self._border.finish(deal, event.flaw, clock.seconds())
@@ -338,6 +354,8 @@ class Session:
         now = clock.seconds()
         if ending.reply.is_positive:
             self.messages += 1
+            self._put_off = 0
+            self._stay.begin_anew(self._stay.room)
             if deal.device is not None:
                 self._parts.days_work.add(deal.device.name, len(deal.recipients), now)
             if self._core.terms.pipeconnect:
@@ -374,11 +392,7 @@ _REACTIONS: dict[type[events.Event], Callable[[Session, Any], Awaitable[None]]] 
     events.Rcpt: Session._rcpt,
     events.Begin: Session._begin,
     events.Content: Session._content,
+    events.TooLarge: Session._too_large,
     events.Quit: Session._quit,
     events.CutOff: Session._cut_off,
 }
-
-
-def _last_day(moment: float) -> str:
-    """The beginning of that day, RFC 3339: the same words for all sessions of one day."""
-    return datetime.fromtimestamp(moment // 86_400 * 86_400, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

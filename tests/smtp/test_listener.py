@@ -13,6 +13,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailbox_appliance.journal.events import smtp as told
 from mailbox_appliance.mail.client import peer_address
 from mailbox_appliance.smtp.acquaintances import Acquaintances
+from mailbox_appliance.smtp.limits import Room
 from mailbox_appliance.smtp.listener import SmtpStation
 from tests.smtp.stage import DEVICE, NOW, STRANGER, House, code, talk
 
@@ -269,7 +270,7 @@ class FlowTests(SynchronousTestCase):
 
     def test_reading_stops_while_busy(self) -> None:
         """While a message is being accepted a peer that goes on talking is not read for ever; nothing is lost."""
-        house = House()
+        house = House(strangers=Room())
         house.acceptance.slow = True
         peer = house.peer()
         talk(peer, *TO_DATA)
@@ -317,15 +318,16 @@ class FlowTests(SynchronousTestCase):
             house.close()
 
     def test_slow_content_is_progress(self) -> None:
-        """A slow line may take long for a message."""
-        house = House()
-        peer = house.peer()
-        talk(peer, *TO_DATA)
-        for _ in range(20):
-            house.clock.advance(200)
-            peer.send(b"X: y\r\n")
-        self.assertFalse(peer.closed())
-        house.close()
+        """A bad line may take long for a message: a phone's that has logged in, and a device's of the house."""
+        for peer_of in (lambda house: house.user(), lambda house: house.peer(address=DEVICE)):
+            house = House()
+            peer = peer_of(house)
+            talk(peer, "EHLO a.test", "MAIL FROM:<ann@example.org>", *TO_DATA[2:])
+            for _ in range(20):
+                house.clock.advance(200)
+                peer.send(b"X: " + b"y" * 4000 + b"\r\n")
+            self.assertFalse(peer.closed())
+            house.close()
 
     def test_acceptance_is_no_silence(self) -> None:
         """However long acceptance takes, the peer is not blamed for it."""

@@ -14,7 +14,7 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Verdict
 from mailbox_appliance.ports.delivery import Parcel
-from mailbox_appliance.smtp.limits import Limits
+from mailbox_appliance.smtp.limits import Limits, Room
 from tests.smtp.stage import DEVICE, STRANGER, House, code, talk
 
 MAIL = ("EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>")
@@ -310,6 +310,8 @@ class LimitTests(SynchronousTestCase):
         "reserve": "test_all_and_the_reserve",
         "connections_per_address": "test_per_address",
         "idle": "test_silence",
+        "strangers": "test_patience",
+        "known": "test_patience",
         "handshake": "test_handshake_too_long",
         "banner_wait": "early-talker.txt",
         "hold": "future-release.txt",
@@ -393,7 +395,7 @@ class LimitTests(SynchronousTestCase):
 
     def test_turns(self) -> None:
         """A long burst of commands is worked off in slices, others getting their turn; every command has its reply."""
-        house = House()
+        house = House(strangers=Room())
         peer = house.peer()
         ticks = iter(range(10_000_000))
         begin = house.clock.seconds()

@@ -206,7 +206,7 @@ class Accepted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutShort(Event):
-    """We ended a conversation that went too far (errors, unknown recipients, silence, no SMTP at all)."""
+    """We ended a conversation that went too far (errors, unknown recipients, silence, dawdling, no SMTP at all)."""
 
     name: ClassVar[str] = "smtp.cut_short"
     level: ClassVar[Level] = Level.NOTICE

@@ -35,10 +35,12 @@ AUTH_CANCELLED = Reply(501, "5.7.0", "Authentication cancelled")
 
 NO_RECIPIENTS_LMTP = Reply(503, "5.5.1", "No valid recipients")  # RFC 2033 §4.2
 NO_XCLIENT = Reply(550, "5.7.0", "XCLIENT is not for you")
+CHUNK_TOO_LARGE = Reply(552, "5.3.4", "Message too large")
 EACH_FOLLOWS = Reply(353, "", "A reply for each recipient follows, then one for all")
 
 # The last words of a conversation.
 TOO_MANY_ERRORS = Reply(421, "4.7.0", "Too many errors, closing")
+NO_MESSAGE = Reply(421, "4.7.0", "Too many commands without a message, closing")
 EARLY = Reply(554, "5.5.1", "You talk before the greeting, closing")
 HTTP = Reply(554, "5.5.1", "This is SMTP, closing")
 UNSYNCHRONIZED = Reply(554, "5.5.1", "What follows is no command, closing")

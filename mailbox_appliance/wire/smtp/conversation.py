@@ -11,7 +11,7 @@ from mailbox_appliance.wire.scram import Bindings, no_bindings
 from mailbox_appliance.wire.smtp import answers
 from mailbox_appliance.wire.smtp.authentication import Authentication, Step
 from mailbox_appliance.wire.smtp.commands import Incoming
-from mailbox_appliance.wire.smtp.events import CutOff, Event, KeysWanted, LogIn, LogInConfirmed
+from mailbox_appliance.wire.smtp.events import CutOff, Event, KeysWanted, LogIn, LogInConfirmed, TooLarge
 from mailbox_appliance.wire.smtp.flows import ChunkFlow
 from mailbox_appliance.wire.smtp.grammar import ChunkArguments
 from mailbox_appliance.wire.smtp.states import State
@@ -38,8 +38,11 @@ class Conversation:
         self._owed: Event | None = None
         self._news: Event | None = None
         self._errors = 0
+        self._stalls = 0
+        self._taken = 0  # recipients accepted in this transaction
+        self._chunked = 0  # octets that its BDATs have announced
         self._swallow_left = 0
-        self._after_swallowing: tuple[Reply, State] = (answers.OUT_OF_ORDER, State.READY)
+        self._after_swallowing: tuple[Reply | None, State] = (answers.OUT_OF_ORDER, State.READY)
         self._swallowed_is_error = False
 
     def take_output(self) -> bytes:
@@ -68,6 +71,19 @@ class Conversation:
         self.cut_off(answers.TOO_MANY_ERRORS, "too many errors")
         return True
 
+    def is_stalling(self) -> bool:
+        """Count a command that brings no message nearer; after too many in a row the conversation has been ended."""
+        self._stalls += 1
+        if not self.terms.stalls or self._stalls <= self.terms.stalls:
+            return False
+        self.cut_off(answers.NO_MESSAGE, "too many commands without a message")
+        return True
+
+    def say_idly(self, reply: Reply) -> None:
+        """Answer such a command; after too many of them the reply is 421 instead."""
+        if not self.is_stalling():
+            self.say(reply)
+
     def complain(self, reply: Reply) -> None:
         """Refuse a command; after too many of them the reply is 421 instead."""
         if not self.is_one_too_many():
@@ -90,8 +106,26 @@ class Conversation:
             self.complain(step)
         return None
 
-    def swallow(self, size: int, reply: Reply, after: State, *, complain: bool = False) -> None:
-        """Let ``size`` octets of a refused chunk pass, then say ``reply`` and go on in the state ``after``."""
+    def is_too_large(self, chunk: ChunkArguments) -> TooLarge | None:
+        """Refuse a chunk at once that makes its message larger than SIZE; one of twice that is not waited for."""
+        most = self.terms.message_size
+        size = self._chunked = chunk.size + (0 if self.state is State.RCPT else self._chunked)
+        if not most or size <= most:
+            return None
+        reply = answers.CHUNK_TOO_LARGE
+        if chunk.size > 2 * most:
+            self.cut_off(reply, "BDAT with far more octets than a message may have")
+            return TooLarge(size, reply)
+        for _ in range(self._taken if chunk.last and self.terms.service.lmtp else 1):  # RFC 2033 §4.3
+            self.say(reply)
+        self.swallow(chunk.size, None, State.READY if chunk.last else State.FAILED)
+        return TooLarge(size, reply)
+
+    def swallow(self, size: int, reply: Reply | None, after: State, *, complain: bool = False) -> None:
+        """Let ``size`` octets of a refused chunk pass, then say ``reply`` and go on in the state ``after``.
+
+        None: it was said already.
+        """
         self.state = State.SWALLOW
         self._swallow_left = size
         self._after_swallowing = (reply, after)
@@ -102,7 +136,9 @@ class Conversation:
         self._swallow_left -= self.incoming.skip(self._swallow_left)
         if not self._swallow_left:
             reply, self.state = self._after_swallowing
-            if self._swallowed_is_error:
+            if reply is None:
+                pass
+            elif self._swallowed_is_error:
                 self.complain(reply)
             else:
                 self.say(reply)

@@ -6,6 +6,7 @@ Events marked *owed* wait for exactly one ``Server.answer`` (RFC 5321 §4.2: one
 from __future__ import annotations
 
 from mailbox_appliance.mail.envelope import Recipient
+from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.wire.sasl import Credentials, Proof
 from mailbox_appliance.wire.smtp.claims import Claims
@@ -89,6 +90,14 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class TooLarge:
+    """BDAT announced more than a message may have, ``size`` octets; answered already, the transaction is over."""
+
+    size: int
+    reply: Reply
+
+
+@dataclass(frozen=True, slots=True)
 class Reset:
     """RSET, answered already: the transaction is forgotten."""
 
@@ -116,6 +125,7 @@ Event = (
     | Rcpt
     | Begin
     | Content
+    | TooLarge
     | Reset
     | Quit
     | CutOff

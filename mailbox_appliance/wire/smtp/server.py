@@ -48,7 +48,6 @@ class Server(Conversation):
     def __init__(self, terms: Terms) -> None:
         super().__init__(terms)
         self._prdr = False
-        self._taken = 0  # recipients accepted in this transaction
         self._flow: DataFlow | ChunkFlow = DataFlow()
 
     # ---------------------------------------------------------------- the session's side
@@ -119,6 +118,8 @@ class Server(Conversation):
         if reply.code >= 500 and isinstance(owed, Mail | LogIn) and self.is_one_too_many():
             return
         good = reply.code < 400
+        if 400 <= reply.code < 500 and isinstance(owed, Mail) and self.is_stalling():
+            return
         if isinstance(owed, Rcpt):
             if good:
                 self.state = State.RCPT
@@ -134,6 +135,7 @@ class Server(Conversation):
             return
         elif isinstance(owed, Content):
             self.state = State.READY if owed.message_ends else State.CHUNKS if good else State.FAILED
+            self._message_over(owed.message_ends and good)
             if owed.message_ends and self.terms.service.lmtp:
                 for _ in range(self._taken - 1):
                     self.say(reply)
@@ -144,6 +146,7 @@ class Server(Conversation):
         elif isinstance(owed, Claim) and good:
             self.state = State.START
             self.extended = False
+            self._stalls = 0
         self.say(reply)
 
     def keys(self, keys: ScramKeys) -> None:
@@ -171,10 +174,16 @@ class Server(Conversation):
             raise RuntimeError("each recipient is answered once, after the content")
         self._owed = None
         self.state = State.READY
+        self._message_over(overall.is_positive)
         if self._prdr:
             replies = (answers.EACH_FOLLOWS, *replies, overall)
         for reply in replies:
             self.say(reply)
+
+    def _message_over(self, accepted: bool) -> None:
+        """An accepted message is what a peer is here for: what it says from now on is counted anew."""
+        if accepted:
+            self._stalls = 0
 
     def _answer_begin(self, begin: Begin, reply: Reply) -> None:
         good = reply.code < 400

@@ -51,6 +51,7 @@ class Terms:
     command_line: int = 2048  # RFC 5321 §4.5.3.1.4 asks for 512 and more
     auth_line: int = 12_288  # RFC 4954 §4
     errors: int = 20
+    stalls: int = 0  # commands in a row that bring no message nearer; 0 = any number
     recipients: int = 0  # in one transaction; 0 = not told
     hold: int = 0  # seconds for which a submitted message may be held; 0 = not offered
     hold_until: str = ""  # the same as a moment, RFC 3339

@@ -40,14 +40,14 @@ def _ehlo(talk: Conversation, name: str) -> Event:
     talk.extended = True
     lines = [f"{talk.terms.hostname} at your service"]
     lines += [f"{keyword} {argument}".rstrip() for keyword, argument in capabilities(talk.terms, talk.tls)]
-    talk.say(Reply(250, "", "\n".join(lines)))
+    talk.say_idly(Reply(250, "", "\n".join(lines)))
     return Hello(name, True)
 
 
 def _helo(talk: Conversation, name: str) -> Event:
     talk.state = State.READY
     talk.extended = False
-    talk.say(Reply(250, "", talk.terms.hostname))
+    talk.say_idly(Reply(250, "", talk.terms.hostname))
     return Hello(name, False)
 
 
@@ -77,6 +77,9 @@ def _begin_data(talk: Conversation, nothing: None) -> Event:
 
 def _bdat(talk: Conversation, arguments: grammar.ChunkArguments) -> Event | None:
     talk.chunk = arguments
+    too_large = talk.is_too_large(arguments)
+    if too_large is not None:
+        return too_large
     if talk.state is State.RCPT:
         return talk.owe(Begin(chunked=True))
     talk.chunks.expect(arguments.size, arguments.last)
@@ -87,20 +90,20 @@ def _bdat(talk: Conversation, arguments: grammar.ChunkArguments) -> Event | None
 def _rset(talk: Conversation, nothing: None) -> Event:
     if talk.state is not State.START:
         talk.state = State.READY
-    talk.say(answers.OK)
+    talk.say_idly(answers.OK)
     return Reset()
 
 
 def _noop(talk: Conversation, text: str) -> None:
-    talk.say(answers.OK)
+    talk.say_idly(answers.OK)
 
 
 def _help(talk: Conversation, text: str) -> None:
-    talk.say(answers.HELP)
+    talk.say_idly(answers.HELP)
 
 
 def _vrfy(talk: Conversation, text: str) -> None:
-    talk.say(answers.VRFY)
+    talk.say_idly(answers.VRFY)
 
 
 def _expn(talk: Conversation, text: str) -> None:
