@@ -7,9 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twisted.python.failure import Failure
+
 from mailbox_appliance.admin.status import Check
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.journal import HasFailed
+from mailbox_appliance.shielded import shielded
 
 
 class Part:
@@ -51,3 +56,34 @@ class Part:
     def checks(self) -> Sequence[Check]:
         """Its lines of ``status``."""
         return ()
+
+
+class DailyPart(Part):
+    """A part whose ``each_day`` also comes once ``soon`` seconds after a start, when the machine has come to rest."""
+
+    def __init__(self, clock: Clock, journal: HasFailed, soon: float) -> None:
+        self._clock = clock
+        self._journal = journal
+        self._soon = soon
+        self._first: Timer | None = None
+
+    @property
+    def is_waiting(self) -> bool:
+        """Is the first time still to come?"""
+        return self._first is not None
+
+    async def start(self) -> None:
+        """The first time comes later."""
+        self._first = self._clock.callLater(self._soon, self._begin)
+
+    def _begin(self) -> None:
+        self._first = None
+        shielded(self.each_day()).addErrback(self._broken)
+
+    def _broken(self, failure: Failure) -> None:
+        self._journal.broken(self.name, failure.value or RuntimeError("no reason given"))
+
+    async def stop(self) -> None:
+        """No timer runs."""
+        if self._first is not None and self._first.active():
+            self._first.cancel()

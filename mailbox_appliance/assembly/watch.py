@@ -6,8 +6,6 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from twisted.python.failure import Failure
-
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.names import public_addresses
 from mailbox_appliance.admin.names import NamesDesk
@@ -15,16 +13,14 @@ from mailbox_appliance.admin.status import Check, Finding, domain_records, signi
 from mailbox_appliance.admin.watching import DomainWatch
 from mailbox_appliance.assembly.changing import Names
 from mailbox_appliance.assembly.pages import WebPages
-from mailbox_appliance.assembly.part import Part
+from mailbox_appliance.assembly.part import DailyPart
 from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.delivery.notices import Notices
 from mailbox_appliance.journal.journal import Journal
-from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.process import clock_is_kept
-from mailbox_appliance.shielded import shielded
 from mailbox_appliance.workers import ThreadedWorkers
 
 if TYPE_CHECKING:
@@ -33,7 +29,7 @@ if TYPE_CHECKING:
 SOON = 3600.0  # after a start, when the machine and its name servers have come to rest
 
 
-class WatchPart(Part):
+class WatchPart(DailyPart):
     """STATE/names.json. An edge, where nobody lives, and local mode look at nothing."""
 
     name = "records"
@@ -52,13 +48,11 @@ class WatchPart(Part):
         notices: Notices,
         store: StorePart | None,
     ) -> None:
+        super().__init__(reactor, journal, SOON)
         self._config = config
-        self._reactor = reactor
-        self._journal = journal
         self._directory = directory
         self._keys = keys
         self._notices = notices
-        self._timer: Timer | None = None
         self._desk = NamesDesk(
             lambda: self._config,
             directory,
@@ -91,23 +85,11 @@ class WatchPart(Part):
     async def start(self) -> None:
         """The first look comes later."""
         if not self._idle:
-            self._timer = self._reactor.callLater(SOON, self._begin)
-
-    def _begin(self) -> None:
-        self._timer = None
-        shielded(self.each_day()).addErrback(self._broken)
-
-    def _broken(self, failure: Failure) -> None:
-        self._journal.broken(self.name, failure.value or RuntimeError("no reason given"))
-
-    async def stop(self) -> None:
-        """No timer runs."""
-        if self._timer is not None and self._timer.active():
-            self._timer.cancel()
+            await super().start()
 
     async def each_day(self) -> None:
         """Look, unless the first look is still to come."""
-        if self._timer is not None or self._idle:
+        if self.is_waiting or self._idle:
             return
         try:
             await self._watch.look()
@@ -132,4 +114,4 @@ class WatchPart(Part):
         return () if self._idle else (signing_keys(self._keys, self._directory.domains), self._check)
 
     async def _check(self) -> Finding:
-        return domain_records(self._watch.bad, self._watch.looked, self._reactor.seconds())
+        return domain_records(self._watch.bad, self._watch.looked, self._clock.seconds())

@@ -185,9 +185,13 @@ class Quietly:
 
     async def run(self, work: Callable[[sqlite3.Connection], T], *, reading: bool = False) -> T:
         """As Account.run, or Account.read."""
+        return await self.ask(lambda: self._account.index.run(work, reading=reading))
+
+    async def ask(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Anything that reads the index: damage is mended, and every fault told in the words of ports.store."""
         account = self._account
         try:
-            return await account.index.run(work, reading=reading)
+            return await begin()
         except Exception as error:  # damage to the index comes as many types, as does a disk's trouble
             await account.mend(error)
             raise account.refusal(error) from error

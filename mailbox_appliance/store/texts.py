@@ -96,11 +96,9 @@ async def _sifted(
 
 async def _sift(box: OpenMailbox, uids: Sequence[int], needle: str, *, whole: bool, texts: bool) -> Sifted:
     account = box.account
-    try:
-        return await account.sifters.sift(account.index, box.folder, box.number, uids, needle, whole, texts)
-    except Exception as error:
-        await account.mend(error)
-        raise account.refusal(error) from error
+    return await account.quietly.ask(
+        lambda: account.sifters.sift(account.index, box.folder, box.number, uids, needle, whole, texts)
+    )
 
 
 async def _read(box: OpenMailbox, needle: str, uids: Sequence[int], lacking: set[int], *, whole: bool) -> list[int]:
