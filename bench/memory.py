@@ -2,6 +2,7 @@
 
     python -m bench.memory            those
     python -m bench.memory --data     PSS while 50 sessions bring 50 MB each and 10,000 messages wait in the queue
+    python -m bench.memory --acme     PSS around an order at an ACME authority (needs pebble)
 
 PSS counts a page that several processes share in parts: look on a machine where no other Python runs.
 """
@@ -20,7 +21,8 @@ from pathlib import Path
 
 from bench.queue import domain, fill
 from tests.kit.peer import Peer
-from tests.live.appliance import Appliance
+from tests.live.appliance import PROTOCOLS, Appliance, free_ports, wait_until
+from tests.live.authority import Authority, absent
 
 PASSWORD = "correct horse battery"
 EXTRA = "[limits]\nconnections_per_address = 1000\n[guard]\nexempt = ['127.0.0.0/8']\n"
@@ -145,13 +147,38 @@ def in_data(waiting: int) -> None:
         shutil.rmtree(room)
 
 
+def around_an_order() -> None:
+    """A first start without a certificate: PSS with the child that orders one, and when it has come."""
+    if reason := absent():
+        raise SystemExit(reason)
+    room = Path(tempfile.mkdtemp(prefix="bench-memory-"))
+    ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
+    try:
+        with Authority(room, ports["http"]) as authority:
+            extra = (
+                f'[acme]\ndirectory = "{authority.directory}"\nemail = "owner@example.test"\n'
+                f'trust_anchor = "{authority.anchor}"\n[dns]\nservers = ["{authority.names}"]\n'
+            )
+            with Appliance(room, extra=extra, listen=ports) as appliance:
+                with Watch(appliance) as ordering:
+                    wait_until(lambda: "source=acme" in appliance.log(), 60, "a certificate of the authority")
+                print(f"PSS while it orders, its child included: {ordering.highest / 1024:.1f} MiB at most")
+                time.sleep(2)
+                print(f"PSS after the certificate has come: {appliance.pss_kib() / 1024:.1f} MiB")
+    finally:
+        shutil.rmtree(room)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", action="store_true")
+    parser.add_argument("--acme", action="store_true")
     parser.add_argument("--waiting", type=int, default=10_000, help="messages in the queue, for --data")
     options = parser.parse_args()
     if options.data:
         in_data(options.waiting)
+    elif options.acme:
+        around_an_order()
     else:
         start_and_idle()
 

@@ -2,46 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import socket
-import subprocess
-import time
+from pathlib import Path
 from typing import Any
 from unittest import SkipTest
 
 from twisted.internet import reactor as global_reactor
 from twisted.internet.defer import Deferred
-from twisted.trial.unittest import TestCase
+from twisted.trial.unittest import SynchronousTestCase, TestCase
 
 from mailbox_appliance.acme.client import ChildAuthority
 from mailbox_appliance.acme.keeper import CertificateKeeper, CertificateSettings
 from mailbox_appliance.acme.orders import AcmeSettings, Orders
-from mailbox_appliance.acme.selfmade import SelfMade
 from mailbox_appliance.acme.tokens import ChallengeTokens
 from mailbox_appliance.journal.events.acme import CertificateInUse, NameLeftOut
 from mailbox_appliance.ports.certificates import CertificateTrouble
 from mailbox_appliance.web.tokens import token_site
 from mailbox_appliance.workers import ThreadedWorkers
 from tests.kit.journal import RememberedJournal
+from tests.live.appliance import PROTOCOLS, Appliance, anything_goes, free_ports, wait_until
+from tests.live.authority import Authority, absent
 
 reactor: Any = global_reactor
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    for _ in range(100):
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.05)
-    raise AssertionError(f"nothing listens on {port}")
 
 
 class PebbleTests(TestCase):
@@ -50,76 +33,26 @@ class PebbleTests(TestCase):
     timeout = 60
 
     def setUp(self) -> None:
-        pebble, names = shutil.which("pebble"), shutil.which("pebble-challtestsrv")
-        if pebble is None or names is None:
-            raise SkipTest("pebble and pebble-challtestsrv are not installed")
+        if reason := absent():
+            raise SkipTest(reason)
         self.folder = os.path.abspath(self.mktemp())
         os.makedirs(self.folder)
-        self.authority = SelfMade(os.path.join(self.folder, "pebble-tls"))
-        self.authority.pair(("localhost", "127.0.0.1"), time.time())
-        self.http, self.directory, self.management, dns, dns_management = (free_port() for _ in range(5))
-        config = os.path.join(self.folder, "pebble.json")
-        with open(config, "w", encoding="utf-8") as file:
-            json.dump(
-                {
-                    "pebble": {
-                        "listenAddress": f"127.0.0.1:{self.directory}",
-                        "managementListenAddress": f"127.0.0.1:{self.management}",
-                        "certificate": os.path.join(self.authority.folder, "certificate.pem"),
-                        "privateKey": os.path.join(self.authority.folder, "certificate.key"),
-                        "httpPort": self.http,
-                        "tlsPort": free_port(),
-                        "domainBlocklist": ["blocked.example"],
-                    }
-                },
-                file,
-            )
-        environment = {**os.environ, "PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "10"}
-        self.spawn(
-            [
-                names,
-                "-defaultIPv4",
-                "127.0.0.1",
-                "-defaultIPv6",
-                "",
-                "-dns01",
-                f"127.0.0.1:{dns}",
-                "-http01",
-                "",
-                "-https01",
-                "",
-                "-tlsalpn01",
-                "",
-                "-management",
-                f"127.0.0.1:{dns_management}",
-            ],
-            environment,
-        )
-        self.spawn([pebble, "-config", config, "-dnsserver", f"127.0.0.1:{dns}", "-strict"], environment)
-        for port in (self.directory, dns_management):
-            wait_for(port)
+        (http,) = free_ports(1)
+        self.authority = Authority(Path(self.folder), http)
+        self.enterContext(self.authority)
         self.journal = RememberedJournal()
         self.tokens = ChallengeTokens()
         self.workers = ThreadedWorkers(reactor)
         self.addCleanup(self.workers.stop)
-        port = reactor.listenTCP(self.http, token_site(self.tokens.answer, reactor), interface="127.0.0.1")
+        port = reactor.listenTCP(http, token_site(self.tokens.answer, reactor), interface="127.0.0.1")
         self.addCleanup(port.stopListening)
-
-    def spawn(self, words: list[str], environment: dict[str, str]) -> None:
-        process = subprocess.Popen(words, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-        def end() -> None:
-            process.kill()
-            process.wait()
-
-        self.addCleanup(end)
 
     def keeper(self, names: tuple[str, ...], **settings: Any) -> CertificateKeeper:
         state = os.path.join(self.folder, "certificates")
         acme = AcmeSettings(
-            directory=f"https://localhost:{self.directory}/dir",
+            directory=self.authority.directory,
             email="owner@mx.example",
-            trust_anchor=self.authority.ca_file,
+            trust_anchor=self.authority.anchor,
             names_stated=True,
             **settings,
         )
@@ -195,9 +128,42 @@ class PebbleTests(TestCase):
         """An authority that cannot be verified: the reason is told, what was in use stays."""
         keeper = self.keeper(("mx.example",))
         await keeper.start()
-        os.unlink(self.authority.ca_file)
+        os.unlink(self.authority.anchor)
         before = keeper.states()[0].names
         with self.assertRaises(CertificateTrouble):
             await keeper.renew()
         self.assertEqual(keeper.states()[0].names, before)
         self.assertIn("no certificate", keeper.states()[0].trouble)
+
+
+class WholeServiceTests(SynchronousTestCase):
+    """The appliance itself, from its first start on, with nothing but the section [acme]."""
+
+    def test_a_certificate_at_the_first_start(self) -> None:
+        """It is ordered over the appliance's own port 80, shown at 993 without a restart, and again after one."""
+        if reason := absent():
+            raise SkipTest(reason)
+        folder = Path(os.path.abspath(self.mktemp()))
+        ports = dict(zip(PROTOCOLS, free_ports(len(PROTOCOLS)), strict=True))
+        folder.mkdir(parents=True)
+        with Authority(folder, ports["http"]) as authority:
+            extra = (
+                f'[acme]\ndirectory = "{authority.directory}"\nemail = "owner@example.test"\n'
+                f'trust_anchor = "{authority.anchor}"\n[dns]\nservers = ["{authority.names}"]\n'
+            )
+            appliance = Appliance(folder, extra=extra, listen=ports)
+            with appliance:
+                wait_until(lambda: "source=acme" in appliance.log(), 30, "a certificate of the authority")
+                self.assertIn(b"Pebble", self.shown(ports["imaps"]))
+                self.assertIn("mx.example.test", appliance.cli("cert", "show"))
+            with appliance:
+                self.assertIn(b"Pebble", self.shown(ports["imaps"]))
+            self.assertEqual(appliance.tracebacks(), [])
+
+    def shown(self, port: int) -> bytes:
+        """The certificate (DER) a phone sees."""
+        with (
+            socket.create_connection(("127.0.0.1", port), 10) as plain,
+            anything_goes().wrap_socket(plain, server_hostname="mx.example.test") as safe,
+        ):
+            return safe.getpeercert(binary_form=True) or b""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email
 import functools
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from mailbox_appliance.acme.selfmade import SelfMade
 from tests.live.appliance import CHECKOUT, Appliance, wait_until
 
 NOBODY = 65534
@@ -102,40 +100,6 @@ def _within(namespace: str) -> tuple[str, ...]:
         "ip", "netns", "exec", namespace, "setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups",
         f"--inh-caps={capability}", f"--ambient-caps={capability}", "--",
     )  # fmt: skip
-
-
-class Authority:
-    """An ACME authority (pebble) in the edge's namespace, for which every name leads to the edge."""
-
-    directory = f"https://{EDGE_ADDRESS}:14000/dir"
-    names = f"{EDGE_ADDRESS}:8053"
-
-    def __init__(self, folder: Path) -> None:
-        made = SelfMade(str(folder / "tls"))
-        made.pair((EDGE_ADDRESS, "localhost"), time.time())
-        self.anchor = made.ca_file
-        self._config = folder / "pebble.json"
-        shown = {
-            "listenAddress": f"{EDGE_ADDRESS}:14000",
-            "managementListenAddress": f"{EDGE_ADDRESS}:15000",
-            "certificate": os.path.join(made.folder, "certificate.pem"),
-            "privateKey": os.path.join(made.folder, "certificate.key"),
-            "httpPort": PORTS["http"],
-            "tlsPort": 5001,
-        }
-        self._config.write_text(json.dumps({"pebble": shown}))
-        for path in (folder, *folder.rglob("*")):
-            path.chmod(0o755 if path.is_dir() else 0o644)
-        self.environment = {"PEBBLE_VA_NOSLEEP": "1"}
-
-    def commands(self) -> tuple[list[str], ...]:
-        """The name server, and the authority."""
-        off = [word for kind in ("http01", "https01", "tlsalpn01") for word in (f"-{kind}", "")]
-        server = ["pebble-challtestsrv", "-defaultIPv4", EDGE_ADDRESS, "-defaultIPv6", "", "-dns01", self.names, *off]
-        return (
-            [*server, "-management", f"{EDGE_ADDRESS}:8055"],
-            ["pebble", "-config", str(self._config), "-dnsserver", self.names],
-        )
 
 
 class Halves:
