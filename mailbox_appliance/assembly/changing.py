@@ -26,6 +26,10 @@ class Names:
     def __init__(self, current: DnsResolver) -> None:
         self.current = current
 
+    def glance(self, name: str, rdtype: str) -> Answer | None:
+        """ports.dns.Resolver."""
+        return self.current.glance(name, rdtype)
+
     def look_up(self, name: str, rdtype: str) -> Awaitable[Answer]:
         """ports.dns.Resolver."""
         return self.current.look_up(name, rdtype)

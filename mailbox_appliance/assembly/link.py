@@ -70,6 +70,10 @@ class _OnlyOne:
     def __init__(self, address: Callable[[], str]) -> None:
         self._address = address
 
+    def glance(self, name: str, rdtype: str) -> Answer | None:
+        """Nothing is remembered."""
+        return None
+
     async def look_up(self, name: str, rdtype: str) -> Answer:
         """Where the link's connection comes from or goes to."""
         if rdtype != "A":

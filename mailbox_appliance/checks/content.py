@@ -111,10 +111,10 @@ def spf_evidence(helo: spf.SpfResult | None, sender: spf.SpfResult | None, clien
     return found
 
 
-def judge_author(author: Address, sender: spf.SpfResult | None, proofs: Proofs, answers: Answers) -> dmarc.DmarcResult:
-    """DMARC. Raises Missing when an answer must be fetched first."""
-    proven = sender.domain if sender is not None and sender.result == "pass" else ""
-    return dmarc.evaluate(author.domain, proven, [one.domain for one in proofs.dkim if one.result == "pass"], answers)
+def proven_domains(sender: spf.SpfResult | None, proofs: Proofs) -> tuple[str, tuple[str, ...]]:
+    """What DMARC asks for: the domain that SPF passed for ("" = none), and those whose signatures hold."""
+    by_spf = sender.domain if sender is not None and sender.result == "pass" else ""
+    return by_spf, tuple([one.domain for one in proofs.dkim if one.result == "pass"])
 
 
 def whom_we_believe(client: Client, sender: spf.SpfResult | None, proofs: Proofs, settings: ChecksSettings) -> str:

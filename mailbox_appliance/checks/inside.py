@@ -31,7 +31,15 @@ MOST_HEADS = 384 * 1024  # of all files
 MOST_HOSTS = 60
 MOST_LINKS = 400  # different ones of one text
 
-_LINK = re.compile(rb"(?:https?:)?//([^\s\"'<>()\[\]{}/?#\\]{1,255})|\bwww\.([a-z0-9.-]{3,250})", re.IGNORECASE)
+# Begins with plain octets, without \b or (?i): so the search for a beginning is a fast one.
+_HOST = rb"[A-Za-z0-9.-]{3,250}"
+_LINK = re.compile(
+    rb"//([^\s\"'<>()\[\]{}/?#\\]{1,255})|w[Ww][Ww]\.(?<!\w....)("
+    + _HOST
+    + rb")|W[Ww][Ww]\.(?<!\w....)("
+    + _HOST
+    + rb")"
+)
 _REMOTE = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)+")
 _DIGITS = re.compile(r"[0-9.]+")
 
@@ -131,10 +139,12 @@ def _name_of(node: Node) -> str:
 def _take_hosts(text: bytes, hosts: dict[str, None]) -> None:
     if text.isascii():
         text = text.replace(b"&#46;", b".")
-    for authority, bare in itertools.islice(dict.fromkeys(_LINK.findall(text)), MOST_LINKS):
+    if b"//" not in text and b"www." not in text.lower():
+        return
+    for authority, *bare in itertools.islice(dict.fromkeys(_LINK.findall(text)), MOST_LINKS):
         if len(hosts) >= MOST_HOSTS:
             return
-        host = authority.rpartition(b"@")[2].partition(b":")[0] or b"www." + bare
+        host = authority.rpartition(b"@")[2].partition(b":")[0] or b"www." + b"".join(bare)
         name = host.strip(b".-,;:!*=").decode("utf-8", "replace")
         try:
             name = domain_to_ascii(name)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Coroutine
 from typing import Any
 
-from twisted.internet.defer import Deferred, FirstError, TimeoutError, gatherResults
+from twisted.internet.defer import Deferred, FirstError, TimeoutError, fail, gatherResults
 
 from mailbox_appliance.journal.events.checks import LookUpsFailed
-from mailbox_appliance.mailauth.lookups import Question
+from mailbox_appliance.mailauth.lookups import Answers, Question
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Answer, Resolver, Status
 from mailbox_appliance.ports.journal import Journal
@@ -28,6 +28,16 @@ class Inquiry:
         self._slices = Slices(clock)
         self.failed: dict[str, str] = {}
         self.known: dict[Question, Answer] = {}  # shared by all stages
+
+    def answers(self) -> Answers:
+        """For one job: what the message's other jobs know, and what the resolver remembers."""
+        return Answers(self.known, self._glance)
+
+    def _glance(self, question: Question) -> Answer | None:
+        answer = self._resolver.glance(*question)
+        if answer is not None and answer.status is Status.TEMPERROR:
+            self._keep(answer, question)
+        return answer
 
     async def ask(self, questions: tuple[Question, ...]) -> tuple[Answer, ...]:
         """mailauth.lookups.Ask: all at once, none later than the message's budget."""
@@ -72,10 +82,44 @@ class Inquiry:
 
 
 async def together(*coroutines: Coroutine[Deferred[Any], Any, Any]) -> list[Any]:
-    """Run them side by side; their results in order. Raises what the first of them to fail has raised."""
+    """Run them side by side; their results in order. Raises what the first of them to fail has raised.
+
+    Those that need not wait cost no more than a call each.
+    """
+    results: list[Any] = [None] * len(coroutines)
+    waiting: list[tuple[int, Deferred[Any]]] = []
+    for at, one in enumerate(coroutines):
+        try:
+            waits_for = one.send(None)
+        except StopIteration as end:
+            results[at] = end.value
+        except Exception as trouble:  # noqa: BLE001 - raised below, when the others have begun
+            waiting.append((at, fail(trouble)))
+        else:
+            waiting.append((at, Deferred.fromCoroutine(_go_on(one, waits_for))))
+    if waiting:
+        try:
+            found = await gatherResults([one for _, one in waiting], consumeErrors=True)
+        except FirstError as first:
+            error = first.subFailure.value
+            assert error is not None
+            raise error from None
+        for (at, _), result in zip(waiting, found, strict=True):
+            results[at] = result
+    return results
+
+
+async def _go_on(coroutine: Coroutine[Deferred[Any], Any, Any], waits_for: Deferred[Any]) -> Any:
+    """The rest of a coroutine that has begun and waits."""
     try:
-        return await gatherResults([Deferred.fromCoroutine(one) for one in coroutines], consumeErrors=True)
-    except FirstError as first:
-        error = first.subFailure.value
-        assert error is not None
-        raise error from None
+        while True:
+            try:
+                came = await waits_for
+            except Exception as error:  # noqa: BLE001 - it is the coroutine's
+                waits_for = coroutine.throw(error)
+            else:
+                waits_for = coroutine.send(came)
+    except StopIteration as end:
+        return end.value
+    finally:
+        coroutine.close()

@@ -14,12 +14,10 @@ No stage waits for the net longer than the message's budget, and no look-up that
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from sqlite3 import Error as SqliteError
 from typing import Protocol, TypeVar
-
-from twisted.internet.defer import Deferred
 
 from mailbox_appliance.checks import connection, content
 from mailbox_appliance.checks.attachments import check_attachments
@@ -27,6 +25,7 @@ from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.bodies import digests
 from mailbox_appliance.checks.domains import check_domains, names_to_ask, registered
 from mailbox_appliance.checks.faults import ListFaults
+from mailbox_appliance.checks.findings import Findings
 from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_domain
 from mailbox_appliance.checks.inside import Inside, look_inside
 from mailbox_appliance.checks.lookups import Inquiry, together
@@ -39,7 +38,7 @@ from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
-from mailbox_appliance.mailauth import results, spf
+from mailbox_appliance.mailauth import dmarc, results, spf
 from mailbox_appliance.mailauth.dmarc import DmarcResult
 from mailbox_appliance.mailauth.lookups import Answers, settle
 from mailbox_appliance.ports.clock import Clock
@@ -50,6 +49,7 @@ from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.scanners import Scanned, Scanners
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy, Workers
+from mailbox_appliance.slices import Slices
 
 T = TypeVar("T")
 
@@ -86,13 +86,11 @@ class StrangerChecks:
         self._directory = directory
         self.scanners = scanners
         self.reputation = reputation
+        self.findings = Findings()
         self.faults = faults if faults is not None else ListFaults(clock, journal)
 
-    def examine(self, parcel: Parcel) -> Awaitable[Verdict]:
+    async def examine(self, parcel: Parcel) -> Verdict:
         """ports/checks.Checks. What breaks in here defers the message: nothing passes unseen."""
-        return Deferred.fromCoroutine(self._examine(parcel))
-
-    async def _examine(self, parcel: Parcel) -> Verdict:
         try:
             return await self._judged(parcel)
         except (Busy, OSError) as error:
@@ -137,10 +135,18 @@ class Examination:
         self._settings, self._clock, self._workers, self._directory = station.parts
         self._parcel = parcel
         self._inquiry = inquiry
+        self._slices = Slices(self._clock)
         self._iprev: tuple[str, str] | None = None
 
-    def _settle(self, job: Callable[[Answers], T]) -> Awaitable[T]:
-        return settle(job, Answers(self._inquiry.known), self._inquiry.ask)
+    async def _settle(self, job: Callable[[Answers], T], *key: Hashable) -> T:
+        """``key`` is all that ``job`` looks at, with its name; without one the job is done for each message."""
+        inquiry = self._inquiry
+        if key:
+            found = await self._station.findings.settle(key, job, inquiry.answers(), inquiry.ask)
+        else:
+            found = await settle(job, inquiry.answers(), inquiry.ask)
+        await self._slices.breathe()  # with all answers at hand nothing else would let others in between
+        return found
 
     def _on(self, check: str) -> bool:
         return check not in self._settings.switched_off
@@ -168,7 +174,7 @@ class Examination:
         if author is None:
             evidence.append(Evidence("author", "unclear", reason="From does not name one author plainly"))
         else:
-            found = await self._settle(lambda answers: content.judge_author(author, sender, proofs, answers))
+            found = await self._author(author, sender, proofs)
             believed = content.whom_we_believe(client, sender, proofs, self._settings)
             if self._on("own"):
                 ours = self._directory.domains()
@@ -201,6 +207,12 @@ class Examination:
                 self._station.tally.count(content.seen_by_dmarc(client, reverse_path, found, sender, proofs, verdict))
         return verdict, str(author) if author else ""
 
+    async def _author(self, author: Address, sender: spf.SpfResult | None, proofs: content.Proofs) -> DmarcResult:
+        domain, (by_spf, by_dkim) = author.domain, content.proven_domains(sender, proofs)
+        return await self._settle(
+            lambda answers: dmarc.evaluate(domain, by_spf, by_dkim, answers), "dmarc", domain, by_spf, by_dkim
+        )
+
     async def _reputation(self, domain: str, client: Client, verdict: Verdict) -> list[Evidence]:
         """What is known of the sender; and this message is remembered, by what the other checks made of it."""
         memory = self._station.reputation
@@ -222,7 +234,8 @@ class Examination:
     async def _reverse(self, client: Client) -> list[Evidence]:
         if not self._on("fcrdns"):
             return []
-        found = await self._settle(lambda answers: connection.check_reverse(client.address, answers))
+        address = client.address
+        found = await self._settle(lambda answers: connection.check_reverse(address, answers), "fcrdns", address)
         words = {"pass": "pass", "fail": "fail", "none": "permerror"}
         self._iprev = (words.get(found.result, "temperror"), str(client.address))
         return [found]
@@ -230,14 +243,20 @@ class Examination:
     async def _helo(self, client: Client) -> list[Evidence]:
         if not self._on("helo"):
             return []
-        ours = self._directory.domains() | {self._settings.authserv_id}
-        return [await self._settle(lambda answers: connection.check_helo(client.address, client.helo, ours, answers))]
+        address, helo, ours = client.address, client.helo, self._directory.domains()
+        us = self._settings.authserv_id
+        found = await self._settle(
+            lambda answers: connection.check_helo(address, helo, ours | {us}, answers), "helo", address, helo, ours
+        )
+        return [found]
 
     async def _lists(self, client: Client) -> list[Evidence]:
-        lists = self._settings.lists
+        lists, address = self._settings.lists, client.address
         if not self._on("dnsbl") or not lists:
             return []
-        listed, faults = await self._settle(lambda answers: connection.check_lists(client.address, lists, answers))
+        listed, faults = await self._settle(
+            lambda answers: connection.check_lists(address, lists, answers), "dnsbl", address
+        )
         for fault in faults:
             self._station.faults.note(fault, self._parcel.trace)
         return listed
@@ -246,11 +265,13 @@ class Examination:
         """SPF of HELO (None when it would be the same as MAIL FROM's) and of MAIL FROM."""
         if not self._on("spf"):
             return None, None
-        address, path = client.address, self._parcel.envelope.reverse_path
-        sender = await self._settle(lambda answers: spf.check_mail_from(address, path, client.helo, answers))
+        address, helo, path = client.address, client.helo, self._parcel.envelope.reverse_path
+        sender = await self._settle(
+            lambda answers: spf.check_mail_from(address, path, helo, answers), "spf", address, path, helo
+        )
         if path is None:
             return None, sender
-        return await self._settle(lambda answers: spf.check_helo(address, client.helo, answers)), sender
+        return await self._settle(lambda a: spf.check_helo(address, helo, a), "helo-spf", address, helo), sender
 
     async def _proofs(self, papers: content.Papers) -> content.Proofs:
         needed = papers.bodies_needed()
@@ -281,7 +302,7 @@ class Examination:
             return []
         senders = (author.domain if author else "", reply_domain(papers.block), path.domain if path else "")
         names = names_to_ask(senders, hosts, self._directory.domains())
-        listed, faults = await self._settle(lambda answers: check_domains(names, lists, answers))
+        listed, faults = await self._settle(lambda answers: check_domains(names, lists, answers), "domains", names)
         for fault in faults:
             self._station.faults.note(fault, self._parcel.trace)
         return listed

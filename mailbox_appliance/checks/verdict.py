@@ -6,8 +6,7 @@ message is Junk, at ``reject_at`` it is refused. Every row can be replaced by th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Collection, Iterable, Mapping
 
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.reply import Reply
@@ -100,17 +99,36 @@ class _Outcome:
 def weigh(evidence: Iterable[Evidence], settings: ChecksSettings) -> tuple[Evidence, ...]:
     """The evidence with its figures."""
     weighed = []
+    own = settings.weights
     for one in evidence:
         key = f"{one.check} {one.result}"
-        figure = settings.weights.get(key, WEIGHTS.get(key, one.weight))
-        weighed.append(replace(one, weight=figure) if figure != one.weight else one)
+        figure = WEIGHTS.get(key, one.weight)
+        if own:
+            figure = own.get(key, figure)
+        if figure != one.weight:
+            one = Evidence(one.check, one.result, figure, one.reason, one.remedy)
+        weighed.append(one)
     return tuple(weighed)
 
 
-def _outcome(evidence: tuple[Evidence, ...], settings: ChecksSettings) -> _Outcome:
-    keys = {f"{one.check} {one.result}" for one in evidence}
-    extra = {key: (action, None) for key, action in settings.actions.items() if key not in DECISIVE}
-    for key, (action, reply) in {**DECISIVE, **extra}.items():
+def _may_decide(evidence: Iterable[Evidence], settings: ChecksSettings) -> dict[str, int]:
+    """The keys that have a row of their own among the decisive ones, and how often each stands in the evidence."""
+    found: dict[str, int] = {}
+    for one in evidence:
+        key = f"{one.check} {one.result}"
+        if key in DECISIVE or key in settings.actions:
+            found[key] = found.get(key, 0) + 1
+    return found
+
+
+def _outcome(keys: Collection[str], evidence: Iterable[Evidence], settings: ChecksSettings) -> _Outcome:
+    """``keys``: those of the evidence that may decide alone."""
+    table = (
+        {**DECISIVE, **{key: (action, None) for key, action in settings.actions.items() if key not in DECISIVE}}
+        if keys
+        else {}
+    )
+    for key, (action, reply) in table.items():
         if key not in keys:
             continue
         wanted = settings.actions.get(key, action)
@@ -118,7 +136,7 @@ def _outcome(evidence: tuple[Evidence, ...], settings: ChecksSettings) -> _Outco
             return _Outcome(action, reply, key)
         if wanted is not Action.ACCEPT:  # ACCEPT takes the row out of the table
             return _Outcome(wanted, {Action.REJECT: SPAM, Action.DEFER: LATER}.get(wanted), key)
-    score = sum(one.weight for one in evidence)
+    score = sum([one.weight for one in evidence])
     if score >= settings.reject_at:
         return _Outcome(Action.REJECT, SPAM, "")
     return _Outcome(Action.JUNK if score >= settings.junk_at else Action.ACCEPT, None, "")
@@ -127,8 +145,8 @@ def _outcome(evidence: tuple[Evidence, ...], settings: ChecksSettings) -> _Outco
 def decide(evidence: Iterable[Evidence], settings: ChecksSettings) -> Verdict:
     """The verdict, with a reason the owner can read: what decided, and what would have changed it."""
     weighed = weigh(evidence, settings)
-    outcome = _outcome(weighed, settings)
-    score = round(sum(one.weight for one in weighed), 2)
+    outcome = _outcome(_may_decide(weighed, settings), weighed, settings)
+    score = round(sum([one.weight for one in weighed]), 2)
     if outcome.key:
         (one, *_) = [one for one in weighed if f"{one.check} {one.result}" == outcome.key]
         reason = f"{one.check} {one.result}: {one.reason}"
@@ -154,9 +172,13 @@ def _rests(outcome: _Outcome, evidence: tuple[Evidence, ...], settings: ChecksSe
 def turning_points(verdict: Verdict, settings: ChecksSettings) -> tuple[str, ...]:
     """What would have changed the verdict: each piece of evidence without which it would be another."""
     found = []
+    keys = _may_decide(verdict.evidence, settings)
     for at, one in enumerate(verdict.evidence):
+        key = f"{one.check} {one.result}"
+        if not one.weight and keys.get(key) != 1:
+            continue  # without it all would be as it is
         rest = verdict.evidence[:at] + verdict.evidence[at + 1 :]
-        without = _outcome(rest, settings).action
+        without = _outcome(keys.keys() - {key} if keys.get(key) == 1 else keys, rest, settings).action
         if without is not verdict.action:
             remedy = f" ({one.remedy})" if one.remedy else ""
             found.append(f"without {one.check} {one.result} it would be {without.value}{remedy}")

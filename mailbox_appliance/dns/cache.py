@@ -22,6 +22,11 @@ class Cache:
 
     def get(self, key: Key, now: float) -> Answer | None:
         """The remembered answer with the seconds it still has, or None."""
+        answer = self.glance(key, now)
+        return None if answer is None else dataclasses.replace(answer, ttl=int(self._rows[key][0] - now))
+
+    def glance(self, key: Key, now: float) -> Answer | None:
+        """The remembered answer as it was put, or None."""
         row = self._rows.get(key)
         if row is None:
             return None
@@ -30,7 +35,7 @@ class Cache:
         if not now < until <= now + self._settings.longest_ttl:
             del self._rows[key]
             return None
-        return dataclasses.replace(answer, ttl=int(until - now))
+        return answer
 
     def put(self, key: Key, answer: Answer, now: float) -> Answer:
         """Remember ``answer``; returns it with the TTL it was given."""

@@ -74,6 +74,10 @@ class DnsResolver:
         self._start()
         return waiter
 
+    def glance(self, name: str, rdtype: str) -> Answer | None:
+        """What needs no asking (ports.dns.Resolver)."""
+        return local_answer(name, rdtype) or self._cache.glance((name, rdtype), self._reactor.seconds())
+
     def _start(self) -> None:
         while self._waiting and self._running < self._settings.most_at_once:
             asked, key = self._waiting.popleft()
@@ -218,13 +222,16 @@ class DnsResolver:
         self._cache.clear()
 
 
+_LOCAL = {"A": Answer(Status.OK, ("127.0.0.1",), 3600), "AAAA": Answer(Status.OK, ("::1",), 3600)}
+_NO_SUCH_LOCAL = Answer(Status.NODATA, ttl=3600, reason="the name has no such record")
+_LOCAL_REVERSE = ("1.0.0.127.in-addr.arpa", "1" + ".0" * 31 + ".ip6.arpa")
+_LOCAL_NAME = Answer(Status.OK, ("localhost",), 3600)
+
+
 def local_answer(name: str, rdtype: str) -> Answer | None:
     """Names that never leave the machine: localhost and its reverse (RFC 6761 §6.3)."""
     if name == "localhost" or name.endswith(".localhost"):
-        address = {"A": "127.0.0.1", "AAAA": "::1"}.get(rdtype)
-        if address is None:
-            return Answer(Status.NODATA, ttl=3600, reason="the name has no such record")
-        return Answer(Status.OK, (address,), 3600)
-    if rdtype == "PTR" and name in ("1.0.0.127.in-addr.arpa", "1" + ".0" * 31 + ".ip6.arpa"):
-        return Answer(Status.OK, ("localhost",), 3600)
+        return _LOCAL.get(rdtype, _NO_SUCH_LOCAL)
+    if rdtype == "PTR" and name in _LOCAL_REVERSE:
+        return _LOCAL_NAME
     return None

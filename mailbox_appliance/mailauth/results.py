@@ -5,6 +5,7 @@ authres builds the field. Only domain names and words of ours go into it, so not
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable
 
@@ -33,6 +34,18 @@ def field_value(
     iprev: tuple[str, str] | None = None,
 ) -> str:
     """The value on one line. ``iprev`` is (result, the peer's address) of RFC 8601 §2.7.3."""
+    return _value(authserv_id, tuple(spf), tuple(dkim)[:MOST_DKIM], dmarc, arc, iprev)
+
+
+@functools.lru_cache(maxsize=128)  # the same is found of the same senders again and again
+def _value(
+    authserv_id: str,
+    spf: tuple[SpfResult, ...],
+    signatures: tuple[DkimResult, ...],
+    dmarc: DmarcResult | None,
+    arc: ArcResult | None,
+    iprev: tuple[str, str] | None,
+) -> str:
     from authres import core
 
     results = []
@@ -41,7 +54,6 @@ def field_value(
     for one in spf:
         where = {"smtp_mailfrom" if one.identity == "mailfrom" else "smtp_helo": _domain(one.domain)}
         results.append(core.SPFAuthenticationResult(result=one.result, **{k: v for k, v in where.items() if v}))
-    signatures = list(dkim)[:MOST_DKIM]
     for signature in signatures:
         selector = signature.selector if _SELECTOR.fullmatch(signature.selector) else None
         results.append(

@@ -37,5 +37,11 @@ class Answer:
 class Resolver(Protocol):
     """Never blocks; caches by TTL; bounded."""
 
+    def glance(self, name: str, rdtype: str) -> Answer | None:
+        """What is remembered of ``name`` (lower case, no final dot), with the TTL it came with; None: look it up.
+
+        As long as an answer is good it is one and the same object.
+        """
+
     def look_up(self, name: str, rdtype: str) -> Awaitable[Answer]:
         """Ask for ``rdtype`` ("A", "MX", "TXT" …) of ``name`` (A-labels). Never raises for what the net does."""

@@ -202,13 +202,19 @@ PROVEN = re.compile(rb"d(?:marc|kim)=pass[^;]*header\.(?:from|d|i)=\S*victim\.te
 
 
 class ForgeryTests(SynchronousTestCase):
-    """Every case, each on a fresh house."""
+    """Every case, each on a fresh house; and once more on one that has seen all the others before."""
+
+    def setUp(self) -> None:
+        self.warm = Scene(trusted_sealers=frozenset({"sealer.test"}))
+        self.warm.dns.remembered = {}
 
     def judge(self, name: str, message: bytes, **peer: str) -> None:
         scene = Scene(trusted_sealers=frozenset({"sealer.test"}))
         if not peer:
             peer = {"ip": ATTACKER_IP}
         verdict = scene.examine(message, **peer)
+        for _ in range(2):
+            self.assertEqual(self.warm.examine(message, **peer), verdict, name)
         self.assertIsNone(PROVEN.search(verdict.fields.replace(b"\n\t", b" ")), f"{name}: {verdict.fields!r}")
         if verdict.action is Action.REJECT:
             return

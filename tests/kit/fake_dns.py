@@ -12,15 +12,28 @@ from tests.kit.zones import Zone
 
 
 class FakeDns:
-    """``questions`` lists what was asked, as (name, type). Names marked silent never answer; servfail is TEMPERROR."""
+    """``questions`` lists what was asked, as (name, type). Names marked silent never answer; servfail is TEMPERROR.
 
-    def __init__(self, zone: str = "") -> None:
+    ``remembers``: what was asked once is remembered for good, as a warm cache would.
+    """
+
+    def __init__(self, zone: str = "", *, remembers: bool = False) -> None:
         self.zone = Zone(zone)
         self.questions: list[tuple[str, str]] = []
+        self.remembered: dict[tuple[str, str], Answer] | None = {} if remembers else None
+
+    def glance(self, name: str, rdtype: str) -> Answer | None:
+        return self.remembered.get((name, rdtype)) if self.remembered is not None else None
 
     def look_up(self, name: str, rdtype: str) -> Deferred[Answer]:
         name = name.lower().removesuffix(".")
         self.questions.append((name, rdtype))
+        found = self._found(name, rdtype)
+        if self.remembered is not None and found.called:
+            self.remembered[name, rdtype] = found.result  # type: ignore[assignment]
+        return found
+
+    def _found(self, name: str, rdtype: str) -> Deferred[Answer]:
         known = local_answer(name, rdtype)
         if known is not None:
             return succeed(known)
