@@ -16,7 +16,6 @@ from mailbox_appliance.store.paths import checked_name
 from mailbox_appliance.store.stores import MailStores
 
 MOST_LISTED = 500
-FOR_EVER = float(1 << 40)
 
 
 class RestingMail:

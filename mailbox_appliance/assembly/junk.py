@@ -109,12 +109,7 @@ class JunkPart(Part):
 
     def _waits(self, account: Address) -> bool:
         """Has this person just made a throw-away address? Then a letter to it is on its way."""
-        snapshot = self._users.directory.snapshot
-        now = self._reactor.seconds()
-        return any(
-            0 <= now - one.made < LANE and snapshot.by_number[one.account].address == account
-            for one in snapshot.throwaways.values()
-        )
+        return self._users.throwaways.made_lately(account, LANE)
 
     def desks(self) -> Sequence[object]:
         from mailbox_appliance.admin.junk import TrainDesk, WhyDesk

@@ -21,7 +21,7 @@ from mailbox_appliance.journal.journal import Journal
 from mailbox_appliance.link.facts import Facts, with_facts
 from mailbox_appliance.link.keys import LinkFolder
 from mailbox_appliance.link.pool import LineAway
-from mailbox_appliance.mail.address import Address, show_reverse_path
+from mailbox_appliance.mail.address import show_reverse_path
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.ports.dns import Answer, Status
@@ -194,12 +194,3 @@ def link_finding(
         )
         return Finding("link", ", ".join((words, *facts)), remedy)
     return Finding("link", ", ".join((f"{other}, up for {span_words(now - since)}", *facts)))
-
-
-def is_of(domains: Callable[[], frozenset[str]]) -> Callable[[Address], bool]:
-    """Is a forward path in one of these domains?"""
-
-    def ours(address: Address) -> bool:
-        return not address.domain or address.domain in domains()
-
-    return ours

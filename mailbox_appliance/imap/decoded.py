@@ -32,7 +32,7 @@ async def say_decoded(session: Session, file: MessageFile, wanted: Section, said
     plain = _is_plain(part, wanted)
     if part.encoding not in KNOWN and not plain:
         raise Refused("A part has an encoding that is not known here.", b"UNKNOWN-CTE")
-    extent = section(structure, b"", wanted.part) or (part.body, part.end)
+    extent = section(structure, wanted.part) or (part.body, part.end)
     encoding = "" if plain else part.encoding
     if extent[1] - extent[0] <= SMALL:
         octets = b"".join([piece async for piece in _pieces(file, extent, encoding)])

@@ -16,7 +16,7 @@ async def extent_of(file: MessageFile, wanted: Section) -> tuple[int, int] | byt
         start, end = 0, file.size
     else:
         what = "HEADER" if wanted.text.startswith("HEADER") else wanted.text
-        found = section(await file.structure(), b"", wanted.part, what)
+        found = section(await file.structure(), wanted.part, what)
         if found is None:
             return None
         start, end = found

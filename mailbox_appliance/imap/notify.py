@@ -250,15 +250,6 @@ class Notices:
         index = self.index(uid)
         return None if index < 0 else self.mailbox.flags[index]
 
-    def figures_of(self, uid: int) -> tuple[int, int, int]:
-        """Message number, flags with \\Recent, modification sequence; of a message just gone what is left to say."""
-        index = self.index(uid)
-        mask = self.mailbox.flags[index] if index >= 0 else 0
-        modseq = self.mailbox.modseqs[index] if index >= 0 else 0
-        if self.tracker.is_recent(uid):
-            mask |= RECENT
-        return self.tracker.place(uid) + 1, mask, modseq
-
     def flag_lines(self, uids: Sequence[int], *, silent: bool = False) -> bytes:
         """A FETCH response with UID and FLAGS for each of ``uids`` that the client knows and that is still there.
 

@@ -39,7 +39,6 @@ class Session(Connection):
         "_began",
         "_hidden",
         "behaves",
-        "client_name",
         "commands",
         "enabled",
         "failed_logins",
@@ -70,7 +69,6 @@ class Session(Connection):
         self.enabled: frozenset[str] = frozenset()
         self._hidden: frozenset[str] = frozenset()
         self.behaves: frozenset[str] = frozenset()
-        self.client_name = ""
         self.failed_logins = 0
         self.tag = b""
         self.utf8 = False  # are names UTF-8 (UTF8=ACCEPT, IMAP4rev2) and not modified UTF-7?
@@ -130,7 +128,6 @@ class Session(Connection):
         """Forget all that was said in clear, and begin TLS (RFC 3501 §6.2.1)."""
         self.outlet.flush()
         self.reader.reset()
-        self.client_name = ""
         self._hidden = self.behaves = frozenset()
         self.secure = True
         if self._timer is not None and self._timer.active():
@@ -219,7 +216,6 @@ class Session(Connection):
     def client_is(self, name: str, version: str) -> None:
         """The client told its name: hide from it what it cannot live with, and say so when the list changes by it."""
         before = self.capability_code()
-        self.client_name = name
         self._hidden, self.behaves = hidden_and_behaviours(self.house.settings.troubles, name, version)
         if self.capability_code() != before:  # ID often comes after CAPABILITY
             self.say(responses.untagged(self.capability_code()))

@@ -57,7 +57,6 @@ class MboxSource:
 
     def __init__(self, path: str) -> None:
         self.path = os.path.realpath(path)
-        self._skipped: list[str] = []
 
     @property
     def name(self) -> str:
@@ -104,11 +103,11 @@ class MboxSource:
         with open(folder.place, "rb") as file:
             for number, one in enumerate(starts(file), 1):
                 label = f"{folder.name}: message {number} (at octet {one.header_at})"
-                made = self._message(folder, file, one, label)
+                made = self._message(file, one, label)
                 if made is not None:
                     yield made
 
-    def _message(self, folder: OldFolder, file: BinaryIO, one: _Start, label: str) -> OldMessage | Unreadable | None:
+    def _message(self, file: BinaryIO, one: _Start, label: str) -> OldMessage | Unreadable | None:
         cost = one.end - one.header_at + len(one.line)
         header = one.header
         if not header.strip():

@@ -129,11 +129,6 @@ class StoreLink:
         """How many rows the edge holds."""
         return 0 if self._sent is None else len(self._sent)
 
-    @property
-    def list_digest(self) -> str:
-        """Of what the edge holds; "" when it holds nothing yet."""
-        return "" if self._sent is None else self._sent.digest
-
     def _later(self, name: str, seconds: float, work: Callable[[], Any]) -> None:
         old = self._timers.get(name)
         if old is not None and old.active():

@@ -85,11 +85,6 @@ def count(header: bytes, name: str) -> int:
     return sum(1 for _ in _pattern_of(name.lower()).finditer(header, 0, header_end(header)))
 
 
-def has_only_fields(header: bytes) -> bool:
-    """True when every line up to the empty line is a field or its continuation (nothing without a colon)."""
-    return not _WHOLE_FIELD.sub(b"", header[: header_end(header)]).strip(b"\r\n")
-
-
 def remove_fields(header: bytes, predicate: Callable[[str, bytes], bool]) -> bytes:
     """The header without the fields of which ``predicate(lower-case name, unfolded value)`` is true."""
     end = header_end(header)
@@ -122,16 +117,6 @@ def add_fields(header: bytes, fields: Iterable[tuple[str, bytes]], *, line_end: 
         lines = value.replace(b"\r\n", b"\n").replace(b"\n", line_end)
         out.append(name.encode("ascii") + b": " + lines + line_end)
     return b"".join(out) + header
-
-
-def append_fields(header: bytes, fields: Iterable[tuple[str, bytes]], *, line_end: bytes = b"\n") -> bytes:
-    """Put fields at the end of the block, before its empty line (which is added when it is missing)."""
-    body = header.removesuffix(b"\n").removesuffix(b"\r") if _EMPTY_LINE.search(header) else header
-    if header in (b"\n", b"\r\n", b""):
-        body = b""
-    elif not body.endswith(b"\n"):
-        body += line_end
-    return body + add_fields(line_end, fields, line_end=line_end)
 
 
 def from_addresses(header: bytes) -> list[Mailbox]:

@@ -13,7 +13,6 @@ import unicodedata
 LONGEST = 400  # characters of a name that are looked at
 
 # Directional controls (UAX #9): they turn the order in which a name is shown.
-BIDI = re.compile("[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _TURNING = re.compile("[\u202a\u202b\u202d\u202e\u2066-\u2068]")
 _UNSEEN = re.compile(
     "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufe00-\ufe0f\ufeff]"

@@ -117,11 +117,6 @@ def _title(character: str) -> str:
 _SPECIAL = re.compile(f"([{SPECIAL}])")
 
 
-def contains(haystack: str, needle: str) -> bool:
-    """``needle``, casemapped already, occurs in ``haystack``, which is not."""
-    return needle in casemap(haystack)
-
-
 # ---- fields
 
 

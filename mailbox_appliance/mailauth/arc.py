@@ -82,7 +82,6 @@ class ArcResult:
     result: str
     reason: str = ""
     sealers: tuple[str, ...] = ()
-    instances: int = 0
     ended: bool = False
     signs_from: bool = False  # the suite lets a chain pass without; trust should not
 
@@ -173,9 +172,8 @@ def questions(chain: Chain) -> list[Question]:
 def judge(block: HeaderBlock, chain: Chain, bodies: Mapping[str, BodyDigest], answers: Answers) -> ArcResult:
     """Prove the newest message signature and every seal (§5.2). Raises Missing when keys must be fetched first."""
     sealers = tuple(one.seal.domain for one in reversed(chain.sets))
-    number = len(chain.sets)
     if chain.broken:
-        return ArcResult("fail", chain.broken, sealers, number, chain.ended)
+        return ArcResult("fail", chain.broken, sealers, chain.ended)
     if not chain.sets:
         return ArcResult("none", "there is no chain")
     answers.want(questions(chain))
@@ -190,8 +188,8 @@ def judge(block: HeaderBlock, chain: Chain, bodies: Mapping[str, BodyDigest], an
         _check_seals(chain, answers)
     except SignatureTrouble as trouble:
         result = "temperror" if trouble.result == "temperror" else "fail"
-        return ArcResult(result, str(trouble), sealers, number)
-    return ArcResult("pass", f"sealed by {', '.join(sealers[:5])}", sealers, number, signs_from=signs_from)
+        return ArcResult(result, str(trouble), sealers)
+    return ArcResult("pass", f"sealed by {', '.join(sealers[:5])}", sealers, signs_from=signs_from)
 
 
 def sealed_digests(sets: Iterable[ArcSet]) -> list[bytes]:

@@ -1,4 +1,4 @@
-"""Commit rounds: how octets become durable. Filled by ``rounds.py``; used by delivery, store (APPEND) and queue.
+"""Commit rounds: how octets become durable. Filled by ``rounds/``; used by delivery, store (APPEND) and queue.
 
 A round takes all jobs that wait on one file system: writes their files, syncs them, links them to their places, syncs
 the directories, commits the rows, and only then lets every ``commit`` return. After that a crash, kill -9 or power

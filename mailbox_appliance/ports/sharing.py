@@ -1,8 +1,8 @@
 """Mailboxes that more than their owner may use: names, rights, folders of nobody. Filled by ``shares/``.
 
 A person sees other people's mailboxes as "Other Users.ann.Holiday" and the family's folders as "Shared.Lists.family";
-the Mailstore that ``shares/`` gives knows both. ``imap/`` asks here for rights, lists put their archives into folders
-of ``FAMILY``.
+the Mailstore that ``shares/`` gives knows both. ``imap/`` asks here for rights; the archives of lists are folders of
+``FAMILY``.
 """
 
 from __future__ import annotations
@@ -56,22 +56,6 @@ class Sharing(Protocol):
 
     def audience(self, who: Address, mailbox: str) -> Sequence[tuple[Address, str]]:
         """Who else may know of the mailbox, and what they call it: out of memory, as last known."""
-
-
-class FamilyFolders(Protocol):
-    """Folders that belong to nobody. Deliver into one with ``Depot.place(FAMILY, name, …)``."""
-
-    def make(self, name: str, rights: Mapping[str, str]) -> Awaitable[None]:
-        """Make "Shared.Lists.family" unless it is there; give ``rights`` (letters by identifier) to a new one.
-
-        Raises StoreError.
-        """
-
-    def remove(self, name: str) -> Awaitable[None]:
-        """With its messages. Raises StoreError."""
-
-    def names(self) -> Awaitable[Sequence[str]]:
-        """Those there are."""
 
 
 class Papers(Protocol):

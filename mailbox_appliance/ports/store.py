@@ -39,7 +39,6 @@ class Problem(enum.Enum):
     BUSY = "INUSE"
     DISK = "UNAVAILABLE"
     GONE = "EXPUNGEISSUED"
-    BAD_CHARSET = "BADCHARSET"
 
 
 class StoreError(Exception):

@@ -34,7 +34,7 @@ class JournalAndFailures(Journal, HasFailed, Protocol):
 
 
 class Shares:
-    """ports.store.Stores, ports.sharing.Sharing and FamilyFolders over ``inner``.
+    """ports.store.Stores and ports.sharing.Sharing over ``inner``.
 
     ``spool`` is a folder for large messages that are copied from one account to another, of which ``habits`` hear.
     """
@@ -252,9 +252,13 @@ class Shares:
                 found.append((other, name_of(where, other)))
         return found
 
-    # ------------------------------------------------------------ ports.sharing.FamilyFolders
+    # ------------------------------------------------------------ folders that belong to nobody
 
     async def make(self, name: str, rights: Mapping[str, str]) -> None:
+        """Make "Shared.Lists.family" unless it is there; give ``rights`` (letters by identifier) to a new one.
+
+        Raises StoreError.
+        """
         where = _family(name)
         store = await self.inner.of(FAMILY)
         try:
@@ -268,10 +272,12 @@ class Shares:
             await self.change_at(where, identifier, words.read_rights(letters), Change.REPLACE, by="")
 
     async def remove(self, name: str) -> None:
+        """With its messages. Raises StoreError."""
         await (await self.inner.of(FAMILY)).delete(_family(name).mailbox)
         await self.catalogue.look_at(FAMILY)
 
     async def names(self) -> Sequence[str]:
+        """The folders there are."""
         infos = await (await self.inner.of(FAMILY)).mailboxes()
         return [info.name for info in infos if info.name.startswith(SHARED + SEPARATOR) and info.selectable]
 

@@ -78,7 +78,6 @@ class Door(protocol.Protocol):
         self._proxied: bytes | None = None  # what came of the proxy's header, while it is waited for
         self.choked = False
         self.address: IPAddress = ipaddress.IPv4Address(0)
-        self.admitted = False
 
     # ---------------------------------------------------------------- Twisted's side
 

@@ -82,7 +82,6 @@ class SmtpStation:
             return TOO_MANY_OF_YOU, "too many connections from this address"
         self._doors.add(door)
         self._by_network[network] += 1
-        door.admitted = True
         return None
 
     def _kept_from(self, door: Door, submission: bool) -> int:

@@ -23,7 +23,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import field
-from typing import ClassVar
 from urllib.parse import unquote
 
 from mailbox_appliance.mail.values import dataclass
@@ -70,7 +69,6 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    form: ClassVar[str] = "hello"
     hostname: str
 
     def line(self) -> str:
@@ -208,7 +206,7 @@ def plain_text(text: str) -> str:
 
 
 _DIGEST = "([0-9a-f]{32})"
-_KIND = "(domain|address|catchall|gone|sender|person)"
+_KIND = f"({'|'.join(KINDS)})"
 _NUMBER = r"(\d{1,15})"
 _WORD = r"([^ \x00-\x1f\x7f]{1,1000})"
 _REST = r"(?: ([^\x00-\x1f\x7f]*))?"

@@ -79,11 +79,11 @@ class Agreed:
 
     def sends(self, step: Step) -> bool:
         """Is this step told at all?"""
-        return not self.steps & step.left_out or not step.left_out
+        return not self.steps & step.left_out
 
     def answers(self, step: Step) -> bool:
         """Is it answered?"""
-        return not self.steps & step.unanswered or not step.unanswered
+        return not self.steps & step.unanswered
 
 
 @dataclass(frozen=True, slots=True)

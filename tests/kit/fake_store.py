@@ -531,7 +531,7 @@ def _changed(flags: int, action: FlagAction, bits: int) -> int:
 def _column(m: FakeMessage, column: Column | Fields) -> bytes:
     from mailbox_appliance.mail.mime_scan import scan
     from mailbox_appliance.wire.imap import render
-    from mailbox_appliance.wire.imap.keys import render_keys as keys_of_message
+    from mailbox_appliance.wire.imap.columns import render_one
 
     if isinstance(column, Fields):
         return render.filter_header(m.header, column.names, column.exclude)
@@ -550,10 +550,8 @@ def _column(m: FakeMessage, column: Column | Fields) -> bytes:
             return b"%d" % len(m.octets)
         case Column.EMAILID:
             return b"M" + hashlib.sha256(m.octets).hexdigest()[:24].encode()
-        case Column.SORTKEYS:
-            return keys_of_message(m.octets)[0]
-        case Column.THREADKEYS:
-            return keys_of_message(m.octets)[1]
+        case Column.SORTKEYS | Column.THREADKEYS:
+            return render_one(m.octets, [column.value])[column.value]
         case Column.PREVIEW:
             return " ".join(_body_text(m).split())[:200].encode()
 

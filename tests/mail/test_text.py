@@ -51,14 +51,14 @@ class TextTests(SynchronousTestCase):
         ):
             self.assertEqual(t.casemap(one), t.casemap(other))
         self.assertNotEqual(t.casemap("straße"), t.casemap("strasse"))
-        self.assertTrue(t.contains("Die Bücher", t.casemap("büCHER")))
+        self.assertIn(t.casemap("büCHER"), t.casemap("Die Bücher"))
 
     @given(st.text(max_size=20), st.text(max_size=20))
     @settings(max_examples=200, deadline=None)
     def test_casemap_is_stable(self, one: str, other: str) -> None:
         """A text contains its beginning, whatever follows (as long as no combining mark is torn off)."""
         if not other or not unicodedata.combining(unicodedata.normalize("NFKD", other)[0]):
-            self.assertTrue(t.contains(one + other, t.casemap(one)))
+            self.assertIn(t.casemap(one), t.casemap(one + other))
 
     @given(st.text(st.sampled_from("aéßﬁªᵝβ\u0301\u0323가ＡǅzÅ½\ud800İ") | st.characters(), max_size=12))
     @settings(max_examples=300, deadline=None)

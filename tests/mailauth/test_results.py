@@ -92,7 +92,7 @@ class SealTests(SynchronousTestCase):
             self.assertIn(f"i={number + 1};".encode(), added)
             message = added + message
         found = self.judge(message, book)
-        self.assertEqual((found.result, found.sealers, found.instances), ("pass", ("s2.test", "s1.test", "s0.test"), 3))
+        self.assertEqual((found.result, found.sealers), ("pass", ("s2.test", "s1.test", "s0.test")))
         self.assertTrue(found.signs_from)
         self.assertEqual(self.judge(message.replace(b"Hello", b"Hullo"), book).result, "fail")
         self.assertEqual(self.judge(message.replace(b"spf=pass", b"spf=fail", 1), book).result, "fail")

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.wire.imap.keys import keys_of, read_sort_keys, read_thread_keys, render_keys
-from mailbox_appliance.wire.imap.prerender import prerender
+from mailbox_appliance.wire.imap.columns import render_one
+from mailbox_appliance.wire.imap.keys import read_sort_keys, read_thread_keys
 from mailbox_appliance.wire.imap.threads import Steps, Threadable, ordered_subject, references
 
 
@@ -106,13 +106,14 @@ class ThreadTests(SynchronousTestCase):
 
 class KeyTests(SynchronousTestCase):
     def test_alike(self) -> None:
-        """Made of the header alone or of the whole message, the keys are the same; they come back as they went."""
+        """Made alone or beside the structure, the keys are the same; they come back as they went."""
         octets = (
             b"From: =?utf-8?q?J=C3=BCrgen?= <j@example.org>\nTo: a@b, c@d\nCc: x@y\nSubject: Re: [list] Fwd: news\n"
             b"Date: Thu, 8 Feb 2024 09:00:00 +0000\nMessage-ID: <1@x>\nReferences: <a@x> <b@x>\n\nbody\n"
         )
-        sort, thread = render_keys(octets)
-        self.assertEqual((sort, thread), keys_of(prerender(octets)))
+        alone = render_one(octets, ["sortkeys", "threadkeys"])
+        sort, thread = alone["sortkeys"], alone["threadkeys"]
+        self.assertEqual(alone.items() - render_one(octets, ["body", "threadkeys", "sortkeys"]).items(), set())
         self.assertEqual(
             read_sort_keys(sort), (b"1707382800", b"NEWS", b"J", b"A", b"X", "JU\u0308RGEN".encode(), b"A@B")
         )
@@ -120,6 +121,6 @@ class KeyTests(SynchronousTestCase):
 
     def test_nothing(self) -> None:
         """A message without fields, and a row which is none."""
-        self.assertEqual(read_sort_keys(render_keys(b"\n\n")[0]), (b"",) * 7)
+        self.assertEqual(read_sort_keys(render_one(b"\n\n", ["sortkeys"])["sortkeys"]), (b"",) * 7)
         self.assertEqual(read_sort_keys(b"x"), (b"",) * 7)
         self.assertEqual(read_thread_keys(b"x"), (b"", b"0", b"", b"", []))

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.header import header_end
-from mailbox_appliance.mail.mime_scan import LARGEST_HEADER, scan, to_crlf
-from mailbox_appliance.wire.imap.prerender import PREVIEW_CHARACTERS
+from mailbox_appliance.mail.mime_scan import LARGEST_HEADER, find_parts, scan, to_crlf
+from mailbox_appliance.wire.imap.columns import render_one
+from mailbox_appliance.wire.imap.keys import read_sort_keys, read_thread_keys
+from mailbox_appliance.wire.imap.preview import PREVIEW_CHARACTERS
 from mailbox_appliance.wire.imap.render import (
     filter_header,
     part_at,
-    prerender,
-    preview,
     render_body,
     render_bodystructure,
     render_envelope,
@@ -33,6 +33,9 @@ from tests.kit.malformed import LARGE, MALFORMED
 _ATOM = re.compile(rb"NIL|\d+")
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n\x00\x80-\xff]|\\["\\])*)"')
 _LITERAL = re.compile(rb"\{(\d+)\}\r\n")
+
+
+KINDS = ("envelope", "body", "bodystructure", "preview")
 
 
 def parse(octets: bytes, at: int = 0) -> tuple[Any, int]:
@@ -219,19 +222,20 @@ class StructureTests(SynchronousTestCase):
     def test_malformed_is_grammatical(self) -> None:
         """Whatever the message, what is said of it fits the grammar, and one pass says what the single ones say."""
         for name, octets in (*MALFORMED, *((name, make()) for name, make in LARGE)):
-            made = prerender(octets)
+            made = render_one(octets, KINDS)
             wire = to_crlf(octets)
             part = scan(wire)
-            self.assertTrue(is_envelope(value_of(made.envelope)), name)
-            self.assertTrue(is_body(value_of(made.body), extended=False), name)
-            self.assertTrue(is_body(value_of(made.bodystructure), extended=True), name)
-            self.assertEqual(made.body, render_body(part, wire), name)
-            self.assertEqual(made.bodystructure, render_bodystructure(part, wire), name)
+            self.assertTrue(is_envelope(value_of(made["envelope"])), name)
+            self.assertTrue(is_body(value_of(made["body"]), extended=False), name)
+            self.assertTrue(is_body(value_of(made["bodystructure"]), extended=True), name)
+            self.assertEqual(made["body"], render_body(part, wire), name)
+            self.assertEqual(made["bodystructure"], render_bodystructure(part, wire), name)
             if part.body <= LARGEST_HEADER:
-                self.assertEqual(made.envelope, render_envelope(wire), name)
-            self.assertEqual((made.size, made.header_size), (len(wire), part.body), name)
-            self.assertLessEqual(len(made.preview.decode("utf-8")), PREVIEW_CHARACTERS, name)
-            self.assertNotIn(b"\n", made.preview, name)
+                self.assertEqual(made["envelope"], render_envelope(wire), name)
+            root = find_parts(octets, crlf=True)
+            self.assertEqual((root.end, root.body), (len(wire), part.body), name)
+            self.assertLessEqual(len(made["preview"].decode("utf-8")), PREVIEW_CHARACTERS, name)
+            self.assertNotIn(b"\n", made["preview"], name)
 
     SOUP = st.lists(
         st.sampled_from(
@@ -249,11 +253,11 @@ class StructureTests(SynchronousTestCase):
     @settings(max_examples=300, deadline=None)
     def test_any_soup_is_grammatical(self, octets: bytes) -> None:
         """The same for any soup of fields and boundaries."""
-        made = prerender(octets)
-        self.assertTrue(is_envelope(value_of(made.envelope)))
-        self.assertTrue(is_body(value_of(made.body), extended=False))
-        self.assertTrue(is_body(value_of(made.bodystructure), extended=True))
-        self.assertEqual(made.size, len(to_crlf(octets)))
+        made = render_one(octets, KINDS)
+        self.assertTrue(is_envelope(value_of(made["envelope"])))
+        self.assertTrue(is_body(value_of(made["body"]), extended=False))
+        self.assertTrue(is_body(value_of(made["bodystructure"]), extended=True))
+        self.assertEqual(find_parts(octets, crlf=True).end, len(to_crlf(octets)))
 
 
 class SectionTests(SynchronousTestCase):
@@ -264,7 +268,7 @@ class SectionTests(SynchronousTestCase):
     )
 
     def get(self, octets: bytes, path: tuple[int, ...], what: str = "") -> bytes | None:
-        found = section(scan(octets), octets, path, what)
+        found = section(scan(octets), path, what)
         return None if found is None else octets[found[0] : found[1]]
 
     def test_sections(self) -> None:
@@ -310,7 +314,7 @@ class SectionTests(SynchronousTestCase):
             part = scan(wire)
             for path in ((), (1,), (2,), (1, 1), (1, 2), (2, 1), (1, 1, 1)):
                 for what in ("", "HEADER", "TEXT", "MIME"):
-                    found = section(part, wire, path, what)
+                    found = section(part, path, what)
                     if found is not None:
                         self.assertTrue(0 <= found[0] <= found[1] <= len(wire), name)
             self.assertIs(part_at(part, ()), part)
@@ -374,7 +378,7 @@ class FilterTests(SynchronousTestCase):
 
 class PreviewTests(SynchronousTestCase):
     def get(self, octets: bytes) -> str:
-        return preview(scan(octets), octets).decode("utf-8")
+        return render_one(octets, ["preview"])["preview"].decode("utf-8")
 
     def test_preview(self) -> None:
         """The first text, on one line, without tags; plain before HTML."""
@@ -400,19 +404,17 @@ class PreviewTests(SynchronousTestCase):
         self.assertEqual(len(self.get(html)), PREVIEW_CHARACTERS - 1)
 
 
-class PrerenderTests(SynchronousTestCase):
+class ColumnTests(SynchronousTestCase):
     def test_keys(self) -> None:
         """What SORT and THREAD compare."""
-        made = prerender(
+        made = render_one(
             b"From: Zoe <ann@x>\nTo: b@y\nCc: c@z\nSubject: Re: =?utf-8?q?B=C3=BCcher?=\nMessage-ID: <1@x>\n"
-            b"References: <2@x> <3@x>\nDate: Sun, 22 Nov 2026 23:30:00 -0100\n\nhello\n"
+            b"References: <2@x> <3@x>\nDate: Sun, 22 Nov 2026 23:30:00 -0100\n\nhello\n",
+            ["sortkeys", "threadkeys"],
         )
-        assert made.sent is not None
-        self.assertEqual((made.sent.epoch, made.sent.day), (1795393800, 20779))
-        self.assertEqual((made.subject, made.is_reply), ("BU\u0308CHER", True))
-        self.assertEqual((made.message_id, made.references), (b"1@x", (b"2@x", b"3@x")))
-        self.assertEqual((made.from_key, made.to_key, made.cc_key), ("ANN", "B", "C"))
-        self.assertEqual((made.display_from, made.display_to), ("ZOE", "B@Y"))
+        subject = "BU\u0308CHER".encode()
+        self.assertEqual(read_sort_keys(made["sortkeys"]), (b"1795393800", subject, b"ANN", b"B", b"C", b"ZOE", b"B@Y"))
+        self.assertEqual(read_thread_keys(made["threadkeys"]), (b"1795393800", b"1", subject, b"1@x", [b"2@x", b"3@x"]))
 
     def vectors(self) -> Iterator[Path]:
         folder = os.environ.get("MAILAPPLIANCE_VECTORS", "")
@@ -427,10 +429,10 @@ class PrerenderTests(SynchronousTestCase):
         count = 0
         for path in self.vectors():
             octets = path.read_bytes().replace(b"\r\n", b"\n")
-            made = prerender(octets)
-            self.assertTrue(is_envelope(value_of(made.envelope)), path)
-            self.assertTrue(is_body(value_of(made.body), extended=False), path)
-            self.assertTrue(is_body(value_of(made.bodystructure), extended=True), path)
-            self.assertEqual(made.size, len(to_crlf(octets)), path)
+            made = render_one(octets, KINDS)
+            self.assertTrue(is_envelope(value_of(made["envelope"])), path)
+            self.assertTrue(is_body(value_of(made["body"]), extended=False), path)
+            self.assertTrue(is_body(value_of(made["bodystructure"]), extended=True), path)
+            self.assertEqual(find_parts(octets, crlf=True).end, len(to_crlf(octets)), path)
             count += 1
         self.assertGreater(count, 100)

@@ -17,13 +17,15 @@ from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import casemap, field_texts
 from mailbox_appliance.ports.store import Column, Fields
 from mailbox_appliance.wire.imap.keys import keys_of_fields
-from mailbox_appliance.wire.imap.render import filter_header, prerender
+from mailbox_appliance.wire.imap.preview import preview_of
+from mailbox_appliance.wire.imap.render import filter_header
 from mailbox_appliance.wire.imap.render_envelope import envelope_of
 from mailbox_appliance.wire.imap.render_structure import Shape, structure_of
 
 LARGEST_HEAD = 1024 * 1024
 KEYS = frozenset({"sortkeys", "threadkeys"})
 STRUCTURES = frozenset({"bodystructure", "body"})
+_OF_PARTS = STRUCTURES | {"preview"}  # what the message's parts must be found for
 
 _CACHED_OCTETS = 256
 
@@ -70,11 +72,11 @@ def render_one(octets: bytes | mmap.mmap, kinds: Sequence[str]) -> dict[str, byt
     """The values of ``kinds`` for one message (LF or CRLF line ends). Its fields are split once for all of them."""
     made: dict[str, bytes] = {}
     fields: Grouped | None = None
-    if "preview" in kinds:
-        made["preview"] = prerender(octets).preview
-    if not STRUCTURES.isdisjoint(kinds):
+    if not _OF_PARTS.isdisjoint(kinds):
         root = find_parts(octets, crlf=True)
         fields = root.fields
+        if "preview" in kinds:
+            made["preview"] = preview_of(root, octets)
         for kind in STRUCTURES.intersection(kinds):
             made[kind] = structure_of(root, _enclosed, extended=kind == "bodystructure")
     if "emailid" in kinds:

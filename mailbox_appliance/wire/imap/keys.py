@@ -6,16 +6,21 @@ well enough for order.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from typing import NamedTuple
 
-from mailbox_appliance.mail.dates import SentDate, parse_date
-from mailbox_appliance.mail.header import Octets, group_fields, header_end
-from mailbox_appliance.mail.subject import message_ids, references_of
-from mailbox_appliance.wire.imap.prerender import Prerendered, base_subject_of, keys_of_field
+from mailbox_appliance.mail.charset import decode_words
+from mailbox_appliance.mail.dates import parse_date
+from mailbox_appliance.mail.header import unfold
+from mailbox_appliance.mail.subject import (
+    base_subject,
+    display_key,
+    first_list,
+    mailbox_key,
+    message_ids,
+    references_of,
+)
 from mailbox_appliance.wire.imap.render_envelope import Fields
-
-_HEAD = 1 << 20
 
 
 class SortKeys(NamedTuple):
@@ -40,46 +45,38 @@ class ThreadKeys(NamedTuple):
     references: list[bytes]
 
 
-def render_keys(octets: Octets) -> tuple[bytes, bytes]:
-    """SortKeys and ThreadKeys of a message, or of its header alone, as octets."""
-    return keys_of_fields(group_fields(octets[: min(header_end(octets), _HEAD)]))
-
-
 def keys_of_fields(fields: Fields) -> tuple[bytes, bytes]:
-    """The same, of grouped fields (mail.header.group_fields)."""
+    """SortKeys and ThreadKeys of a message's grouped fields (mail.header.group_fields), as octets."""
     values = fields.get(b"date")
     sent = parse_date(values[0]) if values else None
+    date = b"" if sent is None else b"%d" % sent.epoch
     values = fields.get(b"subject")
-    subject, is_reply = base_subject_of(values[0][:4000]) if values else ("", False)
+    base, is_reply = _base_subject_of(values[0][:4000]) if values else ("", False)
+    subject = _octets(base)
     values = fields.get(b"message-id")
     ids = message_ids(values[0]) if values else ()
-    from_key, display_from = keys_of_field(fields.get(b"from"))
-    to_key, display_to = keys_of_field(fields.get(b"to"))
-    cc_key, _ = keys_of_field(fields.get(b"cc"))
-    own = ids[0] if ids else b""
-    texts = (from_key, to_key, cc_key, display_from, display_to)
-    return _joined(sent, subject, is_reply, own, references_of(fields), texts)
-
-
-def keys_of(made: Prerendered) -> tuple[bytes, bytes]:
-    """The same, of what was made already."""
-    texts = (made.from_key, made.to_key, made.cc_key, made.display_from, made.display_to)
-    return _joined(made.sent, made.subject, made.is_reply, made.message_id, made.references, texts)
-
-
-def _joined(
-    sent: SentDate | None,
-    subject: str,
-    is_reply: bool,
-    message_id: bytes,
-    references: Sequence[bytes],
-    texts: Sequence[str],
-) -> tuple[bytes, bytes]:
-    date = b"" if sent is None else b"%d" % sent.epoch
-    topic = _octets(subject)
-    sort = (date, topic, *map(_octets, texts))
-    thread = (date, b"1" if is_reply else b"0", topic, message_id, *references)
+    from_key, display_from = _keys_of_field(fields.get(b"from"))
+    to_key, display_to = _keys_of_field(fields.get(b"to"))
+    cc_key, _ = _keys_of_field(fields.get(b"cc"))
+    sort = (date, subject, *map(_octets, (from_key, to_key, cc_key, display_from, display_to)))
+    thread = (date, b"1" if is_reply else b"0", subject, ids[0] if ids else b"", *references_of(fields))
     return b"\0".join(sort), b"\0".join([part.replace(b"\0", b"?") for part in thread])
+
+
+@functools.lru_cache(maxsize=512)
+def _base_subject_of(value: bytes) -> tuple[str, bool]:
+    return base_subject(decode_words(unfold(value)))
+
+
+@functools.lru_cache(maxsize=512)
+def _keys_of_value(value: bytes) -> tuple[str, str]:
+    mailboxes = first_list([value])
+    return mailbox_key(mailboxes), display_key(mailboxes)
+
+
+def _keys_of_field(values: list[bytes] | None) -> tuple[str, str]:
+    """What SORT and SORT=DISPLAY compare of the values of an address field."""
+    return _keys_of_value(values[0][:400]) if values else ("", "")
 
 
 def _octets(text: str) -> bytes:

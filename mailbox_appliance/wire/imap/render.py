@@ -1,7 +1,7 @@
 """What FETCH says about a message, as octets ready for the wire: pure functions from octets to octets.
 
 ENVELOPE and structures have files of their own; here are the parts of BODY[…]: header fields by name, sections by
-number (RFC 3501 §6.4.5), dates, and the preview (RFC 8970).
+number (RFC 3501 §6.4.5), and dates.
 """
 
 from __future__ import annotations
@@ -13,16 +13,12 @@ from mailbox_appliance.mail.dates import imap_date_time
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import to_crlf
-from mailbox_appliance.wire.imap.prerender import Prerendered, prerender, preview
 from mailbox_appliance.wire.imap.render_envelope import render_envelope
 from mailbox_appliance.wire.imap.render_structure import render_body, render_bodystructure
 
 __all__ = [
-    "Prerendered",
     "filter_header",
     "part_at",
-    "prerender",
-    "preview",
     "render_body",
     "render_bodystructure",
     "render_envelope",
@@ -95,7 +91,7 @@ def _encloses(part: Part) -> bool:
     return part.type == "message" and part.subtype == "rfc822" and len(part.children) == 1
 
 
-def section(part: Part, octets: bytes, path: tuple[int, ...], what: str = "") -> tuple[int, int] | None:
+def section(part: Part, path: tuple[int, ...], what: str = "") -> tuple[int, int] | None:
     """The offsets of BODY[path.what]: ``what`` is "", "HEADER", "TEXT" or "MIME" (upper case). None means NIL.
 
     HEADER and TEXT of a numbered part exist only where it is an enclosed message; MIME is the part's own header.

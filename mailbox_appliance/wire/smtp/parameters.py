@@ -57,14 +57,6 @@ def xtext_decode(text: str) -> str:
     return decoded
 
 
-def xtext_encode(text: str) -> str:
-    """Make xtext (RFC 3461 §4): what is not printable ASCII, and ``+`` and ``=``, becomes ``+XX``."""
-    return "".join(
-        chr(octet) if 0x21 <= octet <= 0x7E and octet not in (0x2B, 0x3D) else f"+{octet:02X}"
-        for octet in text.encode("utf-8")
-    )
-
-
 def parse_size(value: str | None) -> int:
     """SIZE=n (RFC 1870): octets. Raises GrammarError."""
     if value is None or not _DIGITS.fullmatch(value):
