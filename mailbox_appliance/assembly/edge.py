@@ -32,6 +32,7 @@ from mailbox_appliance.mail.client import IPAddress, Origin, peer_address
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.dns import Resolver
 from mailbox_appliance.ports.rounds import Commit, Rounds
 from mailbox_appliance.queue.schedule import DAY
@@ -114,13 +115,13 @@ class EdgePart(Part):
         )
         return OnceDoor(queue_door, self._taken, rounds, self._journal)
 
-    def _standing(self, recipient: Address, author: Address) -> str:
+    def _standing(self, recipient: Address, author: Address) -> Standing:
         """What people say of a sender counts as far as the owner lets it (``[checks]``)."""
         if "sender" in self._config.checks.switched_off:
-            return ""
+            return Standing.NONE
         return self.directory.standing(recipient, author)
 
-    async def standing(self, recipient: Address, sender: Address) -> str:
+    async def standing(self, recipient: Address, sender: Address) -> Standing:
         """ports.checks.SenderLists."""
         return self._standing(recipient, sender)
 

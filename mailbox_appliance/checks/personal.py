@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.greylist import Greylist
-from mailbox_appliance.checks.senders import Senders, Standing
+from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.verdict import decide, turning_points
 from mailbox_appliance.database import DatabaseTrouble
@@ -34,6 +34,7 @@ from mailbox_appliance.mail.authfields import seen_words
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
 from mailbox_appliance.mailauth.canonical import HeaderBlock
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.journal import HasFailed, Journal
 from mailbox_appliance.ports.junk import JunkFilter

@@ -7,7 +7,6 @@ met      whom the person has had mail from that was neither junk nor refused; ad
 from __future__ import annotations
 
 import contextlib
-import enum
 import sqlite3
 from collections.abc import Awaitable
 from functools import partial
@@ -18,6 +17,7 @@ from twisted.internet.defer import Deferred
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.values import dataclass
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.clock import Clock, Timer
 
 MIGRATIONS = (
@@ -39,14 +39,6 @@ _DAY = 86_400
 _MOST_WITHOUT = 4_096
 _GATHERING = 1.0  # seconds for which letters gather before they are written together
 _MOST_GATHERED = 1_000
-
-
-class Standing(enum.Enum):
-    """By the person's own word."""
-
-    ALLOWED = "allowed"
-    BLOCKED = "blocked"
-    NONE = ""
 
 
 class TooMany(ValueError):

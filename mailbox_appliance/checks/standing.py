@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from sqlite3 import Error as SqliteError
 
-from mailbox_appliance.checks.senders import Senders, Standing
+from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.verdict import Action
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.users import Directory, Known, LocalMailbox
 from mailbox_appliance.ports.workers import Busy
-
-SAID = {Standing.ALLOWED: "a", Standing.BLOCKED: "b", Standing.NONE: ""}
 
 
 class PeoplesWords:
@@ -28,24 +27,24 @@ class PeoplesWords:
         self._directory = directory
         self._settings = settings
 
-    async def standing(self, recipient: Address, sender: Address) -> str:
-        """ "b" when all who read mail to ``recipient`` have blocked him, "a" when one of them takes all of his."""
+    async def standing(self, recipient: Address, sender: Address) -> Standing:
+        """ports.checks.SenderLists; people elsewhere have said nothing."""
         settings = self._settings()
         if "sender" in settings.switched_off:
-            return ""
+            return Standing.NONE
         resolution = await self._directory.resolve(recipient)
         if not isinstance(resolution, Known):
-            return ""
+            return Standing.NONE
         said = set()
         for destination in resolution.destinations:
             if not isinstance(destination, LocalMailbox):
-                said.add("")
+                said.add(Standing.NONE)
                 continue
             try:
-                said.add(SAID[await self._senders.judged_by(destination.account, sender)])
+                said.add(await self._senders.judged_by(destination.account, sender))
             except (OSError, DatabaseTrouble, SqliteError, Busy):
-                return ""  # the letter itself is judged with the reason in the journal
-        if "a" in said:
-            return "a"
+                return Standing.NONE  # the message itself is judged later, and the journal then tells the reason
+        if Standing.ALLOWED in said:
+            return Standing.ALLOWED
         refuses = settings.actions.get("sender blocked", Action.REJECT) is Action.REJECT
-        return "b" if said == {"b"} and refuses else ""
+        return Standing.BLOCKED if said == {Standing.BLOCKED} and refuses else Standing.NONE

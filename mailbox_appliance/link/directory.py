@@ -13,6 +13,7 @@ from mailbox_appliance.link.roster import Roster, recipient_key
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.link import Asker
 from mailbox_appliance.ports.users import Known, LocalMailbox, NotOurs, Resolution, Unknown
@@ -24,6 +25,9 @@ FULL = Reply(552, "5.2.2", "The mailbox is full")
 CANNOT_TELL = Reply(451, "4.4.1", "This address cannot be checked just now, try again later")
 # Local parts that only the store can judge: SRS, and bounces and keys of mailing lists.
 _KEYED = ("srs0=", "srs1=", "srs0+", "srs1+", "srs0-", "srs1-")
+
+
+_STANDINGS = {"a": Standing.ALLOWED, "b": Standing.BLOCKED}  # by the flags of a roster entry "sender"
 
 
 class EdgeDirectory:
@@ -109,11 +113,11 @@ class EdgeDirectory:
             return CANNOT_TELL
         return None
 
-    def standing(self, recipient: Address, author: Address) -> str:
-        """What the one person behind an address has said of a sender: "a" allowed, "b" blocked, "" nothing."""
+    def standing(self, recipient: Address, author: Address) -> Standing:
+        """What the one person behind an address has said of a sender."""
         entry = self._entry(recipient)
         if not isinstance(entry, Entry) or entry.kind != "address":
-            return ""
+            return Standing.NONE
         account = entry.text or entry.address
         folded = author.folded()
         labels = folded.domain.split(".")
@@ -121,8 +125,8 @@ class EdgeDirectory:
         for sender in (str(folded).lower(), *domains):
             found = self._roster().get("sender", f"{account} {sender}")
             if found is not None:
-                return found.flags
-        return ""
+                return _STANDINGS.get(found.flags, Standing.NONE)
+        return Standing.NONE
 
     async def owns(self, account: Address, address: Address) -> bool:
         """Nobody logs in at the edge."""

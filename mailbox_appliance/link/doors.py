@@ -17,6 +17,7 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Verdict
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel, Receipt
 from mailbox_appliance.ports.journal import Journal
@@ -36,8 +37,7 @@ NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sen
 MOST_UNDER_WAY = 1000
 
 RoomOf = Callable[[Recipient, int], Awaitable[Reply | None]]
-# (recipient, author) → "a": he always takes the author's mail, "b": he never does, ""
-Standing = Callable[[Address, Address], str]
+StandingOf = Callable[[Address, Address], Standing]  # (recipient, author)
 # (id of a message, account's address as named, since when) → has it been delivered there, before a crash?
 WasDelivered = Callable[[str, Address, float], Awaitable[bool]]
 
@@ -56,7 +56,7 @@ class QueueDoor:
         room: RoomOf,
         clock: Clock,
         journal: Journal,
-        standing: Standing = lambda recipient, author: "",
+        standing: StandingOf = lambda recipient, author: Standing.NONE,
     ) -> None:
         self._standing = standing
         self._spool = spool
@@ -116,7 +116,11 @@ class QueueDoor:
             return recipients
         said = {one: self._standing(one.forward_path, author) for one in recipients}
         hopeless = _is_hopeless(parcel.verdict)
-        wanted = tuple(one for one in recipients if (said[one] == "a" if hopeless else said[one] != "b"))
+        wanted = tuple(
+            one
+            for one in recipients
+            if (said[one] is Standing.ALLOWED if hopeless else said[one] is not Standing.BLOCKED)
+        )
         return wanted if parcel.each_answered or not wanted else recipients
 
 

@@ -6,6 +6,7 @@ its header block.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Awaitable
 from typing import Protocol
 
@@ -40,12 +41,22 @@ class PersonalChecks(Protocol):
         """
 
 
-class SenderLists(Protocol):
-    """What people have said of senders, asked while the sender still listens."""
+class Standing(enum.Enum):
+    """What people have said of a sender."""
 
-    def standing(self, recipient: Address, sender: Address) -> Awaitable[str]:
-        """ "a": somebody behind ``recipient`` takes whatever this sender writes; "b": everybody there has blocked him;
-        "" else. Never raises."""
+    ALLOWED = "allowed"
+    BLOCKED = "blocked"
+    NONE = ""
+
+
+class SenderLists(Protocol):
+    """What people have said of senders, asked while the sender is still connected."""
+
+    def standing(self, recipient: Address, sender: Address) -> Awaitable[Standing]:
+        """ALLOWED if anybody behind ``recipient`` always takes this sender's mail, BLOCKED if all of them refuse it.
+
+        Never raises.
+        """
 
 
 class Signing(Protocol):

@@ -6,20 +6,18 @@ whom the TXT record ``_smtp._tls.DOMAIN`` names. A report goes at any price, eve
 
 from __future__ import annotations
 
-import base64
 import json
 import secrets
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import astuple, replace
+from dataclasses import astuple
 from datetime import UTC, datetime
 from typing import Any
 
 from mailbox_appliance.journal.events.relay import TlsReportSent
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
-from mailbox_appliance.mail.envelope import Envelope, Recipient
-from mailbox_appliance.mail.letter import Letter, mail_fields
+from mailbox_appliance.mail.filed_report import FiledReport
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.mail.values import dataclass
@@ -108,17 +106,13 @@ class TlsReports:
         now = self._clock.seconds()
         report_id = f"{day}.{secrets.token_hex(8)}.{domain}"
         document = report(rows, day, report_id, sender)
-        content = letter(document, domain, day, report_id, sender, addresses, self._hostname, now)
+        filed = _filed(document, domain, day, report_id, sender, addresses, self._hostname)
+        content = filed.content(now)
         if self._sign is not None:
             content = content.with_prefix(await self._sign(content, sender.domain))
         trace = new_trace_id(now)
-        # The null path: nobody shall answer a report by machine, least of all with another one.
-        envelope = Envelope(None, tuple(Recipient(address, frozenset({"NEVER"})) for address in addresses))
-        if not all(address.is_ascii for address in addresses):
-            envelope = replace(envelope, smtputf8=True)
-        receipts = await self._acceptance.accept(
-            Parcel(trace, Origin.LOCAL, envelope, content, message_id=f"<{report_id}@{self._hostname}>")
-        )
+        parcel = Parcel(trace, Origin.LOCAL, filed.envelope(), content, message_id=filed.message_id)
+        receipts = await self._acceptance.accept(parcel)
         if not any(receipt.reply.is_positive for receipt in receipts):
             return False
         good = sum(row.sessions for row in rows if not row.result)
@@ -215,42 +209,31 @@ def _failure(row: Row) -> dict[str, Any]:
     return failure
 
 
-def letter(
+def _filed(
     document: dict[str, Any],
     domain: str,
     day: int,
     report_id: str,
     sender: Address,
-    addresses: Sequence[Address],
+    addresses: tuple[Address, ...],
     hostname: str,
-    now: float,
-) -> Content:
-    """The message of RFC 8460 §5.3: multipart/report with the packed document."""
+) -> FiledReport:
+    """RFC 8460 §5.3: multipart/report with the packed document."""
     import gzip  # once a day
 
-    packed = gzip.compress(json.dumps(document, indent=1).encode("utf-8"), mtime=0)
-    boundary = f"=_{secrets.token_hex(12)}"
     # §5.1: submitter!policy-domain!begin!end!unique-id
     name = f"{sender.domain}!{domain}!{day * DAY}!{day * DAY + DAY - 1}!{secrets.token_hex(4)}.json.gz"
-    subject = f"Report Domain: {domain} Submitter: {sender.domain} Report-ID: <{report_id}@{hostname}>"
-    whole = Letter(sender, addresses[0], subject, "", display="TLS reports")
-    fields = mail_fields(whole, f"<{report_id}@{hostname}>", now)
-    to = f"To: {addresses[0]}\n"
-    fields = fields.replace(to, "To: " + ",\n ".join(str(address) for address in addresses) + "\n", 1)
-    header = (
-        f"{fields}"
-        f"TLS-Report-Domain: {domain}\n"
-        f"TLS-Report-Submitter: {sender.domain}\n"
-        "TLS-Required: No\n"
-        "MIME-Version: 1.0\n"
-        f'Content-Type: multipart/report; report-type="tlsrpt";\n boundary="{boundary}"\n\n'
-    ).encode()
-    data = base64.encodebytes(packed).decode("ascii")
-    body = (
-        f"--{boundary}\nContent-Type: text/plain; charset=us-ascii\n\n"
-        f"How TLS went between the mail server of {sender.domain} and the mail hosts of\n{domain} on "
-        f"{datetime.fromtimestamp(day * DAY, UTC):%Y-%m-%d} (UTC), as RFC 8460 describes.\n"
-        f"\n--{boundary}\nContent-Type: application/tlsrpt+gzip\nContent-Transfer-Encoding: base64\n"
-        f'Content-Disposition: attachment;\n filename="{name}"\n\n{data}\n--{boundary}--\n'
-    ).encode()
-    return Content(header, body, header.count(b"\n") + body.count(b"\n"))
+    return FiledReport(
+        sender,
+        addresses,
+        display="TLS reports",
+        subject=f"Report Domain: {domain} Submitter: {sender.domain} Report-ID: <{report_id}@{hostname}>",
+        message_id=f"<{report_id}@{hostname}>",
+        words=f"How TLS went between the mail server of {sender.domain} and the mail hosts of\n{domain} on "
+        f"{datetime.fromtimestamp(day * DAY, UTC):%Y-%m-%d} (UTC), as RFC 8460 describes.\n",
+        packed=gzip.compress(json.dumps(document, indent=1).encode("utf-8"), mtime=0),
+        document_type="application/tlsrpt+gzip",
+        file_name=name,
+        container='multipart/report; report-type="tlsrpt"',
+        fields=f"TLS-Report-Domain: {domain}\nTLS-Report-Submitter: {sender.domain}\nTLS-Required: No\n",
+    )

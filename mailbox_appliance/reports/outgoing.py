@@ -9,13 +9,11 @@ from __future__ import annotations
 import html
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 
 from mailbox_appliance.journal.events.reports import ReportSent
 from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.client import Origin
-from mailbox_appliance.mail.envelope import Envelope, Recipient
-from mailbox_appliance.mail.letter import Letter, mail_fields
+from mailbox_appliance.mail.filed_report import FiledReport
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.mailauth.dmarc import Record, organizational_domain, read_record
@@ -100,16 +98,13 @@ class AggregateReports:
         if not addresses:
             return False
         now = self._clock.seconds()
-        content = letter(packed, domain, day, report_id, sender, addresses, self._hostname(), now)
+        filed = _filed(packed, domain, day, report_id, sender, addresses, self._hostname())
+        content = filed.content(now)
         if self._sign is not None:
             content = content.with_prefix(await self._sign(content, sender.domain))
         trace = new_trace_id(now)
-        # The null path: nobody shall answer a report by machine, and a bounce would be of no use to anybody.
-        envelope = Envelope(None, tuple(Recipient(address, frozenset({"NEVER"})) for address in addresses))
-        if not all(address.is_ascii for address in addresses):
-            envelope = replace(envelope, smtputf8=True)
-        message_id = f"<{report_id}@{self._hostname()}>"
-        receipts = await self._acceptance.accept(Parcel(trace, Origin.LOCAL, envelope, content, message_id=message_id))
+        parcel = Parcel(trace, Origin.LOCAL, filed.envelope(), content, message_id=filed.message_id)
+        receipts = await self._acceptance.accept(parcel)
         if not any(receipt.reply.is_positive for receipt in receipts):
             return False
         to = tuple(str(address) for address in addresses)
@@ -217,33 +212,20 @@ def _tag(name: str, text: str) -> str:
     return f"<{name}>{html.escape(''.join(sign for sign in text if sign.isprintable()), quote=False)}</{name}>"
 
 
-def letter(
-    packed: bytes,
-    domain: str,
-    day: int,
-    report_id: str,
-    sender: Address,
-    addresses: Sequence[Address],
-    hostname: str,
-    now: float,
-) -> Content:
-    """The message: a word for people, and the packed document."""
-    import base64
-
-    boundary = f"=_{secrets.token_hex(12)}"
+def _filed(
+    packed: bytes, domain: str, day: int, report_id: str, sender: Address, addresses: tuple[Address, ...], hostname: str
+) -> FiledReport:
+    # RFC 7489 §7.2.1.1: submitter!policy-domain!begin!end!unique-id
     name = f"{sender.domain}!{domain}!{day * DAY}!{day * DAY + DAY - 1}!{report_id.rpartition('.')[2]}.xml.gz"
-    subject = f"Report Domain: {domain} Submitter: {sender.domain} Report-ID: <{report_id}>"
-    whole = Letter(sender, addresses[0], subject, "", display="DMARC reports")
-    fields = mail_fields(whole, f"<{report_id}@{hostname}>", now)
-    to = f"To: {addresses[0]}\n"
-    fields = fields.replace(to, "To: " + ",\n ".join(str(address) for address in addresses) + "\n", 1)
-    header = (f'{fields}MIME-Version: 1.0\nContent-Type: multipart/mixed;\n boundary="{boundary}"\n\n').encode()
-    data = base64.encodebytes(packed).decode("ascii")
-    body = (
-        f"--{boundary}\nContent-Type: text/plain; charset=us-ascii\n\n"
-        f"What came to the mail server of {sender.domain} in the name of\n{domain} on one day (UTC), "
-        "as its DMARC record asks for.\n"
-        f'\n--{boundary}\nContent-Type: application/gzip;\n name="{name}"\nContent-Transfer-Encoding: base64\n'
-        f'Content-Disposition: attachment;\n filename="{name}"\n\n{data}\n--{boundary}--\n'
-    ).encode()
-    return Content(header, body, header.count(b"\n") + body.count(b"\n"))
+    return FiledReport(
+        sender,
+        addresses,
+        display="DMARC reports",
+        subject=f"Report Domain: {domain} Submitter: {sender.domain} Report-ID: <{report_id}>",
+        message_id=f"<{report_id}@{hostname}>",
+        words=f"What came to the mail server of {sender.domain} in the name of\n{domain} on one day (UTC), "
+        "as its DMARC record asks for.\n",
+        packed=packed,
+        document_type="application/gzip",
+        file_name=name,
+    )

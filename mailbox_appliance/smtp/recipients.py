@@ -10,7 +10,7 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.ports.checks import SenderLists
+from mailbox_appliance.ports.checks import SenderLists, Standing
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.users import BackTo, Directory, Known, NotOurs, Principal, Unknown
 from mailbox_appliance.smtp import devices, replies
@@ -70,7 +70,7 @@ async def rule(
         if any(isinstance(one, BackTo) for one in resolution.destinations):
             return Ruling(Action.REFUSE, ONLY_BOUNCES, "a return path of forwarded mail takes bounces only")
     if row.action is Action.CHECK and lists is not None and reverse_path is not None:
-        if await lists.standing(address, reverse_path) == "b":
+        if await lists.standing(address, reverse_path) is Standing.BLOCKED:
             return Ruling(Action.REFUSE, NOT_WANTED, f"{address} has blocked {reverse_path}")
     full = await acceptance.room_for(recipient, octets)
     # What our edge has taken already is taken here, and waits for room.

@@ -25,7 +25,7 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action as Fate
 from mailbox_appliance.mail.verdict import Verdict
-from mailbox_appliance.ports.checks import Checks, SenderLists, Signing
+from mailbox_appliance.ports.checks import Checks, SenderLists, Signing, Standing
 from mailbox_appliance.ports.delivery import ACCEPTED, Acceptance, Parcel, Receipt
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.smtp import fields
@@ -236,7 +236,7 @@ class Border:
         if not hopeless or author is None or self._lists is None:
             return verdict
         for recipient in parcel.envelope.recipients:
-            if await self._lists.standing(recipient.forward_path, author) == "a":
+            if await self._lists.standing(recipient.forward_path, author) is Standing.ALLOWED:
                 return replace(verdict, is_final=False)
         return verdict
 

@@ -12,7 +12,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailbox_appliance.checks import greylist, senders
 from mailbox_appliance.checks.greylist import Greylist
 from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
-from mailbox_appliance.checks.senders import MIGRATIONS, Senders, Standing, TooMany, pattern_of
+from mailbox_appliance.checks.senders import MIGRATIONS, Senders, TooMany, pattern_of
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.checks.standing import PeoplesWords
 from mailbox_appliance.database import Database
@@ -22,6 +22,7 @@ from mailbox_appliance.mail.client import Client, Origin, peer_address
 from mailbox_appliance.mail.envelope import Envelope, Recipient
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.delivery import Parcel
 from tests.junk.letters import advertisement, content_of, note
 from tests.kit.fake_directory import FakeDirectory
@@ -387,19 +388,19 @@ class StandingTests(PersonalCase):
         words = PeoplesWords(self.senders, directory, lambda: settings)
         self.do(self.senders.put(ANN, "@example.net", allowed=False))
 
-        def said(to: str, sender: Address = EVE) -> str:
-            answer: str = self.do(words.standing(Address.parse(to), sender))
+        def said(to: str, sender: Address = EVE) -> Standing:
+            answer: Standing = self.do(words.standing(Address.parse(to), sender))
             return answer
 
         tos = ("ann@example.org", "ann+x@example.org", "family@example.org", "both@example.org", "bob@example.org")
-        self.assertEqual([said(to) for to in tos], ["b", "b", "", "", ""])
-        self.assertEqual([said("nobody@example.org"), said("x@far.example")], ["", ""])
+        self.assertEqual([said(to) for to in tos], [Standing.BLOCKED] * 2 + [Standing.NONE] * 3)
+        self.assertEqual([said("nobody@example.org"), said("x@far.example")], [Standing.NONE] * 2)
         self.do(self.senders.put(BOB, "@example.net", allowed=False))
-        self.assertEqual(said("family@example.org"), "b")
+        self.assertEqual(said("family@example.org"), Standing.BLOCKED)
         self.do(self.senders.put(BOB, str(EVE), allowed=True))
-        self.assertEqual(said("family@example.org"), "a")
+        self.assertEqual(said("family@example.org"), Standing.ALLOWED)
         # The owner has made another rule of it.
         settings = ChecksSettings("mx", actions={"sender blocked": Action.JUNK})
-        self.assertEqual(said("ann@example.org"), "")
+        self.assertEqual(said("ann@example.org"), Standing.NONE)
         settings = ChecksSettings("mx", switched_off=frozenset({"sender"}))
-        self.assertEqual(said("ann@example.org"), "")
+        self.assertEqual(said("ann@example.org"), Standing.NONE)

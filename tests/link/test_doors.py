@@ -24,6 +24,7 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.delivery import Parcel, Receipt
 from mailbox_appliance.ports.relay import Shipment
 from mailbox_appliance.ports.rounds import Commit
@@ -315,14 +316,14 @@ class DirectoryTests(SynchronousTestCase):
             ]
         )
         for recipient, author, expected in (
-            ("ann", "x@spam.example", "b"),
-            ("ANN+shop", "X@deep.spam.example", "b"),
-            ("info", "x@spam.example", "b"),
-            ("ann", "nice@spam.example", "a"),
-            ("bob", "x@spam.example", ""),
-            ("family", "x@spam.example", ""),
-            ("nobody", "x@spam.example", ""),
-            ("ann", "x@notspam.example", ""),
+            ("ann", "x@spam.example", Standing.BLOCKED),
+            ("ANN+shop", "X@deep.spam.example", Standing.BLOCKED),
+            ("info", "x@spam.example", Standing.BLOCKED),
+            ("ann", "nice@spam.example", Standing.ALLOWED),
+            ("bob", "x@spam.example", Standing.NONE),
+            ("family", "x@spam.example", Standing.NONE),
+            ("nobody", "x@spam.example", Standing.NONE),
+            ("ann", "x@notspam.example", Standing.NONE),
         ):
             who, whom = Address(recipient, "example.org"), Address(*author.split("@"))
             self.assertEqual(self.directory.standing(who, whom), expected, (recipient, author))
@@ -334,7 +335,7 @@ class QueueDoorTests(SynchronousTestCase):
     def setUp(self) -> None:
         self.office = PostOffice(self.mktemp(), start=False)
         self.addCleanup(self.office.close)
-        blocked = self.blocked = {(ANN, "spam.example"): "b"}
+        blocked = self.blocked = {(ANN, "spam.example"): Standing.BLOCKED}
 
         async def room(recipient: Recipient, octets: int) -> Reply | None:
             return None
@@ -346,7 +347,7 @@ class QueueDoorTests(SynchronousTestCase):
             room,
             self.office.clock,
             self.journal,
-            lambda recipient, author: blocked.get((recipient, author.domain), ""),
+            lambda recipient, author: blocked.get((recipient, author.domain), Standing.NONE),
         )
 
     def codes(self, *to: Address, author: str = "spam.example", each: bool = False, **more: Any) -> list[int]:
@@ -364,7 +365,7 @@ class QueueDoorTests(SynchronousTestCase):
 
     def test_allowed(self) -> None:
         """What nobody would take comes in for who has allowed its author; the others hear why, where they can."""
-        self.blocked[(BOB, "friend.example")] = "a"
+        self.blocked[(BOB, "friend.example")] = Standing.ALLOWED
         verdict = Verdict(Action.REJECT, "31 points", Reply(550, "5.7.1", "spam"), is_final=False)
         verdict = replace(verdict, author=Address("x", "friend.example"))
         for to, each, expected in (

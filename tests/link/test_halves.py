@@ -15,6 +15,7 @@ from mailbox_appliance.config.model import Checks, Config, HostPort, Listen
 from mailbox_appliance.link.directory import EdgeDirectory
 from mailbox_appliance.link.roster import Roster
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.wire.link import Entry
 from tests.kit.fake_dns import FakeDns
 from tests.kit.journal import RememberedJournal
@@ -64,8 +65,8 @@ class SubmissionFromTests(SynchronousTestCase):
         who, eve = Address("ann", "example.org"), Address("eve", "spam.example")
         roster = Roster([Entry("address", "ann@example.org"), Entry("sender", "ann@example.org @spam.example", "b")])
         for checks, expected in (
-            (Checks(), "b"),
-            (Checks(switched_off=("sender",)), ""),
+            (Checks(), Standing.BLOCKED),
+            (Checks(switched_off=("sender",)), Standing.NONE),
         ):
             self.part.take_over(Config("mx.example.org", role="edge", checks=checks))
             self.part.directory = EdgeDirectory(lambda: roster, self.line, Clock())

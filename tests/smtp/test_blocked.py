@@ -11,6 +11,7 @@ from mailbox_appliance.journal.events.smtp import RecipientRefused
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Verdict
+from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.delivery import Parcel
 from tests.smtp.stage import House, code, talk
 
@@ -18,13 +19,13 @@ SPAM = Reply(550, "5.7.1", "spam")
 
 
 class SaidOf:
-    """ports.checks.SenderLists: (recipient, domain of the sender) → word."""
+    """ports.checks.SenderLists: (recipient, domain of the sender) → what was said."""
 
-    def __init__(self, said: dict[tuple[str, str], str]) -> None:
+    def __init__(self, said: dict[tuple[str, str], Standing]) -> None:
         self._said = said
 
-    async def standing(self, recipient: Address, sender: Address) -> str:
-        return self._said.get((str(recipient), sender.domain), "")
+    async def standing(self, recipient: Address, sender: Address) -> Standing:
+        return self._said.get((str(recipient), sender.domain), Standing.NONE)
 
 
 class FixedChecks:
@@ -44,9 +45,9 @@ class BlockedTests(SynchronousTestCase):
         house = House(**given)
         self.addCleanup(house.close)
         said = {
-            ("ann@example.org", "spam.example"): "b",
-            ("bob@example.org", "example.org"): "b",
-            ("ann@example.org", "friend.example"): "a",
+            ("ann@example.org", "spam.example"): Standing.BLOCKED,
+            ("bob@example.org", "example.org"): Standing.BLOCKED,
+            ("ann@example.org", "friend.example"): Standing.ALLOWED,
         }
         house.station.parts = house.parts = replace(house.parts, lists=SaidOf(said))
         return house
