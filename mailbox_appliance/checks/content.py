@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.authfields import without_comments
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
@@ -20,7 +21,6 @@ from mailbox_appliance.mailauth.lookups import Answers
 from mailbox_appliance.ports.reports import DmarcSeen
 
 _DMARC_PASS = re.compile(rb"(?:^|;)\s*dmarc\s*=\s*pass\b", re.IGNORECASE)
-_COMMENT = re.compile(rb"\([^()]*\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def _trusted_sealer(chain: arc.Chain, result: arc.ArcResult, trusted: frozenset[
         earliest = one
     if earliest is None:
         return ""
-    said = _COMMENT.sub(b"", earliest.results.value)
+    said = without_comments(earliest.results.value)
     return earliest.seal.domain if _DMARC_PASS.search(said) else ""
 
 

@@ -101,6 +101,7 @@ def mailbox_of(levels: Sequence[str]) -> str:
         return name
     # Cut, and told from others that begin alike.
     mark = hashlib.sha256(name.encode()).hexdigest()[:8]
+    name = name[:OCTETS]
     while len(utf7.encode(name)) > OCTETS - 10:
         name = name[:-1].rstrip(SEPARATOR)
     return f"{name}-{mark}"

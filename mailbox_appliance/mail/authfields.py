@@ -8,8 +8,32 @@ from mailbox_appliance.mail.header import header_end, unfold
 
 _FIELD = re.compile(rb"^authentication-results[ \t]*:((?:.*\n[ \t])*.*)", re.IGNORECASE | re.MULTILINE)
 _RESULT = re.compile(rb"(?:^|;)\s*(spf|dkim|dmarc|arc|iprev)\s*=\s*([a-z]{2,12})", re.IGNORECASE)
-_COMMENT = re.compile(rb"\([^()]*\)")
+_PIECE = re.compile(rb'\\.|[()"]|[^\\()"]+|\\', re.DOTALL)
+_ENDS = re.compile(rb"[;\s]")
 _TOP = 16_384  # octets: ours stands above what the sender wrote
+
+
+def without_comments(value: bytes) -> bytes:
+    """A field's value without comments, nested ones neither (RFC 5322 §3.2.2), so that ``;`` divides it.
+
+    In quoted strings (§3.2.4) pairs are undone, ``;`` and blanks become ``_``: what a sender put there says nothing.
+    """
+    kept: list[bytes] = []
+    depth, quoted = 0, False
+    for piece in _PIECE.findall(value):
+        if depth:
+            depth += (piece == b"(") - (piece == b")")
+        elif piece == b'"':
+            quoted = not quoted
+            kept.append(piece)
+        elif quoted:
+            kept.append(_ENDS.sub(b"_", piece[1:] if piece[:1] == b"\\" else piece))
+        elif piece == b"(":
+            depth = 1
+            kept.append(b" ")
+        else:
+            kept.append(piece)
+    return b"".join(kept)
 
 
 def seen_sender(octets: bytes, authserv_id: str) -> tuple[str, str]:
@@ -28,7 +52,7 @@ def _ours(octets: bytes, authserv_id: str) -> bytes:
     head = octets[: min(header_end(octets), _TOP)].replace(b"\r\n", b"\n")
     ours = authserv_id.encode("ascii", "replace").lower()
     for match in _FIELD.finditer(head):
-        value = _COMMENT.sub(b" ", unfold(match[1])).strip()
+        value = without_comments(unfold(match[1])).strip()
         if value.partition(b";")[0].strip().lower().split(b" ")[:1] == [ours]:
             return value
     return b""

@@ -128,13 +128,9 @@ class _Scan:
                 return
             self._step(hit)
 
-    def _find(self, boundary: _Boundary, start: int) -> None:
-        """Where ``boundary`` is next; no farther than the next enclosing one, which would end it anyway."""
-        limit = self.total
-        for outer in self.boundaries:
-            if outer is boundary:
-                break
-            limit = min(limit, outer.at + len(boundary.line) + LONGEST_BOUNDARY)
+    def _find(self, boundary: _Boundary, start: int, nearest: int) -> None:
+        """Where ``boundary`` is next; no farther than ``nearest``, an enclosing one, which would end it anyway."""
+        limit = min(self.total, nearest + len(boundary.line) + LONGEST_BOUNDARY)
         if boundary.level < _PLAIN_LEVELS:
             found = self.octets.find(boundary.line, start, limit)
         else:
@@ -178,8 +174,10 @@ class _Scan:
             if node.is_multipart:
                 line = b"\n--" + (boundary_of(node) or b"")
                 boundary = _Boundary(line, node, len(self.open) - 1, len(self.boundaries))
+                self._find(
+                    boundary, max(node.body - 1, 0), min([outer.at for outer in self.boundaries], default=self.total)
+                )
                 self.boundaries.append(boundary)
-                self._find(boundary, max(node.body - 1, 0))
                 return
             if node.type != "message" or node.subtype != "rfc822":
                 return
@@ -232,9 +230,11 @@ class _Scan:
         self.passed = start
         if is_last:
             self.boundaries.pop()
+        nearest = self.total
         for boundary in self.boundaries:
             if boundary.at < start - 1:
-                self._find(boundary, start - 1)
+                self._find(boundary, start - 1, nearest)
+            nearest = min(nearest, boundary.at)
         if is_last or line_end < 0:
             return
         child = self._child(hit.node, start)

@@ -30,8 +30,8 @@ def read_failure(octets: bytes, about: bytes, received: float) -> Report:
         source = "?"
     moment = parse_date(text("arrival-date").encode("utf-8", "replace")) if text("arrival-date") else None
     when = float(moment.epoch) if moment is not None else received
-    incidents = text("incidents")
-    count = min(int(incidents), MOST_INCIDENTS) if incidents.isascii() and incidents[:10].isdigit() else 1
+    incidents = text("incidents")[:19]
+    count = min(int(incidents), MOST_INCIDENTS) if incidents.isascii() and incidents.isdigit() else 1
     failed = text("auth-failure").lower()
     results = [text("authentication-results")] if text("authentication-results") else []
     details = "; ".join(filter(None, (kind, failed, *results)))

@@ -114,7 +114,7 @@ def _unzip(octets: bytes) -> list[Paper]:
         with zipfile.ZipFile(io.BytesIO(octets)) as archive:
             for info in archive.infolist()[:MOST_FILES]:
                 # The other methods unpack without a bound (and nobody sends reports with them).
-                if info.is_dir() or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+                if info.filename.endswith("/") or info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                     continue
                 with archive.open(info) as file:
                     unpacked = file.read(left + 1)

@@ -69,7 +69,7 @@ def read_answer(octets: bytes, settings: ScannerSettings) -> tuple[Evidence, ...
             (str(name)[:60] for name, about in symbols.items() if float(about.get("score") or 0.0) > 0),
             key=lambda name: -float(symbols[name]["score"]),
         )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
         raise Trouble(f"rspamd's answer cannot be read: {type(error).__name__}") from None
     if not (math.isfinite(score) and math.isfinite(threshold)):
         raise Trouble("rspamd's answer has no score")

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable
 from email.utils import formatdate
 
+from mailbox_appliance.mail.authfields import without_comments
 from mailbox_appliance.mail.client import Client, IPAddress
 from mailbox_appliance.mail.header import group_fields, remove_fields, unfold
 from mailbox_appliance.mail.values import dataclass
@@ -77,7 +78,9 @@ def _said_by(authserv_id: str) -> Callable[[str, bytes], bool]:
 
     def is_ours(name: str, value: bytes) -> bool:
         if name == "authentication-results":
-            return named.search(value.lower().partition(b";")[0]) is not None
+            # A comment may hold a semicolon, and quotes the name in pieces; what is broken is read as it stands.
+            heads = (text.lower().partition(b";")[0] for text in (value, without_comments(unfold(value))))
+            return any(named.search(head) is not None for head in heads)
         return name == "received-spf" and named.search(value.lower()) is not None
 
     return is_ours

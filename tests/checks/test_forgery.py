@@ -179,6 +179,14 @@ def by_chain() -> Iterator[tuple[str, bytes]]:
         _changed(sealed(plain, "sealer.test", "sealer.test; dmarc=fail x=1"), b"dmarc=fail", b"dmarc=pass"),
     )
     yield "pass only in a comment", sealed(plain, "sealer.test", "sealer.test; dmarc=fail (; dmarc=pass)")
+    yield (
+        "pass only in a comment within one",
+        sealed(plain, "sealer.test", "sealer.test; dmarc=fail (a (b) ; dmarc=pass )"),
+    )
+    yield (
+        "pass only in a quoted local part",
+        sealed(plain, "sealer.test", 'sealer.test; spf=pass smtp.mailfrom="x; dmarc=pass "@a.test; dmarc=fail'),
+    )
     yield "pass only as a part of a word", sealed(plain, "sealer.test", "sealer.test; xdmarc=pass; dmarc=passing")
     yield "no chain, only claims", f"ARC-Authentication-Results: i=1; {claim}\n".encode() + plain
     yield "claims in our name", f"Authentication-Results: {claim}\n".encode() + plain

@@ -11,6 +11,7 @@ from mailbox_appliance.importing import imap, names
 from mailbox_appliance.importing.found import SourceTrouble
 from mailbox_appliance.importing.imap import ImapSource, Login
 from tests.importing.kit import ImportCase
+from tests.kit.steps import lines_run
 
 MOMENT = datetime.datetime(2020, 2, 1, 10, 0, tzinfo=datetime.timezone(datetime.timedelta(hours=2)))
 Message = dict[bytes, Any]
@@ -236,6 +237,9 @@ class NamesTests(ImportCase):
             (["", ""], "INBOX"),
         ):
             self.assertEqual(names.mailbox_of(levels), name)
+        endless = names.mailbox_of(["x" * 60_000])
+        self.assertLess(lines_run(names, lambda: names.mailbox_of(["x" * 60_000])), 2_000)
+        self.assertLess(len(endless), 250)
         long = names.mailbox_of(["ü" * 300]), names.mailbox_of(["ü" * 299 + "x"])
         self.assertNotEqual(*long)
         self.shop.do(self.shop.store.create(long[0]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.mail.authfields import seen_sender, seen_words
+from mailbox_appliance.mail.authfields import seen_sender, seen_words, without_comments
 
 OURS = (
     b"Authentication-Results: mx.home.test; iprev=pass policy.iprev=192.0.2.10;\n\tspf=pass smtp.mailfrom=a@far.test;\n"
@@ -21,6 +21,26 @@ class AuthFieldsTests(SynchronousTestCase):
         self.assertEqual(seen_sender(OURS + b"\nbody", "other.test"), ("", ""))
         failed = OURS.replace(b"dmarc=pass", b"dmarc=fail")
         self.assertEqual(seen_sender(failed + b"\n", "mx.home.test"), ("", "192.0.2.10"))
+
+    def test_comments_and_quotes(self) -> None:
+        """What stands in a comment, in one within another, or in quotes divides nothing and says nothing."""
+        for value, expected in (
+            (b"a (b) c", b"a   c"),
+            (b"a (b (c) ; d) e", b"a   e"),
+            (b"a (\\) ; b) c", b"a   c"),
+            (b'x="; dmarc=pass y" z', b'x="__dmarc=pass_y" z'),
+            (b'"m\\x.home.test"; y', b'"mx.home.test"; y'),
+            (b'"a(b" c', b'"a(b" c'),
+            (b"a (b", b"a  "),
+            (b"a) b\\", b"a) b\\"),
+        ):
+            self.assertEqual(without_comments(value), expected, value)
+        quoted = b'mx.home.test; spf=pass smtp.mailfrom="; dmarc=pass header.from=bank.test "@far.test'
+        nested = b"mx.home.test; spf=pass (far (far) ; dmarc=pass header.from=bank.test )"
+        for value in (quoted, nested):
+            field = b"Authentication-Results: " + value + b"\n\n"
+            self.assertEqual(seen_words(field, "mx.home.test"), ("spf pass",))
+            self.assertEqual(seen_sender(field, "mx.home.test"), ("", ""))
 
     def test_words(self) -> None:
         """Methods and results."""

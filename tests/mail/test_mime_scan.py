@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.mail import mime_scan
 from mailbox_appliance.mail.mime import Part
 from mailbox_appliance.mail.mime_scan import DEEPEST, MOST_PARTS, scan, scan_lf, to_crlf, to_lf
 from tests.kit.malformed import LARGE, MALFORMED
+from tests.kit.steps import lines_run
 
 # RFC 2046 §5.1.1
 SIMPLE = b"""From: Nathaniel Borenstein <nsb@bellcore.com>
@@ -147,6 +149,11 @@ class ScanTests(SynchronousTestCase):
                 waiting += [(child, depth + 1) for child in part.children]
             self.assertLessEqual(deepest, DEEPEST, name)
             self.assertLessEqual(parts, MOST_PARTS, name)
+
+    def test_deep_and_wide(self) -> None:
+        """A hundred levels of one boundary, again and again: the work grows with the parts, not with levels squared."""
+        octets = b'Content-Type: multipart/digest; boundary="b"\n\n--b\n' * 400
+        self.assertLess(lines_run(mime_scan, lambda: scan(octets)), 400 * 100 * 40)
 
     def test_mmap(self) -> None:
         """A mapped file gives what its octets give."""

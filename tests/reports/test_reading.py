@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 import zlib
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.reports.aggregate import read_aggregate
-from mailbox_appliance.reports.failure import read_failure
+from mailbox_appliance.reports.failure import MOST_INCIDENTS, read_failure
 from mailbox_appliance.reports.reading import looks_like_report, read_letter
 from mailbox_appliance.reports.tlsrpt import read_tls
 from mailbox_appliance.reports.unpack import MOST_MAIL, MOST_UNPACKED, papers_of
@@ -99,6 +101,18 @@ class ReadingTests(SynchronousTestCase):
         self.assertEqual([(row.source, row.messages) for row in report.sources], [("?", 2), ("2001:db8::1", 4)])
         controls = read_aggregate(aggregate(domain="EXAMPLE.org.\u200b"))
         self.assertEqual(controls.domain, "example.org")
+
+    def test_names_and_figures_that_are_none(self) -> None:
+        """A file of the archive without a name is a file; a number of incidents that is no number is one."""
+        made = zipped(ONE)
+        name = next(info.filename for info in zipfile.ZipFile(io.BytesIO(made)).infolist()).encode()
+        nameless = made.replace(name, b"\0" + name[1:])
+        self.assertEqual(len(read(letter(nameless))), 1)
+        for incidents, expected in (("3", 3), ("12345678901x", 1), ("9" * 5000, MOST_INCIDENTS), ("-5", 1), ("²", 1)):
+            report = read_failure(
+                f"Feedback-Type: auth-failure\nIncidents: {incidents}\n".encode(), b"From: a@example.org\n\n", 1.0
+            )
+            self.assertEqual(report.sources[0].messages, expected, incidents[:20])
 
     @settings(max_examples=150, deadline=None)
     @given(st.binary(max_size=300), st.integers(0, 2000), st.integers(1, 40))

@@ -76,6 +76,14 @@ class RspamdTests(SynchronousTestCase):
 
     def test_wrong(self) -> None:
         """Trouble, never anything else."""
+        huge = 10**400
+        for found in (
+            {"score": huge},
+            {"score": 1, "required_score": huge},
+            {"score": 1, "symbols": {"A": {"score": huge}}},
+        ):
+            with self.assertRaises(Trouble, msg="huge"):
+                self.answer(**found)
         for found in ({}, {"score": "x"}, {"score": float("nan"), "required_score": 3}, {"score": 1, "symbols": [1]}):
             with self.assertRaises(Trouble, msg=str(found)):
                 self.answer(**found)

@@ -138,6 +138,21 @@ class ReaderTests(SynchronousTestCase):
                 self.assertEqual(first, Unreadable(b"a", text, b"TOOBIG"))
                 self.assertEqual(rest, then)
 
+    def test_literals_of_nothing(self) -> None:
+        """A command in ten thousand pieces is put together once, not once for each piece."""
+        reader = Reader(Limits())
+        reader.feed(b"a SEARCH")
+        for _ in range(3):
+            self.assertIsNone(reader.next())
+            together = reader._parts
+            reader.feed(b" {0+}\r\n" * 5_000)
+            self.assertIsNone(reader.next())
+            self.assertIs(reader._parts, together)
+        reader.feed(b" x\r\n")
+        command = reader.next()
+        assert isinstance(command, Command)
+        self.assertEqual(command.octets, b"a SEARCH" + b" {0+}\r\n" * 15_000 + b" x")
+
     def test_a_line_without_end(self) -> None:
         """It is told once and dropped as it comes."""
         reader = Reader(SMALL)

@@ -135,7 +135,7 @@ class Reader:
         self._start()
 
     def _start(self) -> None:
-        self._parts = b""  # the command so far, when literals divide it
+        self._parts = bytearray()  # the command so far; literals divide it, thousands of them perhaps
         self._literal = 0
         self._message = -1
         self._swallow = 0
@@ -243,21 +243,22 @@ class Reader:
             event = self._begin(line, literal)
             if event is not None:
                 return event
-        whole = self._parts + line
-        if len(whole) > self.limits.command:
+        self._parts += line
+        length = len(self._parts)
+        if length > self.limits.command:
             return self._refuse_command(literal, "the command is too long")
         if literal is None:
-            command = Command(self._tag, self._verb, whole, self._at)
+            command = Command(self._tag, self._verb, bytes(self._parts), self._at)
             self._start()
             return command
         size = int(literal[2])
-        start = len(whole) - len(literal[0])
+        start = length - len(literal[0])
         before = STREAMED.get(self._verb)
-        if before and len(whole[self._at : start].split(None, before)) >= before:
-            return self._announce(whole[:start], self._at, literal)
-        if size > self.limits.literal or len(whole) + size > self.limits.command:
+        if before and len(self._parts[self._at : start].split(None, before)) >= before:
+            return self._announce(bytes(self._parts[:start]), self._at, literal)
+        if size > self.limits.literal or length + size > self.limits.command:
             return self._refuse_command(literal, "the literal is too long")
-        self._parts = whole + b"\r\n"
+        self._parts += b"\r\n"
         self._literal = size
         return None if literal[3] else Signal.CONTINUE
 
@@ -282,7 +283,7 @@ class Reader:
             return self._refuse_command(literal, "the literal is too long")
         ahead = MessageAhead(self._tag, self._verb, octets, at, size, not literal[3], bool(literal[1]))
         self._ahead = ahead
-        self._parts = b""
+        self._parts = bytearray()
         return ahead
 
     def _next_of_message(self) -> Event | None:
@@ -293,7 +294,7 @@ class Reader:
             self._message -= len(octets)
             return Chunk(octets)
         if self._parts != b"ended":
-            self._parts = b"ended"
+            self._parts += b"ended"
             return Signal.MESSAGE_ENDS
         line = self._take_line()
         if line is None:
