@@ -175,6 +175,9 @@ class SmallFolder:
     async def measure(self, uids: Sequence[int]) -> None:
         """All sizes are known."""
 
+    async def written(self, lowest: int) -> None:
+        """All dates are."""
+
     async def rows(
         self, uids: Sequence[int], columns: Sequence[Column | Fields]
     ) -> AsyncIterator[Sequence[tuple[int, Sequence[bytes]]]]:

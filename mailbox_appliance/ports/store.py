@@ -249,6 +249,11 @@ class Mailbox(Protocol):
     def measure(self, uids: Sequence[int]) -> Awaitable[None]:
         """Make sure that ``sizes`` of these are known: until then an entry may be UNKNOWN_SIZE."""
 
+    def written(self, lowest: int) -> Awaitable[None]:
+        """Are the ``dates`` of message ``lowest`` and all newer ones those of their files? For a moment after the first
+        look at a mailbox that another program has filled they are those of their names. Raises StoreError.
+        """
+
     def rows(
         self, uids: Sequence[int], columns: Sequence[Column | Fields]
     ) -> AsyncIterator[Sequence[tuple[int, Sequence[bytes]]]]:

@@ -215,6 +215,9 @@ class SharedMailbox(InStep):
     def measure(self, uids: Sequence[int]) -> Awaitable[None]:
         return self.base.measure(uids)
 
+    def written(self, lowest: int) -> Awaitable[None]:
+        return self.base.written(lowest)
+
     def rows(
         self, uids: Sequence[int], columns: Sequence[Column | Fields]
     ) -> AsyncIterator[Sequence[tuple[int, Sequence[bytes]]]]:

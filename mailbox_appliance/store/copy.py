@@ -133,6 +133,7 @@ def _link_or_copy(old: str, new: str, target: Folder) -> bool:
 
 async def copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, move: bool) -> Copied:
     """RFC 3501 §6.4.7, RFC 6851. Raises StoreError."""
+    await box.written(0)
     box.check_alive()
     if target.read_only or (move and box.read_only):
         raise StoreError(Problem.NOT_ALLOWED, "this mailbox is read-only")

@@ -206,6 +206,8 @@ def _at_hand(box: OpenMailbox, uids: Sequence[int]) -> list[SmallFile] | None:
 
 async def files(box: OpenMailbox, uids: Sequence[int]) -> AsyncIterator[Sequence[MessageFile]]:
     """ports.store.Mailbox.files."""
+    if uids:
+        await box.written(uids[0])
     if len(uids) <= at_hand.FEW:
         few = _at_hand(box, uids)
         if few is not None:

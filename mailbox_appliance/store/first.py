@@ -25,7 +25,8 @@ from mailbox_appliance.store.sizes import LARGEST
 from mailbox_appliance.store.uidlist import UidList
 
 FEWEST = 500  # messages for which it is worth while
-CHUNK = 20_000  # of which the facts are asked and written in one transaction
+NEWEST = 500  # whose rows are written before the others', for they are what a client asks first
+CHUNK = 5000  # of which the facts are asked and written in one transaction
 
 
 @dataclass(slots=True)
@@ -39,18 +40,15 @@ class Crowd:
 
 @dataclass(slots=True)
 class Numbered:
-    """The same with their UIDs, which are durable; ``row`` is not saved yet."""
+    """The same with their UIDs, which are durable; ``row`` is not saved yet.
+
+    ``sizes`` with CRLF or UNKNOWN; ``dates`` in epoch seconds, until the files are asked those of their names.
+    """
 
     crowd: Crowd
     row: MailboxRow
     uids: array[int]
     flags: array[int]
-
-
-@dataclass(slots=True)
-class Facts:
-    """What the files told; ``sizes`` with CRLF or UNKNOWN, ``dates`` in epoch seconds."""
-
     sizes: array[int]
     dates: array[int]
 
@@ -101,18 +99,33 @@ def number(
     everything = 0
     for some in bits.values():
         everything |= some
+    sizes = [min(wire_size_of(base) or UNKNOWN, LARGEST) if ",W=" in base else UNKNOWN for base in crowd.bases]
     return Numbered(
-        crowd, index.with_letters(row, everything), array("I", uids), array("Q", [bits[tail] for tail in crowd.tails])
+        crowd,
+        index.with_letters(row, everything),
+        array("I", uids),
+        array("Q", [bits[tail] for tail in crowd.tails]),
+        array("I", sizes),
+        array("q", [int(base[:10]) for base in crowd.bases]),
     )
 
 
-def write(connection: sqlite3.Connection, folder: Folder, numbered: Numbered, start: int, facts: Facts) -> None:
-    """Ask the files and write the rows of a chunk; with the last one the mailbox's row too. Raises OSError."""
+def chunks(count: int) -> list[tuple[int, int]]:
+    """Where to begin and to stop, the newest first."""
+    found = [(max(count - NEWEST, 0), count)]
+    while found[-1][0] > 0:
+        found.append((max(found[-1][0] - CHUNK, 0), found[-1][0]))
+    return found
+
+
+def write(connection: sqlite3.Connection, folder: Folder, numbered: Numbered, start: int, stop: int) -> array[int]:
+    """Ask the files and write the rows of a chunk; with the oldest ones the mailbox's row too. Raises OSError.
+
+    Returns the files' times. Rows from UIDNEXT up are of a look that was cut off: whoever finds such ones forgets them.
+    """
     crowd = numbered.crowd
-    stop = min(start + CHUNK, len(crowd.bases))
     bases, tails, fresh = crowd.bases[start:stop], crowd.tails[start:stop], crowd.fresh[start:stop]
     octets, dates = _asked(folder, bases, tails, fresh)
-    sizes = [min(wire_size_of(base) or UNKNOWN, LARGEST) if ",W=" in base else UNKNOWN for base in bases]
     message_rows.insert_columns(
         connection,
         numbered.row.number,
@@ -123,18 +136,17 @@ def write(connection: sqlite3.Connection, folder: Folder, numbered: Numbered, st
             fresh,
             numbered.flags[start:stop],
             repeat(numbered.row.highest_modseq),
-            sizes,
+            numbered.sizes[start:stop],
             octets,
             dates,
             repeat(0),
-            [int(base[:10]) for base in bases],  # when the file was made
+            numbered.dates[start:stop],  # when the file was made
             strict=False,
         ),
     )
-    facts.sizes.extend(sizes)
-    facts.dates.extend(dates)
-    if stop == len(crowd.bases):
+    if start == 0:
         index.save_mailbox(connection, numbered.row)
+    return array("q", dates)
 
 
 def _asked(folder: Folder, bases: Sequence[str], tails: Sequence[str], fresh: bytes) -> tuple[list[int], list[int]]:

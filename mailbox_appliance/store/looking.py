@@ -5,10 +5,14 @@
 
 from __future__ import annotations
 
+import sqlite3
 from array import array
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mailbox_appliance.journal.events.store import KeywordsRestored, MailboxReset, MailboxScanned
 from mailbox_appliance.ports.store import Problem, StoreError
@@ -96,15 +100,42 @@ async def _take_crowd(box: OpenMailbox, changes: Changes) -> int:
         box.take_row(changes.row)
         return 0
     numbered.row = replace(numbered.row, known=replace(numbered.row.known, doubt=changes.doubt))
-    facts = first.Facts(array("I"), array("q"))
-    for start in range(0, len(numbered.uids), first.CHUNK):
-        await box.account.run(
-            lambda connection, start=start: first.write(  # type: ignore[misc]
-                connection, folder, numbered, start, facts
-            )
-        )
-    box.apply_crowd(numbered, facts)
+    box.apply_crowd(numbered)
+    try:
+        await _write_rows(box, numbered)
+    except Exception:
+        box.die("the mailbox could not be written into the index; select it again")
+        raise
     return len(numbered.uids)
+
+
+async def _write_rows(box: OpenMailbox, numbered: first.Numbered) -> None:
+    """The rows of a crowd, the newest first: a client that has its UIDs already will ask for those."""
+    folder = box.folder
+    for start, stop in first.chunks(len(numbered.uids)):
+        box.check_alive()
+
+        def work(connection: sqlite3.Connection, start: int = start, stop: int = stop) -> array[int]:
+            return first.write(connection, folder, numbered, start, stop)
+
+        box.rows_written(start, await box.account.run(work))
+    box.grown(box)
+
+
+async def first_look(box: OpenMailbox) -> None:
+    """A refresh for whoever opens the mailbox, which may go on with rows when its messages are known."""
+    known: Deferred[None] = Deferred()
+    box.known = known
+
+    def done(result: Failure | None) -> None:
+        box.known = None
+        if not known.called:
+            known.callback(result)
+        elif isinstance(result, Failure):
+            box.failed(result)
+
+    box.refresh().addBoth(done)
+    await known
 
 
 async def _admit_all(box: OpenMailbox, changes: Changes) -> int:

@@ -43,7 +43,7 @@ from mailbox_appliance.store.account import Account
 from mailbox_appliance.store.admission import Admitted
 from mailbox_appliance.store.arrivals import Arrivals
 from mailbox_appliance.store.changes import Newcomer
-from mailbox_appliance.store.first import Facts, Numbered
+from mailbox_appliance.store.first import Numbered
 from mailbox_appliance.store.index import UNKNOWN, Known, MailboxRow
 from mailbox_appliance.store.message_rows import Arrays
 from mailbox_appliance.store.packed import PackedMessages
@@ -83,6 +83,7 @@ class OpenMailbox(PackedMessages):
         self.feeds_on = False  # is it being fed while others are at work?
         self.feeds_along = 0  # searches that feed it on their way
         self._arrivals = Arrivals(self)
+        self.known: Deferred[None] | None = None  # whoever opens it waits for its messages, not for all of their rows
         self._look_again: Timer | None = None
         self._recent_from = row.recent_from
         self._status: MailboxStatus | None = None
@@ -116,7 +117,7 @@ class OpenMailbox(PackedMessages):
     @property
     def wants_rendering(self) -> bool:
         """Are there messages of which nobody knows whether they lack anything that is made beforehand?"""
-        if self.is_dead:
+        if self.is_dead or self.unwritten:
             return False
         return self.is_measurable or bool(self.rendered.next(self.uids, 1)) or self.wants_feeding
 
@@ -180,6 +181,7 @@ class OpenMailbox(PackedMessages):
         return first
 
     async def _save_recent(self) -> None:
+        await self.written(0)
         number, recent_from = self.number, self._recent_from
 
         def work(connection: sqlite3.Connection) -> None:
@@ -201,6 +203,7 @@ class OpenMailbox(PackedMessages):
             except Exception as error:  # noqa: BLE001 - one session's fault is not another's
                 self.account.journal.broken("store", error)
         self._arrivals.give_up(StoreError(Problem.BUSY, text))
+        self.unwritten.give_up(StoreError(Problem.BUSY, text))
         self.stop()
 
     def stop(self) -> None:
@@ -292,15 +295,18 @@ class OpenMailbox(PackedMessages):
         self.tell(lambda watcher: watcher.arrived(count))
         self.grown(self)
 
-    def apply_crowd(self, numbered: Numbered, facts: Facts) -> None:
-        """The same for the crowd of a first look."""
+    def apply_crowd(self, numbered: Numbered) -> None:
+        """The same for the crowd of a first look, whose rows are still to be written."""
         self.take_row(numbered.row)
-        self._add_crowd(numbered, facts)
-        self.is_measured = UNKNOWN not in facts.sizes
+        self._add_crowd(numbered)
+        self.unwritten.begin(len(self.uids))
+        self.is_measured = UNKNOWN not in numbered.sizes
         self.is_measurable = not self.is_measured
         count = len(self.uids)
         self.tell(lambda watcher: watcher.arrived(count))
-        self.grown(self)
+        known, self.known = self.known, None
+        if known is not None:
+            known.callback(None)
 
     def set_flags(self, changes: Sequence[tuple[int, int]], modseq: int, by: Watcher | None) -> None:
         """(uid, flags) as they are on disk now."""
@@ -333,7 +339,7 @@ class OpenMailbox(PackedMessages):
     @property
     def has_waiting(self) -> bool:
         """Do files of ours still wait for their UIDs, or are some on their way?"""
-        return self._arrivals.is_busy or self.guests > 0
+        return self._arrivals.is_busy or self.guests > 0 or bool(self.unwritten)
 
     # ------------------------------------------------------------ what sessions ask; the work is in files of its own
 

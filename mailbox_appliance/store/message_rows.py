@@ -279,6 +279,12 @@ def remove_messages(connection: sqlite3.Connection, row: MailboxRow, uids: Seque
     return replace(row, forgotten_to=max(row.forgotten_to, floor))
 
 
+def forget_beyond(connection: sqlite3.Connection, row: MailboxRow) -> None:
+    """Rows from UIDNEXT up are of a first look that was cut off before it came to the oldest messages."""
+    low = row.number << UID_BITS
+    connection.execute("DELETE FROM message WHERE id BETWEEN ? AND ?", (low | row.uidnext, bounds(row.number)[1]))
+
+
 def vanished_since(connection: sqlite3.Connection, number: int, modseq: int) -> tuple[int, ...]:
     """UIDs expunged after ``modseq``, sorted."""
     rows = connection.execute(

@@ -10,8 +10,11 @@ from array import array
 from collections.abc import Sequence
 from itertools import compress
 
-from mailbox_appliance.store.first import Facts, Numbered
+from twisted.internet.defer import Deferred, succeed
+
+from mailbox_appliance.store.first import Numbered
 from mailbox_appliance.store.message_rows import Arrays, MessageRow
+from mailbox_appliance.store.unwritten import Unwritten
 
 
 class PackedMessages:
@@ -24,6 +27,7 @@ class PackedMessages:
         self.sizes: array[int] = arrays.sizes
         self.dates: array[int] = arrays.dates
         self.zones: array[int] = arrays.zones
+        self.unwritten = Unwritten()
 
     def position(self, uid: int) -> int:
         """Where ``uid`` stands in the arrays, or -1."""
@@ -51,13 +55,22 @@ class PackedMessages:
         self.dates.extend([row.date for row in rows])
         self.zones.extend([row.zone for row in rows])
 
-    def _add_crowd(self, numbered: Numbered, facts: Facts) -> None:
+    def _add_crowd(self, numbered: Numbered) -> None:
         self.uids.extend(numbered.uids)
         self.flags.extend(numbered.flags)
         self.modseqs.extend(array("Q", [numbered.row.highest_modseq]) * len(numbered.uids))
-        self.sizes.extend(facts.sizes)
-        self.dates.extend(facts.dates)
+        self.sizes.extend(numbered.sizes)
+        self.dates.extend(numbered.dates)
         self.zones.extend(array("h", [0]) * len(numbered.uids))
+
+    def rows_written(self, start: int, dates: Sequence[int]) -> None:
+        """Those of a crowd have their rows from this place on, and their files have told these times."""
+        self.dates[start : start + len(dates)] = array("q", dates)
+        self.unwritten.reached(start)
+
+    def written(self, lowest: int) -> Deferred[None]:
+        """ports.store.Mailbox.written: is it time to ask the index for the rows of ``lowest`` and what is newer?"""
+        return self.unwritten.wait(max(self.position(lowest), 0)) if self.unwritten else succeed(None)
 
     def _put_flags(self, changes: Sequence[tuple[int, int]], modseq: int) -> list[int]:
         """(uid, flags) as they are on disk now; returns the UIDs of those that are there, sorted."""

@@ -28,6 +28,8 @@ async def rows(
     box: OpenMailbox, uids: Sequence[int], columns: Sequence[Column | Fields]
 ) -> AsyncIterator[Sequence[Row]]:
     """ports.store.Mailbox.rows."""
+    if uids:
+        await box.written(uids[0])
     kinds = [kind_of(column) for column in columns]
     wanted = list(dict.fromkeys(kind for kind in kinds if kind is not None))
     tables = await rendering.register(box, wanted)

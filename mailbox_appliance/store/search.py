@@ -40,6 +40,7 @@ Uids = Sequence[int]
 async def search(box: OpenMailbox, key: keys.SearchKey, among: Uids, recent_from: int) -> Uids:
     """ports.store.Mailbox.search."""
     box.account.pulse.touch()
+    await box.written(0)
     asked = _Question(box, recent_from, int(box.account.clock.seconds()))
     if among is not box.uids:
         held = box.uids

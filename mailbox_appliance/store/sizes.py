@@ -61,7 +61,8 @@ def _measure(store: Index, folder: Folder, number: int, uids: Sequence[int]) -> 
 
 async def measure(box: OpenMailbox, uids: Sequence[int]) -> None:
     """ports.store.Mailbox.measure."""
-    if not box.is_measured:
+    if not box.is_measured and uids:
+        await box.written(uids[0])
         await _measure_all(box, [uid for uid in uids if _is_unknown(box, uid)], quietly=False)
 
 

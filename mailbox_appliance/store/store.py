@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 
@@ -19,6 +20,7 @@ from mailbox_appliance.store import (
     flags,
     folders,
     index,
+    looking,
     message_rows,
     metadata,
     scan,
@@ -56,8 +58,10 @@ class AccountStore:
         return not self.boxes and not self._arrivals
 
     async def prepare(self) -> None:
-        """INBOX and the special folders. Raises StoreError (DISK)."""
+        """INBOX, the special folders and the index. Raises StoreError (DISK)."""
         await self.ground.disk(folders.prepare, self.ground.root)
+        if not await self.ground.disk(os.path.exists, self.ground.index.path):
+            await self.ground.run(lambda connection: None)  # a new one is made while nobody waits for a mailbox
 
     async def clean(self) -> None:
         """Remove leftovers of crashed programs."""
@@ -102,6 +106,7 @@ class AccountStore:
             if not folders.exists(folder):
                 raise MailboxGone(folder.path)
             row = index.load_mailbox(connection, folder.disk)
+            message_rows.forget_beyond(connection, row)
             return row, message_rows.load_arrays(connection, row.number), scan.is_unchanged(row, folder)
 
         try:
@@ -115,7 +120,7 @@ class AccountStore:
         box.copying = self._copy
         self.boxes[name] = box
         if not unchanged:
-            await box.refresh()
+            await looking.first_look(box)
         elif row.known.doubt:
             # Only our own changes since the last listing: good enough to answer, and verified soon.
             box.look_again_in(3.0)

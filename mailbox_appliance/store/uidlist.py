@@ -135,7 +135,7 @@ def line_of(uid: int, base: str, extra: str = "") -> str:
 
 def append(path: str, entries: Iterable[tuple[int, str]]) -> Signature:
     """Add lines to a sound file and sync it; call under the lock. Returns the new signature."""
-    octets = "".join([line_of(uid, base) for uid, base in entries]).encode()
+    octets = "".join(map("%d :%s\n".__mod__, entries)).encode()
     fd = os.open(path, os.O_WRONLY | os.O_APPEND)
     try:
         write_all(fd, octets)

@@ -151,6 +151,9 @@ class FakeMailbox:
     async def measure(self, uids: Sequence[int]) -> None:
         self._fill()
 
+    async def written(self, lowest: int) -> None:
+        return None
+
     def forget_sizes(self) -> None:
         """As after another program's mail: nobody knows sizes before ``measure``."""
         self.sizes = array("I", [UNKNOWN_SIZE] * len(self.sizes))

@@ -5,12 +5,19 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from array import array
+from collections.abc import Iterable, Sequence
 from unittest import mock
 
-from mailbox_appliance.ports.store import StoreError
+from twisted.internet.defer import Deferred, ensureDeferred
+
+from mailbox_appliance.mail.mailbox import SEEN
+from mailbox_appliance.mail.search import HasFlag
+from mailbox_appliance.ports.store import Column, StoreError
 from mailbox_appliance.store import admission, first, message_rows, uidlist
 from mailbox_appliance.store.mailbox import OpenMailbox
-from tests.store.kit import ANN, StoreCase
+from mailbox_appliance.store.paths import Folder
+from tests.store.kit import ANN, StoreCase, collect
 
 COUNT = 40
 APPEND = uidlist.append
@@ -21,6 +28,7 @@ class FirstLookTests(StoreCase):
 
     def setUp(self) -> None:
         super().setUp()
+        self.patch(first, "NEWEST", 5)
         self.patch(first, "CHUNK", 16)
         self.patch(admission, "FEW", 0)  # sizes are counted later, as they are with thousands
         self.shop.do(self.shop.stores.of(ANN))
@@ -99,6 +107,61 @@ class FirstLookTests(StoreCase):
                 self.seen(1)
             self.patch(module, name, good)
         self.assertEqual(list(self.shop.open().uids), list(range(1, COUNT + 1)))
+
+    def test_rows_behind_the_answer(self) -> None:
+        """Who opens the mailbox has its UIDs before the rows are written; who asks for rows waits, the newest least."""
+        write, asked = first.write, []
+        newest: list[Deferred[list[tuple[int, Sequence[bytes]]]]] = []
+        unseen: list[Deferred[Sequence[int]]] = []
+
+        def watched(
+            connection: sqlite3.Connection, folder: Folder, numbered: first.Numbered, start: int, stop: int
+        ) -> array[int]:
+            box = self.shop.store.boxes["INBOX"]
+            if not asked:
+                self.assertEqual(list(box.uids), list(range(1, COUNT + 1)))
+                rows = box.rows(box.uids[-3:], [Column.INTERNALDATE])
+                newest.append(Deferred.fromCoroutine(collect(rows)))
+                unseen.append(ensureDeferred(box.search(HasFlag(SEEN), box.uids, 0)))
+            asked.append((start, stop, bool(newest[0].called), bool(unseen[0].called), box.has_waiting))
+            return write(connection, folder, numbered, start, stop)
+
+        self.patch(first, "write", watched)
+        box, _ = self.seen(1)
+        self.assertEqual(
+            asked,
+            [(35, 40, False, False, True), (19, 35, True, False, True), (3, 19, True, False, True),
+             (0, 3, True, False, True)],
+        )  # fmt: skip
+        found = self.successResultOf(newest[0])
+        self.assertEqual([uid for uid, _ in found], [38, 39, 40])
+        self.assertTrue(all(b"-2020 " in values[0] for _, values in found))
+        self.assertTrue(self.shop.do(unseen[0]))
+        self.assertFalse(box.has_waiting)
+
+    def test_cut_off_between_rows(self) -> None:
+        """The newest rows are there, the others are not: whoever has the mailbox open is told, and all keep their UIDs."""
+        insert, calls = message_rows.insert_columns, [0]
+
+        def failing(connection: sqlite3.Connection, number: int, rows: Iterable[tuple[int | str, ...]]) -> None:
+            calls[0] += 1
+            if calls[0] == 2:
+                raise OSError(errno.ENOSPC, "No space left on device")
+            insert(connection, number, rows)
+
+        self.patch(message_rows, "insert_columns", failing)
+        for fewest in (1, COUNT * 2):  # how the next look goes about it
+            calls[0] = 0
+            with self.assertRaises(StoreError):
+                self.seen(1)
+            given = uidlist.read(os.path.join(self.shop.root, uidlist.NAME)).uids
+            self.assertEqual(len(given), COUNT)
+            self.patch(first, "FEWEST", fewest)
+            self.reopen()
+            box = self.shop.open()
+            self.assertEqual(list(box.uids), list(range(1, COUNT + 1)))
+            rows = box.account.index.now(lambda c: c.execute("SELECT id & 4294967295, base FROM message").fetchall())
+            self.assertEqual({base: uid for uid, base in rows}, given)
 
     def test_renamed_meanwhile(self) -> None:
         """A file that gets flags between the listing and the question for its date keeps its date; one may go."""

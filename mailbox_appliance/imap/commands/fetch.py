@@ -66,6 +66,8 @@ async def say_selection(session: Session, attributes: tuple[Attribute, ...], sel
     """Say the responses for these places; how many there were."""
     plan = make_plan(attributes, uid_only=session.box.uid_only)
     mailbox = session.box.mailbox
+    if plan.date and selection:
+        await mailbox.written(session.box.tracker.uids[selection[0][0]])
     if plan.size and not mailbox.is_measured:
         await mailbox.measure(sets.pick(selection, session.box.tracker.uids))
     if plan.sections:
