@@ -207,7 +207,7 @@ class OpenDesk:
             ListsDesk(users.lists),
             FilingDesk(self._stores, users.directory.accounts, config.state),
             MailQueueDesk(queue, clock),
-            GuardingDesk(guard, clock),
+            GuardingDesk(guard, clock, lambda: config),
             FirewallDesk(lambda: config),
             SenderDesk(self._senders, users.directory),
             ReputationDesk(self._reputation),

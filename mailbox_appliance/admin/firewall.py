@@ -6,6 +6,7 @@ could lock the owner out.
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable, Iterable, Sequence
 
 from mailbox_appliance.admin.result import Result
@@ -24,29 +25,55 @@ WHY = {
     "managesieve": "filters",
 }
 
+_SETS = (
+    ("places4", "ipv4_addr", "timeout"),
+    ("networks4", "ipv4_addr", "interval, timeout"),
+    ("places6", "ipv6_addr", "interval, timeout"),
+    ("networks6", "ipv6_addr", "interval, timeout"),
+    ("kept4", "ipv4_addr", "interval"),
+    ("kept6", "ipv6_addr", "interval"),
+)
+_DROPPED = (("ip", "places4"), ("ip", "networks4"), ("ip6", "places6"), ("ip6", "networks6"))
 
-def nft_table(banned: Iterable[tuple[str, float]]) -> tuple[str, ...]:
-    """A table of its own, loaded whole: ``mailappliance guard nft | nft -f -``. Times in seconds."""
-    rows: dict[str, list[str]] = {"ipv4_addr": [], "ipv6_addr": []}
-    for address, seconds in banned:
-        kind = "ipv6_addr" if ":" in address else "ipv4_addr"
-        rows[kind].append(f"{address} timeout {max(round(seconds), 1)}s")
+
+def nft_table(
+    banned: Iterable[tuple[str, float]], kept: Iterable[str] = (), ports: Sequence[int] = ()
+) -> tuple[str, ...]:
+    """A table of its own, loaded whole: ``mailappliance guard nft | nft -f -``. Times in seconds.
+
+    ``kept`` are networks and addresses that come in all the same (known devices inside a shut-out network); on other
+    ports than ``ports`` nobody is refused, SSH least of all. Raises ValueError for what is no address.
+    """
+    sets: dict[str, list[str]] = {name: [] for name, _, _ in _SETS}
+    # Addresses and networks have sets of their own: a network and an address within it may not stand in one.
+    for text, seconds in banned:
+        network = ipaddress.ip_network(text)
+        one_place = network.prefixlen == (32 if network.version == 4 else 64)
+        sets[f"{'places' if one_place else 'networks'}{network.version}"].append(
+            f"{network if network.num_addresses > 1 else network[0]} timeout {max(round(seconds), 1)}s"
+        )
+    allowed = [ipaddress.ip_network(text) for text in kept]
+    fours = ipaddress.collapse_addresses(one for one in allowed if isinstance(one, ipaddress.IPv4Network))
+    sixes = ipaddress.collapse_addresses(one for one in allowed if isinstance(one, ipaddress.IPv6Network))
+    sets["kept4"], sets["kept6"] = list(map(str, fours)), list(map(str, sixes))
     lines = [
         "# load it with: mailappliance guard nft | nft -f -",
         "table inet mailappliance_guard",
         "delete table inet mailappliance_guard",
         "table inet mailappliance_guard {",
     ]
-    for name, kind in (("banned4", "ipv4_addr"), ("banned6", "ipv6_addr")):
-        lines += [f"  set {name} {{", f"    type {kind}", "    flags interval, timeout"]
-        if rows[kind]:
-            lines.append(f"    elements = {{ {', '.join(rows[kind])} }}")
+    for name, kind, flags in _SETS:
+        lines += [f"  set {name} {{", f"    type {kind}", f"    flags {flags}"]
+        if sets[name]:
+            lines.append(f"    elements = {{ {', '.join(sets[name])} }}")
         lines.append("  }")
+    where = f"tcp dport {{ {', '.join(map(str, ports))} }} " if ports else ""
     lines += [
         "  chain input {",
         "    type filter hook input priority -10; policy accept;",
-        "    ip saddr @banned4 drop",
-        "    ip6 saddr @banned6 drop",
+        "    ip saddr @kept4 accept",
+        "    ip6 saddr @kept6 accept",
+        *(f"    {where}{kind} saddr @{name} drop" for kind, name in _DROPPED),
         "  }",
         "}",
     ]

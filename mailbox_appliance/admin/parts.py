@@ -48,6 +48,21 @@ class Trail(Protocol):
     def accounts(self) -> Sequence[str]: ...
 
 
+class Siege(Protocol):
+    """An account at which strangers may only try app passwords before ``until``; times in epoch seconds."""
+
+    @property
+    def account(self) -> str: ...
+    @property
+    def until(self) -> float: ...
+    @property
+    def bans(self) -> int: ...
+    @property
+    def last(self) -> float: ...
+    @property
+    def service(self) -> str: ...
+
+
 class GuardDesk(Protocol):
     """Who is shut out or being watched just now. Filled by ``guard/``."""
 
@@ -56,6 +71,15 @@ class GuardDesk(Protocol):
 
     def unban(self, text: str) -> bool:
         """Forgive an address (IPv6: its /64); False when nothing was held against it."""
+
+    def sieges(self) -> Sequence[Siege]:
+        """Accounts at which so many strangers guess that they may only try app passwords."""
+
+    def kept(self) -> Sequence[str]:
+        """Addresses and networks that come in although their network is shut out."""
+
+    def account_of(self, typed: str) -> str:
+        """The account that was meant, "" when nobody has that name."""
 
     def trails(self) -> Sequence[Trail]:
         """What each address has tried lately, the busiest first."""

@@ -42,13 +42,26 @@ def tell_of_campaigns(users: Users, notices: Notices, journal: Journal) -> Calla
     return seen
 
 
+def account_names(users: Users) -> Callable[[str], str]:
+    """For RememberingGuard.name_accounts."""
+
+    def named(typed: str) -> str:
+        record = account_of(users.directory.snapshot, typed)
+        return "" if record is None else str(record.address)
+
+    return named
+
+
 def words_about(account: Address, campaign: Campaign) -> str:
     """What the owner reads."""
     return (
         f"{campaign.failures} wrong passwords for {account} came from {campaign.sources} addresses within a day, by "
         f"{', '.join(campaign.services)}.\n\n"
         "Nobody got in by them. Addresses that guess too often are shut out by themselves, and devices that have "
-        "logged in before are not disturbed. There is nothing you must do, if the password is a good one and is used "
+        "logged in before are not disturbed. Should many go on, the main password is not looked at for up to an hour "
+        "where it comes from places unknown so far; app passwords are taken all the time (mailappliance apppassword "
+        "new). "
+        "There is nothing you must do, if the password is a good one and is used "
         "nowhere else; when in doubt, set another:\n\n"
         f"    mailappliance account password {account}\n\n"
         "Who tried what: mailappliance guard log\n"

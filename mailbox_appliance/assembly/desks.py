@@ -74,7 +74,7 @@ def make_desk(
         RouteDesk(None if config.local else built.relay),
         CertDesk(built.certificates, built.certificates, clock),
         TraceDesk(built.journal),
-        GuardingDesk(built.guard, clock),
+        GuardingDesk(built.guard, clock, present, None if config.local else built.names),
         FirewallDesk(present),
         ReloadDesk(reload),
         StatusDesk(checks),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mailbox_appliance.assembly.ballast import Ballast
-from mailbox_appliance.assembly.campaigns import tell_of_campaigns
+from mailbox_appliance.assembly.campaigns import account_names, tell_of_campaigns
 from mailbox_appliance.assembly.clients import ClientRecord
 from mailbox_appliance.assembly.departure import Departure
 from mailbox_appliance.assembly.dropbox import DropPart
@@ -28,6 +28,7 @@ def tell_one_another(journal: Journal, ground: Ground, entry: Entry, departure: 
     """Changed people end sessions and may need a certificate; attacks are told to the owners."""
     ground.users.directory.watch(visits.imap.look_at_log_ins)
     ground.users.directory.watch(ground.certificates.look_soon)
+    ground.guard.name_accounts(account_names(ground.users))
     ground.guard.on_campaign = tell_of_campaigns(ground.users, departure.notices, journal)
     if entry.store is not None:
         entry.store.pins = ground.certificates.tlsa

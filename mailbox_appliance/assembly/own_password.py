@@ -20,6 +20,10 @@ from mailbox_appliance.users.strength.spawned import Children, NotJudged
 
 SERVICE = "https"
 REFUSED = "Wrong mail address or password."
+BESIEGED = (
+    "Strangers are guessing at this mailbox just now, so no password is taken from where you are. Try again in an "
+    "hour, or from the network at home, or ask the owner of your mail server for a link."
+)
 OWN_REMEDY = "; `mailappliance password suggest` shows some"
 OFFERED = 3
 
@@ -85,7 +89,9 @@ class OwnPasswords:
 
     async def _log_in(self, user: str, old: str, peer: str) -> Principal:
         address = _address(peer)
-        if address is None or self._guard.refuses(address, SERVICE, user):
+        if address is None or self._guard.devices_only(address, SERVICE, user):
+            raise NotChanged(BESIEGED)
+        if self._guard.refuses(address, SERVICE, user):
             raise NotChanged(REFUSED)
         try:
             principal = await self._users.log_in.log_in(PasswordCredentials(user, old, SERVICE, peer))

@@ -22,7 +22,7 @@ def show(result: Result, *, as_json: bool, out: TextIO | None = None) -> None:
         else:
             out.write(plain(result.table))
     for line in result.lines:
-        out.write(_sayable(line, out) + "\n")
+        out.write((_shielded(line) if out.isatty() else _sayable(line, out)) + "\n")
 
 
 def plain(table: Table) -> str:
@@ -49,6 +49,11 @@ def _rich(table: Table) -> None:
 def _one_line(cell: str) -> str:
     """A cell may hold a stranger's words: what is not printable becomes "?"."""
     return "".join(c if c.isprintable() else "?" for c in cell)
+
+
+def _shielded(text: str) -> str:
+    """Lines may hold a stranger's words, too: none of them may steer the terminal."""
+    return "".join(c if c.isprintable() or c in "\n\t" else "?" for c in text)
 
 
 def _utf8(out: TextIO) -> bool:

@@ -3,7 +3,9 @@
 What happens to an address, read aloud: up to ten wrong passwords within a minute are answered, the later ones more
 slowly; then the address is refused for a minute by every service, the next time for two, and so on up to an hour. A
 device that has logged in from there before is let through to its own account, unless it fails ten times itself.
-Sixty failures within ten minutes from one IPv4 /24 or IPv6 /48 shut out the whole network in the same way.
+Sixty failures within ten minutes from one IPv4 /24 or IPv6 /48 shut out the whole network in the same way. Fifty
+different wrong passwords for one account within an hour, from however many strangers, and no stranger's main password
+is looked at for a quarter of an hour, then for half of one, up to an hour; app passwords are.
 """
 
 from __future__ import annotations
@@ -30,7 +32,8 @@ from mailbox_appliance.guard.memory import (
     neighbourhood,
     shown,
 )
-from mailbox_appliance.journal.events.guard import Banned, MemoryLost, Unbanned
+from mailbox_appliance.guard.sieges import Siege, Sieges
+from mailbox_appliance.journal.events.guard import Banned, Besieged, MemoryLost, Unbanned
 from mailbox_appliance.mail.client import IPAddress, peer_address
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
@@ -81,6 +84,7 @@ class RememberingGuard:
         # When attempts began whose end we have not been told: fifty connections at once must not mean fifty guesses.
         self._under_way: OrderedDict[IPAddress, deque[float]] = OrderedDict()
         self._attempts = Attempts()
+        self._sieges = Sieges()
         self.on_campaign: Callable[[Campaign], None] | None = None  # told of many guesses at one account
 
     # ------------------------------------------------------------ the port
@@ -105,6 +109,24 @@ class RememberingGuard:
         device = self._memory.device(key, account, since) if account else None
         return device is None or device.failures.banned(now, self.settings.longest_ban)
 
+    def devices_only(self, peer: IPAddress, service: str, account: str) -> bool:
+        key, now, settings = household(peer), self._clock.seconds(), self.settings
+        if not account or self._exempt(peer):
+            return False
+        since = now - settings.device_for
+        device = self._memory.device(key, account, since)
+        if device is not None:
+            return device.failures.banned(now, settings.longest_ban)
+        if self._network_refused(key, now, since):
+            return False
+        record = self._memory.strangers.get(key)
+        if record is not None and record.banned(now, settings.longest_ban):
+            return False
+        return any(
+            self._sieges.under(account, now, settings, near=near) and near == self._memory.near(key, account, since)
+            for near in (False, True)
+        )
+
     def failed(self, peer: IPAddress, service: str, account: str, what: str = "password", token: bytes = b"") -> None:
         if self._exempt(peer):
             return
@@ -121,6 +143,8 @@ class RememberingGuard:
             return
         weight = WEIGHTS.get(what, 1.0)
         device = self._memory.device(key, account, now - settings.device_for)
+        if device is None and account and what == "password":
+            self._count_stranger(key, service, account, token, now)
         if device is not None and not device.failures.banned(now, settings.longest_ban):
             device.failures.add(now, weight, settings)
         if record.banned(now, settings.longest_ban):
@@ -130,6 +154,12 @@ class RememberingGuard:
             self._tell_banned(key, record, record.service, record.account, seconds)
         if key.is_global and not self._memory.knows(key, now - settings.device_for):
             self._count_network(key, record, weight, now)
+
+    def _count_stranger(self, key: IPAddress, service: str, account: str, token: bytes, now: float) -> None:
+        near = self._memory.near(key, account, now - self.settings.device_for)
+        seconds = self._sieges.failed(account, service[:32], token, now, self.settings, near=near)
+        if seconds and (name := self._sieges.account_of(account)):
+            self._journal.tell(Besieged(account=name, service=service[:32], seconds=round(seconds)))
 
     def _count_network(self, key: IPAddress, record: Failures, weight: float, now: float) -> None:
         settings = self.settings
@@ -228,12 +258,35 @@ class RememberingGuard:
                 rows.append(Knocker(shown(network), 0.0, record.banned_until, record.bans, record.last, "", "", False))
         return tuple(sorted(rows, key=lambda row: (row.banned_until == 0, -row.last)))
 
+    def sieges(self) -> tuple[Siege, ...]:
+        """Accounts at which so many strangers guess that only app passwords are taken from them."""
+        return self._sieges.listing(self._clock.seconds(), self.settings)
+
+    def kept(self) -> tuple[str, ...]:
+        """Addresses and networks that come in although their network is shut out."""
+        since = self._clock.seconds() - self.settings.device_for
+        known = (shown(key) for key in self._memory.devices if self._memory.knows(key, since))
+        return (*known, *map(str, self.settings.exempt))
+
+    def account_of(self, typed: str) -> str:
+        """The account that was meant, "" when nobody has that name."""
+        return self._sieges.account_of(typed)
+
+    def name_accounts(self, account_of: Callable[[str], str]) -> None:
+        """``account_of``: the one name of the account that was typed, "" when nobody has it."""
+        self._sieges.account_of = account_of
+
     def trails(self) -> tuple[Trail, ...]:
         """What each address has tried since the service began, at most a day back."""
         return self._attempts.trails(self._clock.seconds())
 
     def unban(self, text: str) -> bool:
-        """Forgive an address or network of ``listing``; False when nothing was held against it. Raises GuardError."""
+        """Forgive an address or network of ``listing``, or end a siege; False for nothing. Raises GuardError."""
+        if "@" in text:
+            if not self._sieges.lift(text):
+                return False
+            self._journal.tell(Unbanned(peer=text.strip()))
+            return True
         for network in self._memory.networks:
             if str(network) == text.strip():
                 del self._memory.networks[network]
@@ -314,6 +367,7 @@ class RememberingGuard:
         if now - self._swept > _SWEEP_EVERY or now < self._swept:
             self._swept = now
             self._memory.sweep(now, self.settings)
+            self._sieges.sweep(now, self.settings)
         changes = take_changes(self._memory)
         try:
             await self._file.write(changes)

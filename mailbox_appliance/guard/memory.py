@@ -18,6 +18,7 @@ from mailbox_appliance.mail.values import dataclass
 WEIGHTS: dict[str, float] = {"password": 1.0, "protocol": 0.5, "recipient": 0.1}
 TOKENS_KEPT = 16
 DEVICES_AN_ADDRESS = 32
+_LOOKED_AT = 8  # with a ban, spared for each newcomer; then one of them goes after all
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -47,6 +48,10 @@ class GuardSettings:
     network_limit: float = 60.0
     network_window: float = 600.0
     most_networks: int = 2_000
+    # So many different wrong passwords of strangers at one account are looked at; then theirs are not for a while.
+    account_limit: float = 50.0
+    account_window: float = 3600.0
+    account_ban: float = 900.0
     patient_recipients: int = 100  # unknown recipients an hour from one address that are answered at once
     longest_tarpit: float = 5.0
 
@@ -61,6 +66,11 @@ def household(peer: IPAddress) -> IPAddress:
 def neighbourhood(peer: IPAddress) -> IPNetwork:
     """The network an address is counted with: what one customer of a host often rents, /24 or /48."""
     return ipaddress.ip_network((peer, 24 if peer.version == 4 else 48), strict=False)
+
+
+def region(peer: IPAddress) -> int:
+    """Where a telephone company or a provider has its customers' addresses, roughly: the /16, or IPv6's /32."""
+    return int(peer) >> (16 if peer.version == 4 else 96)
 
 
 def shown(key: IPAddress | IPNetwork) -> str:
@@ -139,13 +149,23 @@ class Memory:
         record = self.strangers.get(key)
         if record is None:
             record = self.strangers[key] = Failures()
-            while len(self.strangers) > most:
-                gone, _ = self.strangers.popitem(last=False)
-                self.changed_strangers.add(gone)
+            self._make_room(most)
         else:
             self.strangers.move_to_end(key)
         self.changed_strangers.add(key)
         return record
+
+    def _make_room(self, most: int) -> None:
+        """The least recently used go, but for those with a ban behind them as long as others are found: a flood of
+        addresses that fail once each must not buy back who failed often."""
+        looked = 0
+        while len(self.strangers) > most:
+            gone, record = self.strangers.popitem(last=False)
+            if record.bans and looked < _LOOKED_AT:
+                looked += 1
+                self.strangers[gone] = record
+                continue
+            self.changed_strangers.add(gone)
 
     def network(self, key: IPAddress, most: int) -> Failures:
         """The record of the network around ``key``, made when missing."""
@@ -170,6 +190,14 @@ class Memory:
     def knows(self, key: IPAddress, since: float) -> bool:
         """Has anybody logged in from ``key`` after ``since``?"""
         return any(one.seen > since for one in self.devices.get(key, {}).values())
+
+    def near(self, key: IPAddress, account: str, since: float) -> bool:
+        """Has somebody logged in to ``account`` after ``since`` from an address like this one?"""
+        wanted = region(key)
+        return any(
+            known.version == key.version and region(known) == wanted and self.device(known, account, since) is not None
+            for known in self.devices
+        )
 
     def welcome(self, key: IPAddress, account: str, now: float, most: int) -> None:
         """``account`` logged in from ``key``."""

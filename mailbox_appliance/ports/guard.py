@@ -22,6 +22,13 @@ class Guard(Protocol):
         told (or half a minute has passed), so that many connections at once are no way around the limit.
         """
 
+    def devices_only(self, peer: IPAddress, service: str, account: str) -> bool:
+        """True while from here only an app password may be tried at ``account``: nobody guesses those.
+
+        Strangers guess at this account, or somebody behind a known device's own address does. Ask before ``refuses``,
+        which then need not be asked, and say so in ``PasswordCredentials.device_only``.
+        """
+
     def failed(self, peer: IPAddress, service: str, account: str, what: str = "password", token: bytes = b"") -> None:
         """Count a failure: ``what`` is "password", "recipient" or "protocol".
 

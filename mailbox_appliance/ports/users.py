@@ -93,13 +93,15 @@ class Principal:
 class PasswordCredentials:
     """A user name and a password as typed.
 
-    ``username`` may be the whole address or, when there is one domain only, its local part.
+    ``username`` may be the whole address or, when there is one domain only, its local part. ``device_only``: a main
+    password is not to be looked at (``Guard.devices_only``).
     """
 
     username: str
     password: str = field(repr=False)
     service: str = ""
     peer: str = ""
+    device_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,11 +36,12 @@ async def attempt(credentials: Credentials | Proof, client: Client, log_in: LogI
     """Try it; the guard hears how it went."""
     peer, service, username = client.address, client.service, credentials.authcid
     refusal = REFUSED if isinstance(credentials, Credentials) else PROOF_REFUSED
-    if guard.refuses(peer, service, username):
+    device_only = guard.devices_only(peer, service, username)
+    if not device_only and guard.refuses(peer, service, username):
         return Attempt(refusal, reason="too many failures from this address", wait=guard.delay(peer, service))
     said: PasswordCredentials | ProvenCredentials
     if isinstance(credentials, Credentials):
-        said = PasswordCredentials(username, credentials.password, service, str(peer))
+        said = PasswordCredentials(username, credentials.password, service, str(peer), device_only)
     else:
         said = ProvenCredentials(username, credentials.device, service, str(peer))
     try:

@@ -300,6 +300,8 @@ class PortalLogIn:
             username, password = credentials.username, credentials.password
             if len(prepare(username)) > USERNAME_OCTETS or len(prepare(password)) > PASSWORD_OCTETS or "\0" in password:
                 raise LogInRefused
+            if credentials.device_only and apppassword.canonical(password) is None:
+                raise LogInRefused("too many strangers guess just now: only app passwords are taken", later=True)
             token = self._checker.token(username, password)
             # A lone surrogate becomes octets that are no UTF-8: a wrong password, not an error.
             said = ServicePassword(

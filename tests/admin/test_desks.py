@@ -31,13 +31,22 @@ from mailbox_appliance.config.model import Config, Relay
 from mailbox_appliance.config.read import ConfigWrong
 from mailbox_appliance.dns.servers import ServerState
 from mailbox_appliance.guard.attempts import Trail
+from mailbox_appliance.guard.sieges import Siege
 from mailbox_appliance.journal.trail import TrailStep
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.ports.certificates import CertificateState, CertificateTrouble
 from mailbox_appliance.ports.queue import QueuedMessage, QueuedRecipient
 from mailbox_appliance.ports.relay import Step
+from tests.kit.fake_dns import FakeDns
 from tests.kit.journal import RememberedJournal
+
+ZONE = "1.2.0.192.in-addr.arpa. PTR adsl.far.test.\n"
+
+
+def local() -> Config:
+    return local_config("/nowhere")
+
 
 ID, OTHER = "0k3aaaaaaaaaaa", "0k3bbbbbbbbbbb"
 
@@ -102,9 +111,19 @@ class FakeGuard:
     def __init__(self, *knockers: FakeKnocker, trails: Sequence[Trail] = ()) -> None:
         self.knockers = list(knockers)
         self._trails = trails
+        self.besieged: tuple[Siege, ...] = ()
 
     def trails(self) -> Sequence[Trail]:
         return self._trails
+
+    def sieges(self) -> tuple[Siege, ...]:
+        return self.besieged
+
+    def kept(self) -> tuple[str, ...]:
+        return ("198.51.100.7",)
+
+    def account_of(self, typed: str) -> str:
+        return "ann@example.org" if typed == "ann" else ""
 
     def listing(self) -> list[FakeKnocker]:
         return self.knockers
@@ -242,7 +261,9 @@ class GuardTests(DeskCase):
     def test_list_and_unban(self) -> None:
         """Who is shut out until when; unban wants an address that is held against."""
         desk = GuardingDesk(
-            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), FakeKnocker("2001:db8::/64")), self.clock
+            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), FakeKnocker("2001:db8::/64")),
+            self.clock,
+            local,
         )
         result = self.do(desk, "guard list")
         self.assertEqual(result.data[0]["shut_out_until"], "2026-09-21T14:14:20Z")
@@ -252,7 +273,19 @@ class GuardTests(DeskCase):
         self.do(desk, "guard unban", address="2001:db8::/64")
         self.assertIn("nothing is held against", self.refused(desk, "guard unban", address="192.0.2.2"))
         self.assertIn("is not an IP address", self.refused(desk, "guard unban", address="ann"))
-        self.assertEqual(self.do(GuardingDesk(FakeGuard(), self.clock), "guard list").lines, ("nobody is shut out",))
+        self.assertEqual(
+            self.do(GuardingDesk(FakeGuard(), self.clock, local), "guard list").lines, ("nobody is shut out",)
+        )
+
+    def test_siege(self) -> None:
+        """An account at which strangers guess stands in the list, with what ends it."""
+        guard = FakeGuard()
+        guard.besieged = (Siege("ann@example.org", 1_790_000_060.0, 1, 1_790_000_000.0, "imap"),)
+        desk = GuardingDesk(guard, self.clock, local)
+        result = self.do(desk, "guard list")
+        self.assertEqual((result.data[0]["address"], result.data[0]["account"]), ("strangers", "ann@example.org"))
+        self.assertIn("mailappliance guard unban ann@example.org", result.lines[-1])
+        self.assertNotIn("ann@", "\n".join(self.do(desk, "guard nft").lines))
 
     def test_log(self) -> None:
         """A line for each address, and whether it is shut out by now."""
@@ -261,15 +294,29 @@ class GuardTests(DeskCase):
             Trail(ip_address("2001:db8::"), 1, 1e9, 1e9, ("imap",), ()),
         )
         desk = GuardingDesk(
-            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), trails=trails), self.clock
+            FakeGuard(FakeKnocker("192.0.2.1", banned_until=1_790_000_060.0), trails=trails),
+            self.clock,
+            local,
+            FakeDns(ZONE),
         )
         data = self.do(desk, "guard log").data
         self.assertEqual(
             [(row["address"], row["failures"], row["tried"], row["shut_out"]) for row in data],
             [("192.0.2.1", 12, "ann, root", True), ("2001:db8::/64", 1, "", False)],
         )
+        self.assertEqual([row["nobodys"] for row in data], ["root", ""])
+        lines = self.do(desk, "guard log").lines
+        self.assertEqual(lines[0], "192.0.2.1 (adsl.far.test)")
+        self.assertRegex(
+            lines[1], r"^  2001-09-09 ..:..:.. to (2001-09-09 )?..:..:.., 12 wrong passwords at imap, smtp$"
+        )
+        self.assertEqual(lines[2:4], ("  for ann", "  for names that nobody has: root"))
+        self.assertRegex(lines[4], "^  shut out until 2026-09-21")
+        self.assertEqual(lines[5], "2001:db8::/64")
+        self.assertRegex(lines[6], "1 wrong password at imap$")
+        self.assertLessEqual(max(map(len, lines)), 80)
         self.assertIn("192.0.2.1 timeout 60s", "\n".join(self.do(desk, "guard nft").lines))
-        self.assertIn("nobody", self.do(GuardingDesk(FakeGuard(), self.clock), "guard log").lines[0])
+        self.assertIn("nobody", self.do(GuardingDesk(FakeGuard(), self.clock, local), "guard log").lines[0])
 
 
 class CertTests(DeskCase):

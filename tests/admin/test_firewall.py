@@ -47,9 +47,19 @@ class FirewallTests(SynchronousTestCase):
     def test_banned(self) -> None:
         """Both families, networks too, with the time that is left."""
         table = "\n".join(nft_table([("192.0.2.1", 59.6), ("2001:db8::/64", 3600.0), ("198.51.99.0/24", 0.2)]))
-        self.assertIn("elements = { 192.0.2.1 timeout 60s, 198.51.99.0/24 timeout 1s }", table)
+        self.assertIn("elements = { 192.0.2.1 timeout 60s }", table)
+        self.assertIn("elements = { 198.51.99.0/24 timeout 1s }", table)
         self.assertIn("elements = { 2001:db8::/64 timeout 3600s }", table)
         self.assertNotIn("elements", "\n".join(nft_table([])))
+        table = "\n".join(nft_table([("192.0.2.0/24", 60.0)], ["192.0.2.7", "192.0.2.6", "10.0.0.0/8"], [25, 993]))
+        self.assertIn("elements = { 10.0.0.0/8, 192.0.2.6/31 }", table)
+        self.assertIn("tcp dport { 25, 993 } ip saddr @networks4 drop", table)
+
+    def test_only_addresses(self) -> None:
+        """Whatever the memory holds, nothing but an address gets into the rules."""
+        for text in ("192.0.2.1 } ; flush ruleset", "ann@example.org", "", "0.0.0.0/0 timeout 1s }"):
+            self.assertRaises(ValueError, nft_table, [(text, 60.0)])
+            self.assertRaises(ValueError, nft_table, [], [text])
 
     def test_nft_takes_them(self) -> None:
         """Checked, not loaded."""
@@ -58,6 +68,15 @@ class FirewallTests(SynchronousTestCase):
         for text in (
             "\n".join(nft_table([("192.0.2.1", 60.0), ("2001:db8::/64", 3600.0)])),
             "\n".join(nft_table([])),
+            # A network, an address within it, neighbours of both kinds, and a device that is let in.
+            "\n".join(
+                nft_table(
+                    [(one, 60.0) for one in ("192.0.2.0/24", "192.0.2.1", "192.0.3.0/24", "2001:db8:1::/48")]
+                    + [(f"2001:db8:1:{n}::/64", 60.0) for n in range(3)],
+                    ["192.0.2.7", "192.0.2.0/28", "2001:db8:1:2::/64"],
+                    [25, 587],
+                )
+            ),
             "\n".join(rule_set(open_ports(config('[listen]\nsubmission_from = ["192.0.2.0/24", "2001:db8::/32"]\n')))),
         ):
             done = subprocess.run(

@@ -234,7 +234,7 @@ class BoundTests(GuardCase):
     """No table grows without end."""
 
     def test_strangers(self) -> None:
-        """The least recently seen stranger goes first; known devices stay."""
+        """The least recently seen stranger without a ban goes first; bans and known devices stay."""
         self.guard.settings = replace(GuardSettings(), most_addresses=20, most_devices=5)
         self.guard.succeeded(PEER, "imap", ANN)
         self.fail_times(10, OTHER)
@@ -242,7 +242,10 @@ class BoundTests(GuardCase):
             self.fail_times(1, ipaddress.ip_address(f"198.51.100.{n}"))
         self.assertTrue(self.guard.refuses(OTHER, "imap"))
         self.fail_times(1, ipaddress.ip_address("198.51.100.99"))
-        self.assertFalse(self.guard.refuses(OTHER, "imap"))
+        self.assertTrue(self.guard.refuses(OTHER, "imap"))
+        self.assertEqual(len(self.guard.listing()), 20)
+        for n in range(30):  # a table full of bans takes newcomers all the same
+            self.fail_times(10, ipaddress.ip_address(f"203.0.{n}.1"))
         self.assertEqual(len(self.guard.listing()), 20)
         self.fail_times(10, account=BOB)
         self.assertFalse(self.guard.refuses(PEER, "imap", ANN))

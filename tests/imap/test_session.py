@@ -105,6 +105,18 @@ class LogInTests(SynchronousTestCase):
         self.assertIn(b"a NO [UNAVAILABLE]", world.connect().ask("a LOGIN ann@example.org secret"))
         self.assertEqual(world.guard.failures, [])
 
+    def test_besieged(self) -> None:
+        """While strangers guess at an account its main password is put off; after some tries the connection ends."""
+        world = World()
+        world.guard.besieged.add("ann@example.org")
+        world.users.devices["k7f2"] = ("ann@example.org", "phone")
+        stage = world.connect()
+        for _ in range(5):
+            self.assertIn(b"a NO [UNAVAILABLE]", stage.ask("a LOGIN ann@example.org secret"))
+        self.assertTrue(stage.closed())
+        self.assertEqual(world.guard.failures, [])
+        self.assertIn(b"a OK", world.connect().ask("a LOGIN ann@example.org k7f2"))
+
     def test_the_answer_is_held_back(self) -> None:
         """The guard may delay a refusal."""
         world = World()

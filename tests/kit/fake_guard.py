@@ -14,6 +14,7 @@ class FakeGuard:
     def __init__(self, limit: int = 10) -> None:
         self.limit = limit
         self.tar = 0.0
+        self.besieged: set[str] = set()  # accounts
         self.banned: set[IPAddress] = set()
         self.failures: list[tuple[IPAddress, str, str, str]] = []  # (peer, service, account, what)
         self.successes: list[tuple[IPAddress, str, str]] = []
@@ -26,6 +27,9 @@ class FakeGuard:
 
     def refuses(self, peer: IPAddress, service: str, account: str | None = None) -> bool:
         return peer in self.banned or self._counts[self._network(peer)] >= self.limit
+
+    def devices_only(self, peer: IPAddress, service: str, account: str) -> bool:
+        return account in self.besieged
 
     def failed(self, peer: IPAddress, service: str, account: str, what: str = "password", token: bytes = b"") -> None:
         self.failures.append((peer, service, account, what))

@@ -64,6 +64,8 @@ class FakeLogIn:
                 raise LogInRefused
             password, (account, label) = list(self.devices.items())[credentials.device]
             return Principal(Address.parse(account), label, proof=_proof(password))
+        if credentials.device_only and credentials.password not in self.devices:
+            raise LogInRefused("only app passwords just now", later=True)
         name = credentials.username.lower()
         domains = {account.rpartition("@")[2] for account in self.passwords}
         if "@" not in name and len(domains) == 1:

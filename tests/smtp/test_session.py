@@ -136,6 +136,21 @@ class LogInTests(SynchronousTestCase):
         self.assertEqual(house.guard.failures, [])
         house.close()
 
+    def test_besieged(self) -> None:
+        """While strangers guess at an account its main password is put off, which nobody counts; an app password is taken."""
+        house = House()
+        house.guard.besieged.add("ann@example.org")
+        house.log_in.devices["k7f2"] = ("ann@example.org", "phone")
+        peer = house.peer("submissions")
+        peer.start_tls()
+        main, device = (
+            base64.b64encode(f"\0ann@example.org\0{password}".encode()).decode() for password in ("secret", "k7f2")
+        )
+        self.assertEqual(code(talk(peer, "EHLO a", f"AUTH PLAIN {main}")), "454 4.7.0")
+        self.assertEqual(house.guard.failures, [])
+        self.assertEqual(code(talk(peer, f"AUTH PLAIN {device}")), "235 2.7.0")
+        house.close()
+
     def test_delay(self) -> None:
         """The guard may have a refusal held back; meanwhile nothing else is answered."""
         house = House()

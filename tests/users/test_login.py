@@ -134,6 +134,20 @@ class LogInTests(SynchronousTestCase):
         now(self.house.users.app_passwords.revoke("ann@example.org", "phone"))
         self.refused("ann@example.org", secret)
 
+    def test_devices_only(self) -> None:
+        """While strangers guess, a main password is not looked at, right or wrong, and no hash is made; devices get in."""
+        secret = now(self.house.users.app_passwords.new("ann@example.org", "phone")).secret
+        for name in ("ann@example.org", "nobody@example.org"):
+            for password in ("open sesame", "wrong"):
+                asked = self.house.inline.doors.count("password")
+                said = PasswordCredentials(name, password, "imap", "192.0.2.7", device_only=True)
+                refused = self.failureResultOf(Deferred.fromCoroutine(self.house.users.log_in.log_in(said)))
+                refused.trap(LogInRefused)
+                self.assertTrue(refused.value.later)
+                self.assertEqual(self.house.inline.doors.count("password"), asked)
+        said = PasswordCredentials("ann@example.org", secret, "imap", "192.0.2.7", device_only=True)
+        self.assertEqual(now(self.house.users.log_in.log_in(said)).device, "phone")
+
     def test_lengths(self) -> None:
         """Names and passwords beyond 1 KiB, and NUL in a password, are refused without any work."""
         for name, password in (("a" * 1025, "x"), ("ann", "x" * 1025), ("ann", "ü" * 513), ("ann", "open\0sesame")):

@@ -117,8 +117,8 @@ VERBS: tuple[Verb, ...] = (
         "unban",
         GuardingDesk,
         GuardingDesk.unban,
-        "Let an address in again.",
-        (Argument("address", "an IP address"),),
+        "Let an address in again, or strangers at an account.",
+        (Argument("address", "an IP address, a network or an account, as `guard list` shows it"),),
         changes=True,
     ),
 )

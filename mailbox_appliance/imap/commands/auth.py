@@ -5,6 +5,8 @@ Known and unknown users are refused with the same words; the guard is told, and 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.imap.session import Ended, Session
@@ -86,7 +88,11 @@ async def _check(session: Session, said: PasswordCredentials | ProvenCredentials
     def failed(reason: str) -> None:
         house.journal.tell(ImapLogInFailed(account=name, peer=str(peer), service=service, reason=reason))
 
-    if house.guard.refuses(peer, service, name):
+    device_only = house.guard.devices_only(peer, service, name)
+    if device_only:
+        if isinstance(said, PasswordCredentials):
+            said = replace(said, device_only=True)
+    elif house.guard.refuses(peer, service, name):
         failed("guard")
         session.end(Ended("guard"))
         raise Refused("Too many failed log-ins from your address; try again later.", b"LIMIT")
@@ -97,6 +103,9 @@ async def _check(session: Session, said: PasswordCredentials | ProvenCredentials
     except LogInRefused as refused:
         if refused.later:
             failed("later")
+            session.failed_logins += device_only
+            if session.failed_logins >= house.settings.failed_logins:
+                session.end(Ended("guard"))
             raise Refused("Passwords cannot be checked now, try again later.", b"UNAVAILABLE") from None
         house.guard.failed(peer, service, name, "password", refused.token)
         failed("password" if isinstance(said, PasswordCredentials) else "proof")

@@ -23,6 +23,17 @@ class Banned(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Besieged(Event):
+    """So many strangers guess at one account that for ``seconds`` they may only try app passwords."""
+
+    name: ClassVar[str] = "guard.besieged"
+    level: ClassVar[Level] = Level.WARNING
+    account: str
+    service: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CampaignSeen(Event):
     """Many wrong passwords for one account within a day, from many addresses; the owner has been written to."""
 
@@ -36,7 +47,7 @@ class CampaignSeen(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unbanned(Event):
-    """The owner lets an address in again."""
+    """The owner lets an address (or every stranger at an account) in again."""
 
     name: ClassVar[str] = "guard.unbanned"
     level: ClassVar[Level] = Level.NOTICE
