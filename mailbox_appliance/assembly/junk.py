@@ -13,6 +13,7 @@ from mailbox_appliance.assembly.damage import begin_anew_if_damaged
 from mailbox_appliance.assembly.part import Part
 from mailbox_appliance.assembly.settings import checks_settings
 from mailbox_appliance.checks.greylist import LANE, Greylist
+from mailbox_appliance.checks.lately import Lately
 from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
 from mailbox_appliance.checks.senders import MIGRATIONS, Senders
 from mailbox_appliance.checks.standing import PeoplesWords
@@ -158,8 +159,16 @@ class _Lanes:
 
 def has_written_to(spool: QueueSpool) -> Callable[[Address, Address], Awaitable[bool]]:
     """Asked of the queue, which remembers whom an account has written to."""
+    lately: Lately[tuple[str, str], bool] = Lately()
+    spool.on_change(lambda _: lately.forget())  # a letter has entered, and its rows are there
 
     async def ask(account: Address, author: Address) -> bool:
-        return await spool.run(lambda connection: outgoing.has_written(connection, str(account), author))
+        key = (str(account), str(author))
+        found = lately.get(key)
+        if found is None:
+            began = lately.begin()
+            found = await spool.run(lambda connection: outgoing.has_written(connection, key[0], author))
+            lately.keep(began, key, found)
+        return found
 
     return ask

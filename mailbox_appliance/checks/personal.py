@@ -89,10 +89,7 @@ class PersonalVerdicts:
             ("content", self._content),
         ]
 
-    def examine_for(self, parcel: Parcel, account: Address | None) -> Awaitable[Personal]:
-        return Deferred.fromCoroutine(self._examine(parcel, account))
-
-    async def _examine(self, parcel: Parcel, account: Address | None) -> Personal:
+    async def examine_for(self, parcel: Parcel, account: Address | None) -> Personal:
         key = (parcel.trace, account)
         found = self._made.get(key)
         if found is None:
@@ -117,7 +114,8 @@ class PersonalVerdicts:
             decided = self._decide(verdict, own)
         if account is not None and author is not None and decided.action is Action.ACCEPT:
             # The letter need not wait for it.
-            Deferred.fromCoroutine(self._meet(account, author)).addErrback(self._not_met)
+            if self._acquaintance.senders.meet(account, author):
+                Deferred.fromCoroutine(self._write_met(account)).addErrback(self._not_met)
         self._tell(parcel, account, decided, own)
         return Personal(decided, otherwise)
 
@@ -207,9 +205,9 @@ class PersonalVerdicts:
             return (Evidence("greylist", "wait", reason="a suspicious first-time sender shall come again"),)
         return (Evidence("greylist", "pass", reason="the sender has come again"),)
 
-    async def _meet(self, account: Address, author: Address) -> None:
+    async def _write_met(self, account: Address) -> None:
         try:
-            await self._acquaintance.senders.meet(account, author)
+            await self._acquaintance.senders.write()
         except _TROUBLE as error:
             self._journal.tell(AcquaintanceLost(account=str(account), reason=str(error)[:200]))
 

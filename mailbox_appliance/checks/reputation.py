@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Awaitable
 from ipaddress import ip_network
 
 from mailbox_appliance.checks.domains import registered
+from mailbox_appliance.checks.lately import Lately
 from mailbox_appliance.database import Database
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.values import dataclass
@@ -86,6 +86,7 @@ class Reputation:
         self._database = database
         self._clock = clock
         self._waiting: OrderedDict[str, Standing] = OrderedDict()
+        self._lately: Lately[str, tuple[float, float, int]] = Lately()
 
     @property
     def database(self) -> Database:
@@ -97,14 +98,12 @@ class Reputation:
         today = self._today()
         waiting = self._waiting.get(key, Standing())
 
-        def look_up(connection: sqlite3.Connection) -> tuple[float, float, int] | None:
-            row: tuple[float, float, int] | None = connection.execute(
-                "SELECT good, bad, day FROM sender WHERE key=?", (key,)
-            ).fetchone()
-            return row
-
-        row = await self._database.run(look_up)
-        kept = Standing(row[0], row[1]).at(today - row[2]) if row is not None else Standing()
+        row = self._lately.get(key)
+        if row is None:
+            began = self._lately.begin()
+            row = await self._database.run(lambda connection: _row_of(connection, key)) or (0.0, 0.0, today)
+            self._lately.keep(began, key, row)
+        kept = Standing(row[0], row[1]).at(today - row[2])
         return Standing(kept.good + waiting.good, kept.bad + waiting.bad)
 
     async def entry(self, key: str) -> Entry | None:
@@ -160,15 +159,16 @@ class Reputation:
             self._waiting.popitem(last=False)
         return len(self._waiting) >= _MOST_WAITING
 
-    def write(self) -> Awaitable[None]:
+    async def write(self) -> None:
         """Keep what was told since the last time; the oldest make room."""
         today = self._today()
         waiting = dict(self._waiting)
         self._waiting.clear()
+        self._lately.forget()
 
         def keep(connection: sqlite3.Connection) -> None:
             for key, more in waiting.items():
-                row = connection.execute("SELECT good, bad, day FROM sender WHERE key=?", (key,)).fetchone()
+                row = _row_of(connection, key)
                 before = Standing(row[0], row[1]).at(today - row[2]) if row is not None else Standing()
                 connection.execute(
                     "INSERT OR REPLACE INTO sender VALUES (?, ?, ?, ?)",
@@ -180,11 +180,22 @@ class Reputation:
                     "DELETE FROM sender WHERE key IN (SELECT key FROM sender ORDER BY day LIMIT ?)", (count - MOST,)
                 )
 
-        return self._database.run(keep)
+        try:
+            await self._database.run(keep)
+        finally:
+            self._lately.forget()
 
     def close(self) -> None:
         """Close the file."""
+        self._lately.forget()
         self._database.close()
 
     def _today(self) -> int:
         return int(self._clock.seconds() // _DAY)
+
+
+def _row_of(connection: sqlite3.Connection, key: str) -> tuple[float, float, int] | None:
+    row: tuple[float, float, int] | None = connection.execute(
+        "SELECT good, bad, day FROM sender WHERE key=?", (key,)
+    ).fetchone()
+    return row

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from hashlib import blake2b
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
+from mailbox_appliance.checks.lately import Lately
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.clock import Clock, Timer
+
+T = TypeVar("T")
 
 MIGRATIONS = (
     """
@@ -74,14 +78,18 @@ class Senders:
         self._gathering: Deferred[None] | None = None
         self._timer: Timer | None = None
         self._without: set[str] = set()  # accounts known to have no list
+        self._lately: Lately[tuple[str, str], tuple[Standing, int]] = Lately()  # by account and author
 
     async def judged_by(self, account: Address, author: Address) -> Standing:
         """The list's word alone; nobody is looked up for an account that has no list."""
         person = str(account)
         if person in self._without:
             return Standing.NONE
+        began = self._lately.begin()
         standing, _ = await self.standing(account, author)
-        if standing is Standing.NONE and not await self._database.run(lambda c: _has_list(c, person)):
+        if standing is not Standing.NONE or await self._database.run(lambda c: _has_list(c, person)):
+            return standing
+        if began == self._lately.begin():
             if len(self._without) >= _MOST_WITHOUT:
                 self._without.clear()
             self._without.add(person)
@@ -89,39 +97,33 @@ class Senders:
 
     async def standing(self, account: Address, author: Address) -> tuple[Standing, int]:
         """The list's word on an author (the address before its domain), and how many letters came from him."""
+        person, written = str(account), str(author)
+        digest = _digest(person, written.lower())
+        found = self._lately.get((person, written))
+        if found is None:
+            began = self._lately.begin()
+            found = await self._database.run(_look_up(person, (pattern_of(written), *_domains(author)), digest))
+            self._lately.keep(began, (person, written), found)
+        standing, letters = found
+        today = int(self._clock.seconds() // _DAY)
+        for day in (today - 1, today):  # what waits is younger than a second
+            letters += self._met.get((person, digest, day), 0)
+        return standing, letters
+
+    def meet(self, account: Address, author: Address) -> bool:
+        """A letter of his has been taken; True when somebody must ``write`` it."""
         person = str(account)
-        patterns = (pattern_of(str(author)), *_domains(author))
-        digest = _digest(account, author)
-
-        def look_up(connection: sqlite3.Connection) -> tuple[Standing, int]:
-            standing = Standing.NONE
-            for pattern in patterns:
-                row = connection.execute(
-                    "SELECT allowed FROM sender WHERE account=? AND pattern=?", (person, pattern)
-                ).fetchone()
-                if row is not None:
-                    standing = Standing.ALLOWED if row[0] else Standing.BLOCKED
-                    break
-            met = connection.execute(
-                "SELECT letters FROM met WHERE account=? AND digest=?", (person, digest)
-            ).fetchone()
-            return standing, met[0] if met is not None else 0
-
-        standing, letters = await self._database.run(look_up)
-        waiting = sum(count for key, count in self._met.items() if key[:2] == (person, digest)) if self._met else 0
-        return standing, letters + waiting
-
-    async def meet(self, account: Address, author: Address) -> None:
-        """A letter of his has been taken. Written with those of the next second; the first of them waits for that.
-
-        Raises sqlite3.Error and the like; then these meetings are forgotten.
-        """
-        key = (str(account), _digest(account, author), int(self._clock.seconds() // _DAY))
+        key = (person, _digest(person, str(author).lower()), int(self._clock.seconds() // _DAY))
         self._met[key] = self._met.get(key, 0) + 1
         if len(self._met) >= _MOST_GATHERED:
             self._enough()
-        if self._writing:
-            return
+        return bool(self._met) and not self._writing
+
+    async def write(self) -> None:
+        """Write the letters of the next second together.
+
+        Raises sqlite3.Error and the like; then these meetings are forgotten.
+        """
         self._writing = True
         try:
             while self._met:
@@ -129,7 +131,11 @@ class Senders:
                 self._timer = self._clock.callLater(_GATHERING, self._enough)
                 await self._gathering
                 met, self._met = self._met, {}
-                await self._database.run(partial(_note, met=met))
+                self._lately.forget()
+                try:
+                    await self._database.run(partial(_note, met=met))
+                finally:
+                    self._lately.forget()
         finally:
             self._writing = False
 
@@ -144,25 +150,35 @@ class Senders:
     def put(self, account: Address, pattern: str, *, allowed: bool) -> Awaitable[None]:
         """Set a line of the list, over the contrary one. Raises TooMany."""
         row = (str(account), pattern, int(allowed), self._clock.seconds())
-        self._without.discard(row[0])
+        self._changed(row[0])
 
         def write(connection: sqlite3.Connection) -> None:
             connection.execute("INSERT OR REPLACE INTO sender VALUES (?, ?, ?, ?)", row)
             (count,) = connection.execute("SELECT count(*) FROM sender WHERE account=?", row[:1]).fetchone()
-            self._without.discard(row[0])
             if count > MOST_PATTERNS:
                 raise TooMany(f"{row[0]} has {MOST_PATTERNS} senders in the list already; remove some first")
 
-        return self._database.run(write)
+        return self._written(write, row[0])
+
+    async def _written(self, work: Callable[[sqlite3.Connection], T], person: str) -> T:
+        try:
+            return await self._database.run(work)
+        finally:
+            self._changed(person)
+
+    def _changed(self, person: str) -> None:
+        self._without.discard(person)
+        self._lately.forget(lambda key: key[0] == person)
 
     def remove(self, account: Address, pattern: str) -> Awaitable[bool]:
         """Take a line out; False when there was none."""
+        self._changed(str(account))
 
         def delete(connection: sqlite3.Connection) -> bool:
             done = connection.execute("DELETE FROM sender WHERE account=? AND pattern=?", (str(account), pattern))
             return done.rowcount > 0
 
-        return self._database.run(delete)
+        return self._written(delete, str(account))
 
     def listing(self, account: Address | None) -> Awaitable[tuple[Listed, ...]]:
         """One account's list, or everybody's."""
@@ -179,16 +195,18 @@ class Senders:
     def forget(self, account: Address) -> Awaitable[None]:
         """The account has gone for good."""
         self._met = {key: count for key, count in self._met.items() if key[0] != str(account)}
+        self._changed(str(account))
 
         def delete(connection: sqlite3.Connection) -> None:
             for table in ("sender", "met"):
                 connection.execute(f"DELETE FROM {table} WHERE account=?", (str(account),))
 
-        return self._database.run(delete)
+        return self._written(delete, str(account))
 
     def close(self) -> None:
         """Write what waits, and close the file."""
         met, self._met = self._met, {}
+        self._lately.forget()
         timer, self._timer = self._timer, None
         if timer is not None and timer.active():
             timer.cancel()
@@ -196,6 +214,24 @@ class Senders:
             with contextlib.suppress(sqlite3.Error, DatabaseTrouble, OSError):
                 self._database.run_now(partial(_note, met=met))
         self._database.close()
+
+
+def _look_up(
+    person: str, patterns: Sequence[str], digest: bytes
+) -> Callable[[sqlite3.Connection], tuple[Standing, int]]:
+    def look_up(connection: sqlite3.Connection) -> tuple[Standing, int]:
+        standing = Standing.NONE
+        for pattern in patterns:
+            row = connection.execute(
+                "SELECT allowed FROM sender WHERE account=? AND pattern=?", (person, pattern)
+            ).fetchone()
+            if row is not None:
+                standing = Standing.ALLOWED if row[0] else Standing.BLOCKED
+                break
+        met = connection.execute("SELECT letters FROM met WHERE account=? AND digest=?", (person, digest)).fetchone()
+        return standing, met[0] if met is not None else 0
+
+    return look_up
 
 
 def _has_list(connection: sqlite3.Connection, person: str) -> bool:
@@ -224,5 +260,5 @@ def _domains(author: Address) -> list[str]:
     return ["@" + ".".join(labels[at:]) for at in range(max(1, len(labels) - 1))]
 
 
-def _digest(account: Address, author: Address) -> bytes:
-    return blake2b(str(author).lower().encode(), digest_size=8, key=str(account).encode()[:64]).digest()
+def _digest(person: str, author: str) -> bytes:
+    return blake2b(author.encode(), digest_size=8, key=person.encode()[:64]).digest()

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.checks import greylist, senders
 from mailbox_appliance.checks.greylist import Greylist
+from mailbox_appliance.checks.lately import Lately
 from mailbox_appliance.checks.personal import Acquaintance, PersonalVerdicts
 from mailbox_appliance.checks.senders import MIGRATIONS, Senders, TooMany, pattern_of
 from mailbox_appliance.checks.settings import ChecksSettings
@@ -286,24 +287,58 @@ class SendersTests(PersonalCase):
         self.failureResultOf(Deferred.fromCoroutine(self._put("c@example.net")), TooMany)
         self.assertEqual(len(self.do(self.senders.listing(ANN))), 2)
         for name in "abc":
-            meeting = Deferred.fromCoroutine(self.senders.meet(ANN, Address(name, "example.net")))
+            self.assertTrue(self.senders.meet(ANN, Address(name, "example.net")))
+            meeting = Deferred.fromCoroutine(self.senders.write())
             self.clock.advance(86_400)
             self.successResultOf(meeting)
         met = [self.do(self.senders.standing(ANN, Address(name, "example.net")))[1] for name in "abc"]
         self.assertEqual(met, [0, 1, 1])
 
+    def test_read_once(self) -> None:
+        """A known pair costs no trip to the file until something is written; then it is read anew."""
+        eve = Address("eve", "example.net")
+        for _ in range(3):
+            self.assertEqual(self.do(self.senders.standing(ANN, eve)), (Standing.NONE, 0))
+        self.assertEqual(self.workers.doors, ["database"])
+        self.do(self.senders.put(ANN, "@example.net", allowed=False))
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[0], Standing.BLOCKED)
+        self.do(self.senders.remove(ANN, "@example.net"))
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[0], Standing.NONE)
+        self.senders.meet(ANN, eve)
+        written = Deferred.fromCoroutine(self.senders.write())
+        self.clock.advance(1)
+        self.successResultOf(written)
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 1)
+        self.do(self.senders.forget(ANN))
+        self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 0)
+
+    def test_written_meanwhile(self) -> None:
+        """What was read while somebody wrote is not kept."""
+        rows: Lately[str, int] = Lately(most=2)
+        began = rows.begin()
+        rows.forget()
+        rows.keep(began, "a", 1)
+        self.assertIsNone(rows.get("a"))
+        for number, name in enumerate("abc"):
+            rows.keep(rows.begin(), name, number)
+        self.assertEqual([rows.get(name) for name in "abc"], [None, 1, 2])
+        rows.forget(lambda key: key == "b")
+        self.assertEqual([rows.get(name) for name in "bc"], [None, 2])
+
     def test_gathered(self) -> None:
         """Letters of one second are written together; they count at once, and the last ones when the file is closed."""
         eve = Address("eve", "example.net")
-        first = Deferred.fromCoroutine(self.senders.meet(ANN, eve))
+        self.assertTrue(self.senders.meet(ANN, eve))
+        first = Deferred.fromCoroutine(self.senders.write())
         for _ in range(2):
-            self.do(self.senders.meet(ANN, eve))
+            self.assertFalse(self.senders.meet(ANN, eve))
         self.assertNoResult(first)
         self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 3)
         self.clock.advance(1)
         self.successResultOf(first)
         self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 3)
-        Deferred.fromCoroutine(self.senders.meet(ANN, eve))
+        self.assertTrue(self.senders.meet(ANN, eve))
+        Deferred.fromCoroutine(self.senders.write())
         self.senders.close()
         self.assertEqual(self.do(self.senders.standing(ANN, eve))[1], 4)
         self.assertEqual(self.clock.getDelayedCalls(), [])
@@ -311,9 +346,10 @@ class SendersTests(PersonalCase):
     def test_many_are_not_gathered_for_long(self) -> None:
         """So many at once are written before the second is over."""
         self.patch(senders, "_MOST_GATHERED", 3)
-        first = Deferred.fromCoroutine(self.senders.meet(ANN, Address("a", "example.net")))
+        self.assertTrue(self.senders.meet(ANN, Address("a", "example.net")))
+        first = Deferred.fromCoroutine(self.senders.write())
         for name in "bc":
-            self.do(self.senders.meet(ANN, Address(name, "example.net")))
+            self.assertFalse(self.senders.meet(ANN, Address(name, "example.net")))
         self.successResultOf(first)
         self.assertEqual(self.clock.getDelayedCalls(), [])
 

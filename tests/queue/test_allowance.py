@@ -5,6 +5,7 @@ from __future__ import annotations
 from twisted.internet.defer import Deferred, succeed
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.assembly.junk import has_written_to
 from mailbox_appliance.journal.events.queue import AllowanceSpent
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
@@ -52,6 +53,19 @@ class AllowanceTests(SynchronousTestCase):
         self.assertIsNone(now(allowance.refusal(Address.parse("bob@example.org"), strangers("z", "w", "v"))))
         self.office.clock.advance(86_400)
         self.assertIsNone(now(allowance.refusal(ANN, strangers("z", "w", "v"))))
+
+    def test_whom_he_has_written_to(self) -> None:
+        """Asked of the file once, and anew when something has entered."""
+        ask = has_written_to(self.office.spool)
+        x, y = strangers("x", "y")
+        self.send("x")
+        for _ in range(2):
+            self.assertEqual((now(ask(ANN, x)), now(ask(ANN, y))), (True, False))
+        trips = len(self.office.workers.doors)
+        self.assertFalse(now(ask(ANN, y)))
+        self.assertEqual(len(self.office.workers.doors), trips)
+        self.send("y")
+        self.assertEqual((now(ask(ANN, x)), now(ask(ANN, y))), (True, True))
 
     def test_a_restart_forgets_nothing(self) -> None:
         """The count is in the database, written with what it counts."""
