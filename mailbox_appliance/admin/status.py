@@ -286,7 +286,7 @@ def signing_keys(keys: KeyFiles, domains: Callable[[], frozenset[str]]) -> Check
                 remedies.append(f"mailappliance dns rotate {domain}, and publish what it prints")
         if troubles:
             return Finding("signing keys", "; ".join(troubles[:5]), "\n".join(remedies[:10]))
-        return Finding("signing keys", f"{count} of {len(domains())} domain(s)")
+        return Finding("signing keys", f"{count} for {len(domains())} domain(s)")
 
     return check
 

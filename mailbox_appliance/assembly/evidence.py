@@ -128,7 +128,20 @@ class EvidencePart(Part):
         return (ReputationDesk(self.reputation),)
 
     def checks(self) -> Sequence[Check]:
-        return (self._lists, self._outside) if self._scanners is not None else (self._lists,)
+        always = (self._on, self._lists)
+        return (*always, self._outside) if self._scanners is not None else always
+
+    async def _on(self) -> Finding:
+        """Off is no fault, but whoever looks should see it."""
+        if self._config.local:
+            return Finding("checks", "off in local mode, where nothing can be asked")
+        if self._config.role == "store":
+            return Finding("checks", "made by the edge")
+        if self._config.checks.enabled:
+            return Finding("checks", "strangers' mail is checked before it is taken")
+        return Finding(
+            "checks", "off: nobody asks who strangers are; [checks] enabled = true once the name servers are good"
+        )
 
     async def _outside(self) -> Finding:
         states = self._scanners.states.values() if self._scanners is not None else ()

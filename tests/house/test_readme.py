@@ -52,6 +52,7 @@ class ReadmeTests(SynchronousTestCase):
         assert config is not None
         self.assertEqual(config.hostname, "mail.example.org")
         self.assertEqual(config.relay.route, "smarthost")
+        self.assertTrue(config.checks.enabled)
 
     def test_commands(self) -> None:
         """Every mailappliance command in README exists."""
