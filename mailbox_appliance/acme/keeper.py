@@ -9,7 +9,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -26,10 +25,10 @@ from mailbox_appliance.journal.events.acme import (
     KeyAnnounced,
     KeyRotated,
 )
-from mailbox_appliance.mail.trace import Event
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateState, CertificateTrouble
 from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Workers
 
 NAMES_SOON = 60.0  # seconds between a change of our domains and an order: its DNS is being made, too
@@ -37,14 +36,6 @@ FILES_LOOK = 3600.0  # seconds between looks at certificate files that others re
 SOON = 21 * 86400.0  # a certificate of files that ends sooner is complained about
 
 RunCommand = Callable[[dict[str, str]], Awaitable[tuple[str, str]]]
-
-
-class Log(Protocol):
-    """Both faces of the journal."""
-
-    def tell(self, event: Event) -> None: ...
-
-    def broken(self, where: str, error: BaseException, trace: str = "") -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +58,7 @@ class CertificateKeeper:
         *,
         clock: Clock,
         workers: Workers,
-        journal: Log,
+        journal: FullJournal,
         orders: Orders | None = None,
         run_command: RunCommand | None = None,
         more_names: Callable[[], tuple[str, ...]] = tuple,

@@ -10,7 +10,6 @@ import contextlib
 import os
 import random
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -22,11 +21,11 @@ from mailbox_appliance.acme.schedule import DAILY, renewal_moment, retry_delay
 from mailbox_appliance.acme.stored import Stored, signing_request
 from mailbox_appliance.acme.tokens import ChallengeTokens, is_token
 from mailbox_appliance.journal.events.acme import CertificateOrderFailed, NameLeftOut
-from mailbox_appliance.mail.trace import Event
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.certificates import CertificateTrouble
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Resolver
+from mailbox_appliance.ports.journal import Journal
 from mailbox_appliance.ports.workers import Workers
 
 ANNOUNCED_FOR = 2 * DAILY  # a new key's TLSA is published so long before the key is used
@@ -36,12 +35,6 @@ REMEDY = (
 )
 
 MOST_NAMES = 100
-
-
-class Tells(Protocol):
-    """The journal."""
-
-    def tell(self, event: Event) -> None: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +61,7 @@ class Orders:
         tokens: ChallengeTokens,
         clock: Clock,
         workers: Workers,
-        journal: Tells,
+        journal: Journal,
         resolver: Resolver | None = None,
         own_addresses: Callable[[], frozenset[str]] = frozenset,
         chance: Callable[[], float] = random.random,

@@ -16,17 +16,13 @@ from twisted.internet.protocol import ServerFactory
 
 from mailbox_appliance.admin.wire import socket_path
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 
 if TYPE_CHECKING:  # imported when somebody asks: AMP and the desks are two megabytes
     from mailbox_appliance.admin.conversation import ControlConnection
     from mailbox_appliance.admin.dispatch import Desk
 
 MOST_CONNECTIONS = 20
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 class SocketReactor(Clock, Protocol):

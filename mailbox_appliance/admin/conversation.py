@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from twisted.internet.defer import Deferred
 from twisted.protocols import amp
 
-from mailbox_appliance.admin.control import MOST_CONNECTIONS, FullJournal
+from mailbox_appliance.admin.control import MOST_CONNECTIONS
 from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.admin.wire import LONGEST_ANSWER, LONGEST_QUESTION, pieces_of
 from mailbox_appliance.journal.events.admin import DeskRefused
 from mailbox_appliance.ports.clock import Clock, Timer
+from mailbox_appliance.ports.journal import FullJournal
 
 if TYPE_CHECKING:
     from mailbox_appliance.admin.dispatch import Desk

@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from sqlite3 import Error as SqliteError
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -36,16 +35,12 @@ from mailbox_appliance.mail.verdict import Action, Evidence, Personal, Verdict
 from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.ports.checks import Standing
 from mailbox_appliance.ports.delivery import Parcel
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.junk import JunkFilter
 from mailbox_appliance.ports.workers import Busy
 
 _REMEMBERED = 64  # verdicts: several recipients may lead to one account
 _TROUBLE = (OSError, DatabaseTrouble, SqliteError, Busy)
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
 
 
 @dataclass(frozen=True, slots=True)

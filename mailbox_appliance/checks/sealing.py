@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from twisted.internet.defer import Deferred
 
 from mailbox_appliance.checks.bodies import digests
-from mailbox_appliance.checks.signing import DkimKeys, SigningJournal
+from mailbox_appliance.checks.signing import DkimKeys
 from mailbox_appliance.journal.events.checks import NotSigned
 from mailbox_appliance.mail import header as header_block
 from mailbox_appliance.mail.message import Content
@@ -21,13 +21,14 @@ from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBloc
 from mailbox_appliance.mailauth.sign import SigningKey, seal_fields
 from mailbox_appliance.mailauth.signature import RSA
 from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Busy, Workers
 
 
 class Sealer:
     """Fills ports/checks.ArcSealing."""
 
-    def __init__(self, keys: DkimKeys, workers: Workers, clock: Clock, journal: SigningJournal) -> None:
+    def __init__(self, keys: DkimKeys, workers: Workers, clock: Clock, journal: FullJournal) -> None:
         self._keys = keys
         self._workers = workers
         self._clock = clock

@@ -12,7 +12,6 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Iterable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred, DeferredLock
 
@@ -25,7 +24,7 @@ from mailbox_appliance.mailauth.canonical import RELAXED, BodyDigest, HeaderBloc
 from mailbox_appliance.mailauth.sign import SigningKey, dkim_field, load_key, new_key, public_record
 from mailbox_appliance.mailauth.signature import ED25519, RSA
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Busy, Workers
 
 MOST_OCTETS = 65_536
@@ -34,10 +33,6 @@ _SEEN = "seen.json"
 _DOMAIN = re.compile(r"(?!\.)[a-z0-9_.-]{1,253}")
 _SELECTOR = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _LETTER = {RSA: "r", ED25519: "e"}
-
-
-class SigningJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +155,7 @@ def _sign(block: HeaderBlock, body: BodyDigest, keys: tuple[SigningKey, ...], no
 class DkimKeys:
     """The keys of all our domains, loaded when first wanted."""
 
-    def __init__(self, folder: str, workers: Workers, clock: Clock, journal: SigningJournal) -> None:
+    def __init__(self, folder: str, workers: Workers, clock: Clock, journal: FullJournal) -> None:
         """``folder`` is STATE/dkim."""
         self._folder = folder
         self._workers = workers
@@ -294,7 +289,7 @@ class DkimKeys:
 class Signer:
     """Fills ports/checks.Signing."""
 
-    def __init__(self, keys: DkimKeys, workers: Workers, clock: Clock, journal: SigningJournal) -> None:
+    def __init__(self, keys: DkimKeys, workers: Workers, clock: Clock, journal: FullJournal) -> None:
         self._keys = keys
         self._workers = workers
         self._clock = clock

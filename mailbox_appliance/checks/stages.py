@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from sqlite3 import Error as SqliteError
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from mailbox_appliance.checks import connection, content
 from mailbox_appliance.checks.attachments import check_attachments
@@ -44,7 +44,7 @@ from mailbox_appliance.mailauth.lookups import Answers, settle
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel
 from mailbox_appliance.ports.dns import Resolver
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.scanners import Scanned, Scanners
 from mailbox_appliance.ports.users import Directory
@@ -56,10 +56,6 @@ T = TypeVar("T")
 FAULT = Reply(451, "4.3.0", "The message could not be checked now, try again later")
 
 
-class ChecksJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
-
-
 class StrangerChecks:
     """Fills ports/checks.Checks. One for all messages; each message keeps its own state."""
 
@@ -68,7 +64,7 @@ class StrangerChecks:
         settings: ChecksSettings,
         clock: Clock,
         workers: Workers,
-        journal: ChecksJournal,
+        journal: FullJournal,
         resolver: Resolver,
         directory: Directory,
         faults: ListFaults | None = None,

@@ -1,4 +1,4 @@
-"""Each recipient becomes a mailbox, an address outside, or nothing (EXAMPLES: the journey, step 5).
+"""Each recipient becomes a mailbox, an address outside, or nothing (docs/mail-flow.md).
 
 =========================== ===============================================
 the directory says           the message

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Awaitable
-from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred, TimeoutError, succeed
 
@@ -20,13 +19,9 @@ from mailbox_appliance.dns.settings import DnsSettings
 from mailbox_appliance.journal.events.dns import NameServerAnswers, NameServerSilent
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.dns import Answer, Status
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 
 _REMEDY = "check [dns] servers in the configuration, or the nameserver lines of resolv.conf"
-
-
-class DnsJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
 
 
 @dataclass(slots=True)
@@ -41,7 +36,7 @@ class _Health:
 class DnsResolver:
     """Asks the configured servers. Every public method runs in the reactor and never blocks."""
 
-    def __init__(self, reactor: INetReactor, journal: DnsJournal, settings: DnsSettings | None = None) -> None:
+    def __init__(self, reactor: INetReactor, journal: FullJournal, settings: DnsSettings | None = None) -> None:
         """Raises ServerError when one of ``settings.servers`` is no address."""
         self._reactor = reactor
         self._journal = journal

@@ -14,7 +14,6 @@ import sqlite3
 from collections import OrderedDict, deque
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
@@ -37,15 +36,11 @@ from mailbox_appliance.journal.events.guard import Banned, Besieged, MemoryLost,
 from mailbox_appliance.mail.client import IPAddress, peer_address
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Busy
 
 _SWEEP_EVERY = 3600.0
 _ATTEMPT_TAKES = 30.0  # seconds after which an attempt that nobody told the end of is forgotten
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 class GuardError(Exception):

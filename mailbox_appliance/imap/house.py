@@ -12,7 +12,7 @@ from mailbox_appliance.imap.table import Row
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.guard import Guard
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.sharing import Sharing
 from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
@@ -21,10 +21,6 @@ from mailbox_appliance.ports.workers import Workers
 if TYPE_CHECKING:
     from mailbox_appliance.imap.kept import Kept
     from mailbox_appliance.imap.session import Session
-
-
-class JournalAndFailures(Journal, HasFailed, Protocol):
-    """The journal, and its way of telling our own faults."""
 
 
 class House(Protocol):
@@ -36,7 +32,7 @@ class House(Protocol):
     guard: Guard
     clock: Clock
     workers: Workers
-    journal: JournalAndFailures
+    journal: FullJournal
     table: Mapping[str, Row]
     bulletin: Bulletin
     sharing: Sharing | None  # None: everybody has only what is his own

@@ -20,7 +20,7 @@ from zope.interface import implementer
 from mailbox_appliance.imap.bulletin import Bulletin
 from mailbox_appliance.imap.commands import TABLE
 from mailbox_appliance.imap.conversation import converse
-from mailbox_appliance.imap.house import Ended, JournalAndFailures
+from mailbox_appliance.imap.house import Ended
 from mailbox_appliance.imap.kept import Kept
 from mailbox_appliance.imap.session import Session
 from mailbox_appliance.imap.settings import ImapSettings
@@ -31,6 +31,7 @@ from mailbox_appliance.mail.client import IPAddress, network_of, peer_address
 from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.guard import Guard
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.sharing import Sharing
 from mailbox_appliance.ports.store import Mailbox, Stores
 from mailbox_appliance.ports.users import LogIn
@@ -52,7 +53,7 @@ class ImapHouse:
         certificates: Certificates,
         clock: Clock,
         workers: Workers,
-        journal: JournalAndFailures,
+        journal: FullJournal,
         sharing: Sharing | None = None,
     ) -> None:
         self.settings = settings

@@ -19,3 +19,7 @@ class HasFailed(Protocol):
 
     def broken(self, where: str, error: BaseException, trace: str = "") -> None:
         """Journal the traceback of ``error``, raised in the station ``where``."""
+
+
+class FullJournal(Journal, HasFailed, Protocol):
+    """The journal with both its faces: what happened, and what should never happen."""

@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 
 from mailbox_appliance.journal.events.queue import Cancelled
 from mailbox_appliance.mail.address import Address
-from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.journal import Journal
-from mailbox_appliance.ports.queue import OwnMessage, OwnMessages, QueuedRecipient
+from mailbox_appliance.ports.queue import OwnMessage, OwnMessages
 from mailbox_appliance.queue import own
 from mailbox_appliance.queue.dispatch import Dispatch
 from mailbox_appliance.queue.schema import KEPT, MessageRow, RecipientRow
@@ -51,7 +50,7 @@ class AccountQueue:
             message.header_size,
             octets,
             octets + message.lines,
-            tuple(_recipient(row, under_way) for row in rows),
+            tuple(own.queued_recipient(row, under_way) for row in rows),
             failed=any(row.ended == KEPT for row in rows),
         )
 
@@ -122,9 +121,3 @@ class AccountQueue:
         self._listeners.clear()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
-
-
-def _recipient(row: RecipientRow, under_way: frozenset[int]) -> QueuedRecipient:
-    reply = str(Reply(row.code, row.enhanced, row.reply)) if row.code else ""
-    state = own.state_of(row, under_way)
-    return QueuedRecipient(str(Address(row.local, row.domain)), state, row.next_attempt, row.tries, reply, row.reason)

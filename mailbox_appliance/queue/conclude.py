@@ -10,7 +10,7 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from twisted.internet.defer import Deferred
 
@@ -20,7 +20,7 @@ from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.report import MOST_RETURNED, Fate
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.rounds import DiskTrouble
 from mailbox_appliance.queue import own, schema
 from mailbox_appliance.queue.bounces import Bounces
@@ -31,14 +31,10 @@ from mailbox_appliance.queue.spool import ContentGone, QueueSpool, envelope_of, 
 T = TypeVar("T")
 
 
-class QueueJournal(Journal, HasFailed, Protocol):
-    """A journal that takes events and exceptions."""
-
-
 class Conclusions:
     """``pause``: seconds between tries to record while the disk refuses."""
 
-    def __init__(self, spool: QueueSpool, bounces: Bounces, clock: Clock, journal: QueueJournal, pause: float) -> None:
+    def __init__(self, spool: QueueSpool, bounces: Bounces, clock: Clock, journal: FullJournal, pause: float) -> None:
         self._spool = spool
         self._bounces = bounces
         self._clock = clock

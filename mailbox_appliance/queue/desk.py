@@ -6,12 +6,10 @@ import sqlite3
 from collections.abc import Callable
 
 from mailbox_appliance.journal.events.queue import DeskTouched
-from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
-from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.journal import Journal
-from mailbox_appliance.ports.queue import QueuedMessage, QueuedRecipient
+from mailbox_appliance.ports.queue import QueuedMessage
 from mailbox_appliance.queue import own, schema
 from mailbox_appliance.queue.dispatch import Dispatch
 from mailbox_appliance.queue.schema import MessageRow, RecipientRow
@@ -117,15 +115,6 @@ def _removal(traces: tuple[str, ...]) -> Callable[[sqlite3.Connection], tuple[in
 
 
 def _shown(message: MessageRow, rows: list[RecipientRow], under_way: frozenset[int]) -> QueuedMessage:
-    recipients = tuple(
-        QueuedRecipient(
-            address=str(Address(row.local, row.domain)),
-            state=own.state_of(row, under_way),
-            next_attempt=row.next_attempt,
-            tries=row.tries,
-            last_reply=str(Reply(row.code, row.enhanced, row.reply)) if row.code else "",
-        )
-        for row in rows
-    )
+    recipients = tuple(own.queued_recipient(row, under_way) for row in rows)
     size = message.header_size + message.body_size
     return QueuedMessage(message.trace, message.reverse_path, message.arrived, size, message.account, recipients)

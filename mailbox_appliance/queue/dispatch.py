@@ -30,11 +30,12 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.delivery import LocalCarriage
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.relay import Relay, Shipment
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.queue import schema
 from mailbox_appliance.queue.bounces import Bounces
-from mailbox_appliance.queue.conclude import Conclusions, QueueJournal, moment
+from mailbox_appliance.queue.conclude import Conclusions, moment
 from mailbox_appliance.queue.destinations import LOCAL, Concurrency, Destination, Destinations
 from mailbox_appliance.queue.errand import Errand, Settled, group, settle
 from mailbox_appliance.queue.schedule import Schedule
@@ -75,7 +76,7 @@ class Dispatch:
         bounces: Bounces,
         is_local: Callable[[Address], bool],
         clock: Clock,
-        journal: QueueJournal,
+        journal: FullJournal,
         settings: DispatchSettings | None = None,
     ) -> None:
         self._settings = settings or DispatchSettings()

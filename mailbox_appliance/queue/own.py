@@ -11,7 +11,9 @@ import json
 import sqlite3
 from collections.abc import Collection, Sequence
 
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.queue import QueuedRecipient
 from mailbox_appliance.queue import schema
 from mailbox_appliance.queue.schema import FROZEN, HELD, KEPT, MessageRow, RecipientRow
 
@@ -132,3 +134,10 @@ def state_of(row: RecipientRow, under_way: Collection[int]) -> str:
     if row.held:
         return {HELD: "held", FROZEN: "frozen"}.get(row.held, "held")
     return "active" if row.id in under_way else "waiting"
+
+
+def queued_recipient(row: RecipientRow, under_way: Collection[int]) -> QueuedRecipient:
+    """A recipient as the desk and its sender's Outbox see it; ``under_way``: ids of recipients being sent."""
+    reply = str(Reply(row.code, row.enhanced, row.reply)) if row.code else ""
+    address = str(Address(row.local, row.domain))
+    return QueuedRecipient(address, state_of(row, under_way), row.next_attempt, row.tries, reply, row.reason)

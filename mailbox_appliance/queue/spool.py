@@ -1,4 +1,4 @@
-"""The queue on disk: one file for each message's content, one SQLite file for who is still to get it (DESIGN: Queue).
+"""The queue on disk: one file for each message's content, one SQLite file for who is still to get it.
 
     STATE/queue/queue.db          envelopes and the state of each recipient (WAL, synchronous FULL)
     STATE/queue/content/TRACE.N   header and body, LF line ends, without Return-Path

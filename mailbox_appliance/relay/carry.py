@@ -15,6 +15,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.outcome import Outcome, Result
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.ports.dns import Resolver
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.relay import Shipment, Step
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.relay.attempt import Attempts, Means, Results, part
@@ -25,7 +26,7 @@ from mailbox_appliance.relay.explain import Explanation
 from mailbox_appliance.relay.ipv6 import Ipv6Way, own_ipv6
 from mailbox_appliance.relay.learning import Notice, Providers
 from mailbox_appliance.relay.memory import RelayMemory
-from mailbox_appliance.relay.mtasts import Fetch, RelayJournal, StsPolicies
+from mailbox_appliance.relay.mtasts import Fetch, StsPolicies
 from mailbox_appliance.relay.mtasts_fetch import PolicyFetcher
 from mailbox_appliance.relay.mx import Exchangers, Found
 from mailbox_appliance.relay.pool import Pool
@@ -46,7 +47,7 @@ class MailRelay:
         reactor: IRelayReactor,
         workers: Workers,
         resolver: Resolver,
-        journal: RelayJournal,
+        journal: FullJournal,
         settings: RelaySettings,
         *,
         memory: RelayMemory | None = None,

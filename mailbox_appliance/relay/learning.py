@@ -16,8 +16,8 @@ from mailbox_appliance.mail.outcome import Outcome
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.relay.memory import Learned, RelayMemory
-from mailbox_appliance.relay.mtasts import RelayJournal
 from mailbox_appliance.relay.mx import Found
 from mailbox_appliance.relay.refusals import meaning
 
@@ -89,7 +89,7 @@ class Providers:
     """``notice`` writes to the owner; None: the journal alone tells."""
 
     def __init__(
-        self, memory: RelayMemory, clock: Clock, journal: RelayJournal, seconds: float, notice: Notice | None
+        self, memory: RelayMemory, clock: Clock, journal: FullJournal, seconds: float, notice: Notice | None
     ) -> None:
         self._memory = memory
         self._clock = clock

@@ -16,7 +16,6 @@ the mail, so that it does not run out (§5.1 says no more than that it must be r
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -24,7 +23,7 @@ from mailbox_appliance.journal.events.relay import StsPolicyTrouble
 from mailbox_appliance.mailauth.mtasts_policy import Policy, PolicyError, read_policy, read_record
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Resolver, Status
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.relay.memory import KeptPolicy, RelayMemory
 
 RETRY_SECONDS = 300.0
@@ -45,10 +44,6 @@ class FetchTrouble(Exception):
 Fetch = Callable[[str], Awaitable[bytes]]
 
 
-class RelayJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
-
-
 class StsPolicies:
     """``of`` tells the policy that counts for a domain just now."""
 
@@ -57,7 +52,7 @@ class StsPolicies:
         resolver: Resolver,
         memory: RelayMemory,
         clock: Clock,
-        journal: RelayJournal,
+        journal: FullJournal,
         fetch: Fetch,
         on_failure: Callable[[str, str, str], object] = lambda domain, kind, reason: None,
     ) -> None:

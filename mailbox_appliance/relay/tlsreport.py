@@ -25,8 +25,8 @@ from mailbox_appliance.mailauth.tlsrpt_record import report_addresses
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel
 from mailbox_appliance.ports.dns import Resolver
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.relay.memory import RelayMemory
-from mailbox_appliance.relay.mtasts import RelayJournal
 from mailbox_appliance.relay.tlswatch import DAY
 
 MOST_DOMAINS = 500
@@ -60,7 +60,7 @@ class TlsReports:
         resolver: Resolver,
         acceptance: Acceptance,
         clock: Clock,
-        journal: RelayJournal,
+        journal: FullJournal,
         hostname: str,
         *,
         sender: Sender,

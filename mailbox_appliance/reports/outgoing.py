@@ -21,8 +21,8 @@ from mailbox_appliance.mailauth.lookups import Answers, Question, settle
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance, Parcel
 from mailbox_appliance.ports.dns import Answer, Resolver, Status
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Workers
-from mailbox_appliance.reports.station import ReportsJournal
 from mailbox_appliance.reports.tally import DAY, Tallied, Tally
 
 MOST_DOMAINS = 500  # a day
@@ -43,7 +43,7 @@ class AggregateReports:
         acceptance: Acceptance,
         workers: Workers,
         clock: Clock,
-        journal: ReportsJournal,
+        journal: FullJournal,
         hostname: Callable[[], str],
         ours: Callable[[], frozenset[str]],
         *,

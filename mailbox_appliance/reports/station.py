@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -18,7 +17,7 @@ from mailbox_appliance.mail.message import SpooledBody
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Parcel
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy, Workers
 from mailbox_appliance.reports.memory import Kept, ReportMemory
@@ -29,10 +28,6 @@ from mailbox_appliance.reports.values import Report, ReportWrong, clean_domain
 # Where reports are sent: what `dns records` publishes, and what owners like to name an alias for them.
 LOCAL_PARTS = frozenset({"postmaster", "dmarc-reports", "dmarc", "tls-reports", "tlsrpt", "reports"})
 MOST_WAITING = 20
-
-
-class ReportsJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +48,7 @@ class ReportStation:
         directory: Directory,
         workers: Workers,
         clock: Clock,
-        journal: ReportsJournal,
+        journal: FullJournal,
         edge_name: Callable[[], str] = str,
     ) -> None:
         self.memory = memory

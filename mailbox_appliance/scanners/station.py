@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import field
-from typing import Any, Protocol
+from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, gatherResults
 
@@ -16,7 +16,7 @@ from mailbox_appliance.journal.events.scanners import ScannerAnswers, ScannerDow
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Evidence
 from mailbox_appliance.ports.delivery import Parcel
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.scanners import Scanned
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.scanners import milter, rspamd, spamd
@@ -28,10 +28,6 @@ LEFT_ALONE = 30.0  # seconds
 
 Ask = Callable[[Parcel, ScannerSettings, Any, Workers], Coroutine[Deferred[Any], Any, Scanned]]
 _ASK: dict[str, Ask] = {"spamd": spamd.ask, "rspamd": rspamd.ask, "milter": milter.ask}
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """The journal with both its faces."""
 
 
 @dataclass(slots=True)

@@ -6,7 +6,6 @@ Joined between the stores and IMAP; delivery goes to the stores themselves.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol
 
 from mailbox_appliance.journal.events.shares import FamilyFolderMade, RightsChanged
 from mailbox_appliance.mail import rights as words
@@ -14,7 +13,7 @@ from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.mailbox import INBOX, SEPARATOR
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.habits import Habits, Listeners
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.sharing import ANYONE, FAMILY, SHARED, Change, Papers
 from mailbox_appliance.ports.store import Problem, StoreError, Stores
 from mailbox_appliance.ports.workers import Workers
@@ -27,10 +26,6 @@ from mailbox_appliance.shares.store import SharingStore, no_such_mailbox
 from mailbox_appliance.shielded import shielded
 
 _INBOX = words.ALL - {"x"}  # INBOX cannot be deleted
-
-
-class JournalAndFailures(Journal, HasFailed, Protocol):
-    """The journal, and its way of telling our own faults."""
 
 
 class Shares:
@@ -47,7 +42,7 @@ class Shares:
         accounts: Callable[[], Awaitable[Iterable[Address]]],
         clock: Clock,
         workers: Workers,
-        journal: JournalAndFailures,
+        journal: FullJournal,
         spool: str,
         habits: Habits | None = None,
     ) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
@@ -23,7 +22,7 @@ from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.trace import new_trace_id
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.delivery import Acceptance, Parcel
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Busy, Workers
 from mailbox_appliance.smtp import dropfolder
 from mailbox_appliance.smtp.dropfolder import Found
@@ -34,10 +33,6 @@ from mailbox_appliance.wire.dropped import LONGEST_HEAD, DropError, Dropped, rea
 MOST_AT_ONCE = 50
 PIECE = 256 * 1024  # octets
 YOUNG = 2.0  # seconds; a folder that has just changed may change again without a change of its time
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 class DropBox:

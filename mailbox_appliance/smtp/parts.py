@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import field
-from typing import Protocol
 
 from mailbox_appliance.mail.client import Client, Origin
-from mailbox_appliance.mail.trace import Event
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.checks import Checks, SenderLists, Signing
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.delivery import Acceptance
 from mailbox_appliance.ports.guard import Guard
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.queue import Allowance
 from mailbox_appliance.ports.users import Directory, LogIn
 from mailbox_appliance.ports.workers import Workers
@@ -22,16 +21,6 @@ from mailbox_appliance.smtp.limits import SmtpSettings, is_in
 from mailbox_appliance.smtp.pace import Pace
 
 
-class JournalPort(Protocol):
-    """Both faces of the journal."""
-
-    def tell(self, event: Event) -> None:
-        """ports.journal.Journal."""
-
-    def broken(self, where: str, error: BaseException, trace: str = "") -> None:
-        """ports.journal.HasFailed."""
-
-
 @dataclass(frozen=True, slots=True)
 class Parts:
     """Everything a session asks of others; one for all sessions."""
@@ -39,7 +28,7 @@ class Parts:
     settings: SmtpSettings
     clock: Clock
     workers: Workers
-    journal: JournalPort
+    journal: FullJournal
     directory: Directory
     log_in: LogIn
     guard: Guard

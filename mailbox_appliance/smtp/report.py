@@ -7,8 +7,8 @@ from mailbox_appliance.mail.address import show_reverse_path
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.envelope import Recipient
 from mailbox_appliance.mail.reply import Reply
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.smtp.login import Attempt
-from mailbox_appliance.smtp.parts import JournalPort
 from mailbox_appliance.smtp.transaction import Ending, Transaction
 from mailbox_appliance.wire.smtp.events import LogIn
 from mailbox_appliance.wire.smtp.paths import show_path
@@ -17,7 +17,7 @@ from mailbox_appliance.wire.smtp.paths import show_path
 class Report:
     """``client`` is the peer as known now; the session keeps it up to date."""
 
-    def __init__(self, journal: JournalPort, client: Client) -> None:
+    def __init__(self, journal: FullJournal, client: Client) -> None:
         self._journal = journal
         self.client = client
 

@@ -15,7 +15,7 @@ from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Habits, Listeners
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.rounds import DiskTrouble, Rounds
 from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.ports.workers import Busy, Workers
@@ -68,10 +68,6 @@ class Lookout(Protocol):
         """Nobody has it selected any more."""
 
 
-class JournalAndFailures(Journal, HasFailed, Protocol):
-    """What the store needs of the journal."""
-
-
 class Account:
     """One account's ground. ``damaged`` is called when the index was set aside: everything open must go."""
 
@@ -81,7 +77,7 @@ class Account:
         settings: StoreSettings,
         clock: Clock,
         workers: Workers,
-        journal: JournalAndFailures,
+        journal: FullJournal,
         rounds: Rounds,
         names: UniqueNames,
         limit_of: Callable[[Address], Awaitable[int]],

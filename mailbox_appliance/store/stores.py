@@ -16,12 +16,13 @@ from mailbox_appliance.journal.events.store import WatchesShort
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock, Timer
 from mailbox_appliance.ports.habits import Listeners
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.rounds import Rounds
 from mailbox_appliance.ports.store import StoreError
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import resting, scan
-from mailbox_appliance.store.account import Account, JournalAndFailures, StoreSettings
+from mailbox_appliance.store.account import Account, StoreSettings
 from mailbox_appliance.store.changes import MailboxGone
 from mailbox_appliance.store.eyes import Eyes
 from mailbox_appliance.store.filenames import UniqueNames
@@ -45,7 +46,7 @@ class MailStores:
         settings: StoreSettings,
         clock: Clock,
         workers: Workers,
-        journal: JournalAndFailures,
+        journal: FullJournal,
         rounds: Rounds,
         limit_of: Callable[[Address], Awaitable[int]],
     ) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import glob
 import os
 import sqlite3
-from typing import Protocol
 
 from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.users.desks.accounts import Accounts
 from mailbox_appliance.users.desks.aliases import Aliases
@@ -28,10 +27,6 @@ from mailbox_appliance.users.strength.audits import Audits
 from mailbox_appliance.users.strength.spawned import Judge
 from mailbox_appliance.users.strength.watch import LogInWatch
 from mailbox_appliance.users.uses import LastUses
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 @dataclass(frozen=True, slots=True)

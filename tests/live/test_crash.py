@@ -96,7 +96,7 @@ def letter(subject: str, lines: int = 1) -> bytes:
 
 
 class StopTests(CrashTests):
-    """SIGTERM: DESIGN's 30 seconds."""
+    """SIGTERM: drained within 30 seconds."""
 
     def test_in_the_middle_of_a_message(self) -> None:
         """421 and BYE to those who rest, the message on its way is finished and answered, status 0 within 30 s."""

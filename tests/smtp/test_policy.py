@@ -41,7 +41,7 @@ TABLE = [
 
 
 class PolicyTests(SynchronousTestCase):
-    """DESIGN's table as rows."""
+    """Who may send as whom, and to whom, row by row."""
 
     def test_table(self) -> None:
         """Each row."""
