@@ -15,6 +15,7 @@ from mailbox_appliance.checks.lookups import Inquiry
 from mailbox_appliance.checks.settings import dns_lists
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.mail.values import dataclass
+from mailbox_appliance.mailauth.forms import address_of, form_fields, form_line
 from mailbox_appliance.mailauth.lookups import Answers, settle
 from mailbox_appliance.mailauth.publish import (
     MAY,
@@ -27,7 +28,7 @@ from mailbox_appliance.mailauth.publish import (
     split_text,
     zone_file,
 )
-from mailbox_appliance.mailauth.published import SEEN, WRONG, Finding, Subject, compare
+from mailbox_appliance.mailauth.published import NOT_YET, SEEN, WRONG, Finding, Subject, compare
 from mailbox_appliance.ports.certificates import CertificateState
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.dns import Answer, Resolver, Status
@@ -125,21 +126,25 @@ class NamesDesk:
         domain = self._ours(arguments)
         subject, remarks = await self._subject(domain)
         found = records(subject.publication)
-        data = [_record_data(one) for one in found]
+        data = [_record_data(one, domain) for one in found]
         if arguments.get("zone"):
             lines = zone_file(found).splitlines()
             return Result((*(f"; {remark}" for remark in remarks), *lines), data=data)
-        lines = []
+        lines = [
+            f"Most forms add {domain} to a name by themselves: type the short one there, @ for the",
+            "domain itself (some want nothing instead). Zone files want the long names, and dots at ends.",
+        ]
         for tier, head in _HEADS.items():
             mine = [one for one in found if one.tier == tier]
             if not mine:
                 continue
-            lines += ["", head] if lines else [head]
+            lines += ["", head]
             for number, one in enumerate(mine, 1):
                 lines += ["", f"{number}. {one.rdtype} {one.name}", f"   ({one.why})", f"   {one.value}"]
                 if one.rdtype == "TXT" and len(one.value) > STRING_OCTETS:
                     lines += ["   where the provider's form takes no more than 255 signs a piece:"]
                     lines += [f"   {split_text(one.value)}"]
+                lines.append(f"   {form_line(one, domain)}")
         lines += ["", *remarks, f"when it is done: mailappliance dns check {domain}"]
         return Result(tuple(lines), data=data)
 
@@ -155,11 +160,14 @@ class NamesDesk:
         for tier in TIERS:
             for one in findings:
                 if one.tier == tier:
-                    lines.append(f"{one.state:<8} {tier:<6} {one.rdtype} {one.name}: {one.words}")
+                    name = address_of(one.name) if one.rdtype == "PTR" else one.name
+                    lines.append(f"{one.state:<8} {tier:<6} {one.rdtype} {name}: {one.words}")
                     if one.remedy:
                         lines.append(f"{'':<8} {'':<6} → {one.remedy}")
         done = sum(one.state == SEEN for one in findings)
         lines += ["", *remarks]
+        if any(one.state == NOT_YET for one in findings):
+            lines.append("what was changed just now may take an hour to be seen everywhere, by us too")
         lines.append(f"{done} of {len(findings)} are as they should be" + ("" if good else f"; {domain} needs a hand"))
         rows = [
             {
@@ -375,8 +383,9 @@ def _issuer(config: Config) -> tuple[str, ...]:
     return tuple(name for ending, name in _ISSUERS.items() if host == ending or host.endswith("." + ending))
 
 
-def _record_data(one: DnsRecord) -> dict[str, Any]:
-    data = {"tier": one.tier, "name": one.name, "type": one.rdtype, "value": one.value, "why": one.why}
+def _record_data(one: DnsRecord, domain: str) -> dict[str, Any]:
+    data: dict[str, Any] = {"tier": one.tier, "name": one.name, "type": one.rdtype, "value": one.value, "why": one.why}
     if one.rdtype == "TXT":
         data["split"] = split_text(one.value)
+    data["form"] = form_fields(one, domain)
     return data

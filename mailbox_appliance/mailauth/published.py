@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.mailauth import dmarc, spf
+from mailbox_appliance.mailauth import dmarc, mistakes, spf
 from mailbox_appliance.mailauth.lookups import Answers
 from mailbox_appliance.mailauth.publish import MAY, MUST, SHOULD, DnsRecord, Publication, records
 from mailbox_appliance.mailauth.tags import TagError, read_tags, without_blanks
@@ -57,7 +57,8 @@ def compare(subject: Subject, answers: Answers) -> tuple[Finding, ...]:
     expected = records(one)
     questions = [(record.name, record.rdtype) for record in expected]
     questions += [(one.hostname, kind) for kind in ("A", "AAAA", "CNAME")]
-    answers.want(dict.fromkeys(questions))
+    again = [(mistakes.doubled(name, one.domain), kind) for name, kind in questions if kind not in ("CNAME", "PTR")]
+    answers.want(dict.fromkeys((*questions, *((name, kind) for name, kind in again if name))))
     found = [_host(subject, answers)]
     done: set[tuple[str, str]] = {(one.hostname, "A"), (one.hostname, "AAAA")}
     for record in expected:
@@ -72,7 +73,12 @@ def compare(subject: Subject, answers: Answers) -> tuple[Finding, ...]:
             remedy = "try again later; if it stays so, look at `mailappliance status` and at the domain's name servers"
             found.append(Finding(record.tier, *key, UNKNOWN, words, remedy))
             continue
-        state, words, remedy = _JUDGES[_kind(record)](subject, wanted, answer, answers)
+        if said := mistakes.quoted(record, answer):
+            state, words, remedy = WRONG, f"says {said}, quotes and all", "leave the quotes out"
+        else:
+            state, words, remedy = _JUDGES[_kind(record)](subject, wanted, answer, answers)
+        if state == NOT_YET and not answer.records and (strayed := mistakes.misplaced(record, one.domain, answers)):
+            state, words, remedy = WRONG, *strayed
         tier = record.tier
         if record.rdtype == "PTR" and not subject.sends:
             tier = MAY  # who sends through a smarthost is not asked for his own name
@@ -118,6 +124,10 @@ def _host(subject: Subject, answers: Answers) -> Finding:
     if not listed:
         if any(answer.status is Status.TEMPERROR for answer in both.values()):
             return Finding(MUST, one.hostname, "A", UNKNOWN, "could not be asked for", "try again later")
+        for kind in ("A", "AAAA"):
+            record = DnsRecord(MUST, one.hostname, kind, "", "")
+            if strayed := mistakes.misplaced(record, one.domain, answers):
+                return Finding(MUST, one.hostname, "A", WRONG, *strayed)
         where = _shown(one.addresses) or "the public address of this machine or its router"
         return Finding(MUST, one.hostname, "A", NOT_YET, "has no address", f"publish its address: {where}")
     known = {ipaddress.ip_address(text) for text in one.addresses}
@@ -149,8 +159,16 @@ def _mx(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Answ
         alias = answers.get(name, "CNAME")
         if alias.status is Status.OK:
             words = f"points to {name}, which is an alias (CNAME) of {_shown(alias.records)}"
+            if name == host:
+                return WRONG, words, f"replace the CNAME of {name} by A and AAAA records"
             return WRONG, words, f"name a host that has addresses of its own: {wanted[0].value}"
     if host not in hosts:
+        for name in hosts:
+            if remedy := mistakes.led_astray(name, host, domain):
+                return WRONG, f"leads to {name}", remedy
+            if re.fullmatch(r"[0-9.]+", name):
+                words = f"leads to {name}, an address; an MX names a host"
+                return WRONG, words, f"replace it by {wanted[0].value}"
         return WRONG, f"leads to {_shown(hosts)}, not to this machine", f"replace it by {wanted[0].value}"
     first = min(preference for preference, _ in targets)
     if (first, host) not in targets:
@@ -185,16 +203,21 @@ def _spf(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Ans
     if not texts:
         return NOT_YET, "there is no SPF record", _publish(wanted)
     if len(texts) > 1:
-        return WRONG, f"there are {len(texts)} SPF records, so none counts", f"leave only one: {value}"
+        one_of_all = mistakes.mended_spf([text.decode("utf-8", "replace") for text in texts], value)
+        return WRONG, f"there are {len(texts)} SPF records, so none counts", f"leave only one: {one_of_all}"
+    words = texts[0].decode("utf-8", "replace")
+    mended = mistakes.mended_spf([words], value)
     one = subject.publication
     whole = spf.check_helo(NOBODY, domain, answers)
     if whole.result == "temperror":
         return UNKNOWN, f"could not be evaluated: {whole.reason}", "try again later"
+    if whole.result == "permerror" and "lookups" in whole.reason.lower():
+        said = "more than ten look-ups are needed for it, so it counts as broken"
+        return WRONG, said, f"take include: terms out of it until it needs ten at most; ours is only {value}"
     if whole.result == "permerror":
         return WRONG, f"the record is broken: {whole.reason}", f"replace it by {value}"
     if whole.result == "pass":
-        return WRONG, "the record lets the whole world send for the domain", f"replace it by {value}"
-    words = texts[0].decode("utf-8", "replace")
+        return WRONG, "the record lets the whole world send for the domain", f"replace it by {mended}"
     terms = words.lower().split()
     missing = [name for name in one.spf_includes if f"include:{name}" not in terms]
     if domain == one.domain and missing:
@@ -205,11 +228,18 @@ def _spf(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Ans
             found = spf.check_helo(ipaddress.ip_address(text), domain, answers)
             if found.result == "temperror":
                 return UNKNOWN, f"could not be evaluated: {found.reason}", "try again later"
+            if found.result != "pass" and mistakes.same_spf(words, value):
+                said = f"{words} is right, but does not lead to {text} yet"
+                return (
+                    NOT_YET,
+                    said,
+                    "nothing to do here: it counts once the MX and the host's addresses are right",
+                )
             if found.result != "pass":
                 return (
                     WRONG,
                     f"{text}, from which our mail leaves, is not allowed to ({words})",
-                    f"replace it by {value}",
+                    f"replace it by {mended}",
                 )
     if whole.result in ("neutral", "none"):
         return SEEN, f"{words} (but it says nothing against forgers: end it with -all)", ""
@@ -252,9 +282,28 @@ def _dmarc(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: A
     (policy,) = policies
     if policy.faults:
         return WRONG, "; ".join(policy.faults[:3]), f"replace it by {value}"
+    if any(not uri.lower().startswith("mailto:") for uri in policy.rua):
+        return WRONG, "rua= names an address without mailto:, so no reports come", f"replace it by {value}"
+    if strangers := _not_taking(subject.publication.domain, policy.rua, answers):
+        words = f"reports go to {strangers[0]}, which does not say that it takes them, so none are sent"
+        name = f"{subject.publication.domain}._report._dmarc.{strangers[0]}"
+        return WRONG, words, f"have TXT v=DMARC1 published at {name}, or replace it by {value}"
     if policy.p == "none":
         return SEEN, "p=none: forgeries are reported, not stopped; write p=quarantine once all our mail passes", ""
     return SEEN, f"p={policy.p}" + ("" if policy.rua else ", without reports (rua=)"), ""
+
+
+def _not_taking(domain: str, addresses: Iterable[str], answers: Answers) -> list[str]:
+    """Domains of others that get our reports without having said that they take them (RFC 9990 §4)."""
+    hosts = dict.fromkeys(address.rpartition("@")[2].partition("!")[0].lower() for address in addresses)
+    others = [host for host in hosts if host and host != domain and not host.endswith(f".{domain}")]
+    found = []
+    for host in [one for one in others if not domain.endswith(f".{one}")][:_MOST_SHOWN]:
+        answer = answers.get(f"{domain}._report._dmarc.{host}", "TXT")
+        said = any(text.lower().startswith(b"v=dmarc1") for text in _texts(answer))
+        if answer.status is not Status.TEMPERROR and not said:
+            found.append(host)
+    return found
 
 
 # ---------------------------------------------------------------- the rest
@@ -273,6 +322,10 @@ def _same(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: An
         found = {text for text in found if text.startswith(kind)}
     if not found:
         return NOT_YET, "there is none", _publish(wanted)
+    for text in found:
+        target = wanted[0].value.split()[-1]
+        if remedy := mistakes.led_astray(text.split()[-1], target, subject.publication.domain):
+            return WRONG, f"leads to {text.split()[-1]}", remedy
     return WRONG, f"says {_shown(sorted(found))[:200]}", f"replace it by {wanted[0].value}"
 
 

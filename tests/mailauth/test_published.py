@@ -79,10 +79,24 @@ class PublishedTests(SynchronousTestCase):
             ("home.test", "MX", ["10 old.test."], "", "not to this machine", "10 mx.home.test"),
             ("home.test", "MX", ["0 ."], "", "takes no mail", "mx.home.test"),
             ("home.test", "MX", ["20 mx.home.test.", "10 old.test."], "", "before this machine", "lowest"),
-            ("home.test", "TXT", ['"v=spf1 mx -all"', '"v=spf1 a -all"'], "", "2 SPF records", "v=spf1 mx -all"),
-            ("home.test", "TXT", ['"v=spf1 ip4:198.51.100.1 -all"'], "", "192.0.2.90", "v=spf1 mx -all"),
+            (
+                "home.test",
+                "TXT",
+                ['"v=spf1 mx -all"', '"v=spf1 a -all"'],
+                "",
+                "2 SPF records",
+                "leave only one: v=spf1 mx a -all",
+            ),
+            (
+                "home.test",
+                "TXT",
+                ['"v=spf1 ip4:198.51.100.1 ~all"'],
+                "",
+                "192.0.2.90",
+                "v=spf1 mx ip4:198.51.100.1 ~all",
+            ),
             ("home.test", "TXT", ['"v=spf1 mx +all"'], "", "whole world", "v=spf1 mx -all"),
-            ("home.test", "TXT", [f'"v=spf1 mx {eleven} -all"'], spf_less, "broken", "v=spf1 mx -all"),
+            ("home.test", "TXT", [f'"v=spf1 mx {eleven} -all"'], spf_less, "more than ten look-ups", "v=spf1 mx -all"),
             ("home.test", "TXT", ['"v=spf1 mx ipv4:1.2.3.4 -all"'], "", "broken", "v=spf1 mx -all"),
             ("_dmarc.home.test", "TXT", ['"v=DMARC1; p=drop"'], "", "p=drop", "p=quarantine"),
             ("_dmarc.home.test", "TXT", ['"v=DMARC1; p=none"', '"v=DMARC1; p=reject"'], "", "2 DMARC", "only one"),
@@ -96,6 +110,51 @@ class PublishedTests(SynchronousTestCase):
             ("home.test", "CAA", ['0 issue "other.test"'], "", "not allowed", "letsencrypt.org"),
             ("_imaps._tcp.home.test", "SRV", ["0 1 993 old.test."], "", "old.test", "993 mx.home.test"),
             ("mx.home.test", "TXT", ['"v=spf1 -all"'], "", "not allowed", "v=spf1 a -all"),
+            ("home.test", "MX", ["10 192.0.2.90."], "", "an MX names a host", "10 mx.home.test"),
+            ("home.test", "MX", ["10 mx.home.test.home.test."], "", "home.test.home.test", "with the dot at its end"),
+            ("_imaps._tcp.home.test", "SRV", ["0 1 993 mx.home.test.home.test."], "", "leads to", "mx.home.test. with"),
+            ("home.test", "TXT", ['"\\"v=spf1 mx -all\\""'], "", "quotes and all", "leave the quotes out"),
+            (
+                "_dmarc.home.test",
+                "TXT",
+                ['"\\226\\128\\156v=DMARC1; p=reject\\226\\128\\157"'],
+                "",
+                "“v=DMARC1",
+                "quotes out",
+            ),
+            ("_dmarc.home.test", "TXT", ['"v=DMARC1; p=reject; rua=me@home.test"'], "", "mailto:", "rua=mailto:"),
+            (
+                "_dmarc.home.test",
+                "TXT",
+                ['"v=DMARC1; p=reject; rua=mailto:x@far.test"'],
+                "",
+                "far.test",
+                "._report._dmarc.far",
+            ),
+            (
+                "_dmarc.home.test",
+                "TXT",
+                [],
+                '_dmarc.home.test.home.test. TXT "v=DMARC1; p=reject"\n',
+                "once more",
+                "type _dmarc",
+            ),
+            (
+                "r1._domainkey.home.test",
+                "TXT",
+                [],
+                "r1._domainkey.home.test.home.test. TXT x\n",
+                "once more",
+                "type r1._domainkey",
+            ),
+            (
+                "_imaps._tcp.home.test",
+                "SRV",
+                [],
+                "_imaps._tcp.home.test.home.test. SRV 0 1 993 x.\n",
+                "once more",
+                "_imaps._tcp as",
+            ),
         ):
             found = self.one(name, rdtype, *values, more=more)
             self.assertEqual(found.state, WRONG, (name, values, found))
@@ -112,6 +171,12 @@ class PublishedTests(SynchronousTestCase):
             ("home.test", "CAA", ['0 issue "letsencrypt.org; validationmethods=http-01"', '0 issue "x.test"'], ""),
             ("_smtp._tls.home.test", "TXT", ['"v=TLSRPTv1; rua=mailto:tls@other.test"'], ""),
             (PTR, "PTR", ["other.test.", "MX.home.test."], ""),
+            (
+                "_dmarc.home.test",
+                "TXT",
+                ['"v=DMARC1; p=reject; rua=mailto:x@far.test,mailto:d@home.test"'],
+                '*._report._dmarc.far.test. TXT "v=DMARC1"\n',
+            ),
         ):
             found = self.one(name, rdtype, *values, more=more)
             self.assertEqual(found.state, SEEN, found)
@@ -129,6 +194,12 @@ class PublishedTests(SynchronousTestCase):
         found = self.one("mx.home.test", "AAAA")
         self.assertEqual(found.state, NOT_YET)
         self.assertIn("2001:db8::90", found.remedy)
+
+    def test_a_right_text_that_leads_nowhere_yet(self) -> None:
+        """SPF with a wrong MX beside it: what is mended is the MX, and nobody is told to write what he has written."""
+        for name, rdtype, values in (("home.test", "MX", ["10 old.test."]), ("mx.home.test", "A", [])):
+            found = self.look(self.changed(name, rdtype, *values))["TXT home.test"]
+            self.assertEqual((found.state, found.remedy[:18]), (NOT_YET, "nothing to do here"), found)
 
     def test_wrong_tlsa_is_a_must(self) -> None:
         """A TLSA record may be missing, but not wrong."""
