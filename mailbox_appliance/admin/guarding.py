@@ -93,7 +93,7 @@ class GuardingDesk:
                     "shut_out": address in until,
                 }
             )
-        lines: list[str] = []
+        lines = [*self._summary(), ""]
         for trail, row in zip(trails[:MOST_SHOWN], rows, strict=False):
             lines += self._paragraph(trail, str(row["address"]), str(row["host"]), until.get(str(row["address"]), 0.0))
         if not trails:
@@ -102,12 +102,27 @@ class GuardingDesk:
             lines.append(f"and {len(trails) - MOST_SHOWN} more addresses: mailappliance guard log --json")
         return Result(tuple(lines), data=rows)
 
+    def _summary(self) -> Sequence[str]:
+        """A line for each account that was tried, and one for all names that nobody has."""
+        lines = []
+        others, tried = 0, 0
+        for aim in self._guard.aims():
+            if self._guard.account_of(aim.account):
+                places = "1 address" if aim.sources == 1 else f"{aim.sources} addresses"
+                many = "1 wrong password" if aim.failures == 1 else f"{aim.failures} wrong passwords"
+                lines.append(f"{aim.account}: {many} from {places} since {moment_words(aim.since)}")
+            else:
+                others, tried = others + 1, tried + aim.failures
+        if others:
+            lines.append(f"names that nobody has: {tried} tries at {others} of them")
+        return lines
+
     def _paragraph(self, trail: Trail, address: str, host: str, until: float) -> Sequence[str]:
         """What one address did, in short lines."""
         ours = [name for name in trail.accounts if self._guard.account_of(name)]
         others = [name for name in trail.accounts if name not in ours]
         first, when = moment_words(trail.first), moment_words(trail.last)
-        if trail.tries > 1:
+        if when != first:
             when = f"{first} to {when[11:] if when[:10] == first[:10] else when}"
         many = "1 wrong password" if trail.tries == 1 else f"{trail.tries} wrong passwords"
         lines = [f"{address}{f' ({host})' if host else ''}", f"  {when}, {many} at {', '.join(trail.services)}"]

@@ -48,6 +48,22 @@ class Trail(Protocol):
     def accounts(self) -> Sequence[str]: ...
 
 
+class Aim(Protocol):
+    """What was tried at one name; ``since`` in epoch seconds."""
+
+    @property
+    def account(self) -> str: ...
+
+    @property
+    def failures(self) -> int: ...
+
+    @property
+    def sources(self) -> int: ...
+
+    @property
+    def since(self) -> float: ...
+
+
 class Siege(Protocol):
     """An account at which strangers may only try app passwords before ``until``; times in epoch seconds."""
 
@@ -80,6 +96,9 @@ class GuardDesk(Protocol):
 
     def account_of(self, typed: str) -> str:
         """The account that was meant, "" when nobody has that name."""
+
+    def aims(self) -> Sequence[Aim]:
+        """What was tried at each name, the most tried first."""
 
     def trails(self) -> Sequence[Trail]:
         """What each address has tried lately, the busiest first."""

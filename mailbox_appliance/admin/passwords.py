@@ -86,7 +86,7 @@ class LinkDesk:
         except UsersError as error:
             raise Refused(str(error)) from None
         url = f"{base}/password/{made.token}"
-        lines = (
+        lines: tuple[str, ...] = (
             f"whoever opens this link chooses another password for {made.account}, once, until "
             f"{moment_words(made.expires)}:",
             "",
@@ -94,7 +94,22 @@ class LinkDesk:
             "",
             "hand it over in person, by telephone or by another messenger; the password of today stays good until then",
         )
+        if arguments.get("qr"):
+            lines = (*lines, "", "or hold the camera of the phone before this:", "", *drawn(url))
         return Result(lines, data={"account": str(made.account), "link": url, "expires": iso_moment(made.expires)})
+
+
+def drawn(text: str) -> tuple[str, ...]:
+    """``text`` as a QR code, two rows of it in a line, for light signs on a dark ground (cameras take both)."""
+    import segno
+
+    rows = [list(row) for row in segno.make(text, error="l", micro=False).matrix_iter(border=2)]
+    rows += [[0] * len(rows[0])] * (len(rows) % 2)
+    signs = {(0, 0): "█", (0, 1): "▀", (1, 0): "▄", (1, 1): " "}
+    return tuple(
+        "".join(signs[int(bool(above)), int(bool(below))] for above, below in zip(*pair, strict=True))
+        for pair in zip(rows[::2], rows[1::2], strict=True)
+    )
 
 
 def places_of(said: Any) -> Mapping[tuple[int, int], tuple[str, int]]:

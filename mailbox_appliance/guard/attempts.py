@@ -8,6 +8,7 @@ process.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
+from collections.abc import Callable
 from dataclasses import field
 
 from mailbox_appliance.mail.client import IPAddress
@@ -47,6 +48,16 @@ class Trail:
     accounts: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Aim:
+    """What was tried at one name within a day, from how many addresses (counted up to MOST_SOURCES)."""
+
+    account: str
+    failures: int
+    sources: int
+    since: float  # epoch seconds
+
+
 @dataclass(slots=True)
 class _Target:
     since: float
@@ -67,10 +78,16 @@ class _Source:
 
 
 class Attempts:
-    """``key`` is an address as the guard counts it (memory.household)."""
+    """``key`` is an address as the guard counts it (memory.household).
+
+    ``account_of`` gives the one name of the account that was typed, "" when nobody has it; names that nobody has are in
+    a table of their own, so that inventing them hides no campaign.
+    """
 
     def __init__(self) -> None:
+        self.account_of: Callable[[str], str] = lambda typed: ""
         self._targets: OrderedDict[str, _Target] = OrderedDict()
+        self._others: OrderedDict[str, _Target] = OrderedDict()
         self._sources: OrderedDict[IPAddress, _Source] = OrderedDict()
 
     def password(self, key: IPAddress, service: str, account: str, now: float) -> Campaign | None:
@@ -85,12 +102,15 @@ class Attempts:
         source.accounts.move_to_end(name)
         while len(source.accounts) > MOST_NAMES:
             source.accounts.popitem(last=False)
-        target = self._targets.get(name)
+        ours = self.account_of(name)
+        table = self._targets if ours else self._others
+        name = ours or name
+        target = table.get(name)
         if target is None or not 0 <= now - target.since < DAY:
-            target = self._targets[name] = _Target(now)
-        self._targets.move_to_end(name)
-        while len(self._targets) > MOST_ACCOUNTS:
-            self._targets.popitem(last=False)
+            target = table[name] = _Target(now)
+        table.move_to_end(name)
+        while len(table) > MOST_ACCOUNTS:
+            table.popitem(last=False)
         target.failures += 1
         target.services[service] = None
         if len(target.sources) < MOST_SOURCES:
@@ -122,6 +142,15 @@ class Attempts:
             if one.tries and 0 <= now - one.last < DAY
         ]
         return tuple(sorted(found, key=lambda trail: (-trail.tries, -trail.last)))
+
+    def aims(self, now: float) -> tuple[Aim, ...]:
+        """The names at which most was tried within the last day, the most first."""
+        found = [
+            Aim(name, one.failures, len(one.sources), one.since)
+            for name, one in (*self._targets.items(), *self._others.items())
+            if 0 <= now - one.since < DAY
+        ]
+        return tuple(sorted(found, key=lambda aim: (-aim.failures, aim.account)))
 
     def _source(self, key: IPAddress, now: float) -> _Source:
         source = self._sources.get(key)

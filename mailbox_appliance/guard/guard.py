@@ -19,7 +19,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from mailbox_appliance.database import DatabaseTrouble
-from mailbox_appliance.guard.attempts import Attempts, Campaign, Trail
+from mailbox_appliance.guard.attempts import Aim, Attempts, Campaign, Trail
 from mailbox_appliance.guard.file import UNREADABLE, GuardFile, put_back, take_changes
 from mailbox_appliance.guard.memory import (
     WEIGHTS,
@@ -269,11 +269,15 @@ class RememberingGuard:
 
     def name_accounts(self, account_of: Callable[[str], str]) -> None:
         """``account_of``: the one name of the account that was typed, "" when nobody has it."""
-        self._sieges.account_of = account_of
+        self._sieges.account_of = self._attempts.account_of = account_of
 
     def trails(self) -> tuple[Trail, ...]:
         """What each address has tried since the service began, at most a day back."""
         return self._attempts.trails(self._clock.seconds())
+
+    def aims(self) -> tuple[Aim, ...]:
+        """What was tried at each name since the service began, at most a day back."""
+        return self._attempts.aims(self._clock.seconds())
 
     def unban(self, text: str) -> bool:
         """Forgive an address or network of ``listing``, or end a siege; False for nothing. Raises GuardError."""

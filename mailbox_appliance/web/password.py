@@ -17,7 +17,8 @@ HTML = "text/html; charset=utf-8"
 _FRAME = (
     "<!doctype html><html lang=en><meta name=viewport content='width=device-width'><title>Password</title>"
     "<style>body{font-family:sans-serif;max-width:32em;margin:2em auto;padding:0 1em}"
-    "input{display:block;width:100%%;box-sizing:border-box;margin:.2em 0 1em;font-size:1.1em}</style>%s"
+    "input,button{display:block;width:100%%;box-sizing:border-box;margin:.2em 0 1em;padding:.5em;font-size:1.1em}"
+    "</style>%s"
 )
 _NEW = (
     "<label>New password<input type=password name=new autocomplete=new-password required maxlength=1024></label>"
@@ -25,7 +26,8 @@ _NEW = (
     "<button>Change it</button></form>"
 )
 _OLD = (
-    "<label>Mail address<input name=user autocomplete=username required maxlength=320 value='%s'></label>"
+    "<label>Mail address<input name=user inputmode=email autocapitalize=none autocorrect=off spellcheck=false "
+    "autocomplete=username required maxlength=320 value='%s'></label>"
     "<label>Password of today<input type=password name=old autocomplete=current-password required maxlength=1024>"
     "</label>"
 )
@@ -98,7 +100,9 @@ def _form(before: str, user: str) -> str:
 
 def _form_of(holder: str) -> str:
     name = html.escape(holder)
-    return f"<h1>A new password for {name}</h1><form method=post>{_NEW}{_ADVICE}"
+    # The name is there for what keeps a phone's passwords; what is sent of it is not looked at.
+    user = f"<input name=user autocomplete=username readonly aria-label='Mail address' value='{name}'>"
+    return f"<h1>A new password for {name}</h1><form method=post>{user}{_NEW}{_ADVICE}"
 
 
 def _said(words: str) -> str:

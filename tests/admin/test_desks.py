@@ -30,7 +30,7 @@ from mailbox_appliance.config.local import local_config
 from mailbox_appliance.config.model import Config, Relay
 from mailbox_appliance.config.read import ConfigWrong
 from mailbox_appliance.dns.servers import ServerState
-from mailbox_appliance.guard.attempts import Trail
+from mailbox_appliance.guard.attempts import Aim, Trail
 from mailbox_appliance.guard.sieges import Siege
 from mailbox_appliance.journal.trail import TrailStep
 from mailbox_appliance.mail.address import Address
@@ -115,6 +115,9 @@ class FakeGuard:
 
     def trails(self) -> Sequence[Trail]:
         return self._trails
+
+    def aims(self) -> tuple[Aim, ...]:
+        return tuple(Aim(name, 12, 1, 1e9) for trail in self._trails for name in trail.accounts)
 
     def sieges(self) -> tuple[Siege, ...]:
         return self.besieged
@@ -306,6 +309,9 @@ class GuardTests(DeskCase):
         )
         self.assertEqual([row["nobodys"] for row in data], ["root", ""])
         lines = self.do(desk, "guard log").lines
+        self.assertRegex(lines[0], r"^ann: 12 wrong passwords from 1 address since 2001-09-09 ")
+        self.assertEqual(lines[1:3], ("names that nobody has: 12 tries at 1 of them", ""))
+        lines = lines[3:]
         self.assertEqual(lines[0], "192.0.2.1 (adsl.far.test)")
         self.assertRegex(
             lines[1], r"^  2001-09-09 ..:..:.. to (2001-09-09 )?..:..:.., 12 wrong passwords at imap, smtp$"

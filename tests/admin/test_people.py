@@ -119,6 +119,8 @@ class PeopleTests(SynchronousTestCase):
         welcome = message_from_bytes(parcel.content.header + parcel.content.body, policy=policy.default)
         self.assertEqual(str(welcome["To"]), "Ann Müller <ann@example.org>")
         self.assertIn("Welcome, Ann Müller!", welcome.get_content())
+        self.assertNotIn("mailappliance", welcome.get_content())  # she has no command line
+        self.assertIn("postmaster@example.org makes them for you", welcome.get_content())
         said = self.do("account name", address="ann@example.org", name="Dr. Ann O'Neill")
         self.assertEqual(said.lines, ("ann@example.org is called Dr. Ann O'Neill now",))
         self.assertEqual(self.do("account name", address="ann@example.org", name="").data["name"], "")

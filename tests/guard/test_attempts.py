@@ -43,6 +43,20 @@ class CampaignTests(SynchronousTestCase):
         self.assertEqual(campaign, Campaign(ANN, attempts.SOURCES, attempts.SOURCES, ("imap",), NOW))
         self.assertEqual(self.tries(50, 50, NOW + 3600), [])
 
+    def test_invented_names_hide_nothing(self) -> None:
+        """However many names are made up in between, and however the account's own is typed."""
+        self.attempts.account_of = lambda typed: ANN if typed in (ANN, "ann") else ""
+        told = []
+        for n in range(attempts.SOURCES):
+            for other in range(attempts.MOST_ACCOUNTS // 4):
+                self.attempts.password(address(n), "imap", f"x{n}.{other}", NOW)
+            told.append(self.attempts.password(address(n), "imap", (ANN, "Ann")[n % 2], NOW))
+        self.assertEqual([one.account for one in told if one is not None], [ANN])
+        aims = self.attempts.aims(NOW)
+        self.assertEqual(
+            (aims[0].account, aims[0].failures, aims[0].sources), (ANN, attempts.SOURCES, attempts.SOURCES)
+        )
+
     def test_many_tries(self) -> None:
         """So are very many guesses from one place."""
         (campaign,) = self.tries(attempts.FAILURES + 5, 1)

@@ -104,7 +104,7 @@ VERBS: tuple[Verb, ...] = (
         LinkDesk,
         LinkDesk.link,
         "Make a link for choosing another main password, good for a day and one use.",
-        (ADDRESS,),
+        (ADDRESS, Argument("qr", "show it as a QR code, too, for the camera of a phone", "flag")),
         changes=True,
     ),
     Verb(
