@@ -11,6 +11,7 @@ from mailbox_appliance.config.model import Config, HostPort, NextHost
 from mailbox_appliance.guard.memory import GuardSettings
 from mailbox_appliance.imap.settings import ImapSettings
 from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.queue.allowance import AllowanceSettings
 from mailbox_appliance.relay.settings import Host, Proxy, RelaySettings, Security
 from mailbox_appliance.scanners.settings import ScannerSettings
@@ -119,6 +120,7 @@ def checks_settings(config: Config) -> ChecksSettings:
         trusted_lists=frozenset(checks.mailing_lists),
         switched_off=frozenset(checks.switched_off),
         weights=checks.weights,
+        actions={key: Action(word) for key, word in checks.actions.items()},
         enabled=checks.enabled and not config.local,
         greylist=checks.greylist and checks.enabled,
     )

@@ -224,6 +224,7 @@ class Checks:
     mailing_lists: tuple[str, ...] = ()
     people: tuple[str, ...] = ()
     weights: Mapping[str, float] = field(default_factory=dict)
+    actions: Mapping[str, str] = field(default_factory=dict)
     switched_off: tuple[str, ...] = ()
     greylist: bool = False
     dmarc_reports: bool = False

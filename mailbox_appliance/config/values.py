@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from mailbox_appliance.config.model import HostPort, Network
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
-from mailbox_appliance.ports.checks import CHECK_NAMES, FURTHER_NAMES
+from mailbox_appliance.ports.checks import ACTIONS, CHECK_NAMES, FURTHER_NAMES
 
 T = TypeVar("T")
 
@@ -148,6 +148,20 @@ def weights(value: object) -> dict[str, float]:
         if not good or abs(figure) > 100:
             raise Wrong(f"the weight of {key}, {shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
     return {str(key): float(figure) for key, figure in value.items()}
+
+
+def actions(value: object) -> dict[str, str]:
+    """What is done about a result, by "check result"."""
+    if not isinstance(value, dict):
+        raise Wrong(f"{shown(value)} is not a table", 'write { "attachment program" = "reject" }')
+    for key, action in value.items():
+        check, _, result = str(key).partition(" ")
+        if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
+            known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
+            raise Wrong(f"{shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
+        if action not in ACTIONS:
+            raise Wrong(f"{shown(action)} for {key} is nothing that can be done", f"write one of {', '.join(ACTIONS)}")
+    return {str(key): str(action) for key, action in value.items()}
 
 
 def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:

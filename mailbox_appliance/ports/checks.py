@@ -12,7 +12,7 @@ from typing import Protocol
 
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content
-from mailbox_appliance.mail.verdict import Personal, Verdict
+from mailbox_appliance.mail.verdict import Action, Personal, Verdict
 from mailbox_appliance.ports.delivery import Parcel
 
 # Every check there is, as [checks] weights and switched_off name them.
@@ -22,6 +22,8 @@ CHECK_NAMES = (
 )  # fmt: skip
 # Those that only give figures to others: a weight can be set, but there is nothing to switch off.
 FURTHER_NAMES = ("helo-spf", "dnswl", "author", "dmarc-record")
+# What [checks] actions may say, in the words of mail.verdict.Action.
+ACTIONS = tuple(one.value for one in Action)
 
 
 class Checks(Protocol):

@@ -72,6 +72,14 @@ KEYS: tuple[Key, ...] = (
         '{ "spf fail" = 1.5, "fcrdns none" = 0 }',
     ),
     Key(
+        "checks.actions",
+        values.actions,
+        "{}",
+        'What is done about a result whatever the sum: "accept" (nothing: the row counts no more), "junk", "defer" or '
+        '"reject", by "check result". The decisive rows of docs/checks.md are the defaults.',
+        '{ "attachment program" = "reject", "dmarc fail p=quarantine" = "accept" }',
+    ),
+    Key(
         "checks.switched_off",
         values.several(values.choice(*CHECK_NAMES)),
         "[]",
