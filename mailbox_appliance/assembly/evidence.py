@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from hashlib import blake2b
 from sqlite3 import Error as SqliteError
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,14 @@ from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.reputation import MIGRATIONS as REPUTATION
 from mailbox_appliance.checks.reputation import Reputation, key_of
+from mailbox_appliance.checks.senders import Senders
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.journal.journal import Journal
-from mailbox_appliance.mail.authfields import seen_sender
+from mailbox_appliance.mail.address import Address
+from mailbox_appliance.mail.authfields import seen_senders
 from mailbox_appliance.mail.client import peer_address
+from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.ports.reports import DmarcTally
 from mailbox_appliance.ports.users import Directory
@@ -49,7 +53,10 @@ class EvidencePart(Part):
         journal: Journal,
         names: Names,
         directory: Directory,
+        senders: Senders | None = None,
     ) -> None:
+        """``senders`` is told whose letters a person called junk."""
+        self._senders = senders
         self._config = config
         self._reactor = reactor
         self._workers = workers
@@ -107,17 +114,22 @@ class EvidencePart(Part):
         """What was learnt lately is kept."""
         await self.reputation.write()
 
-    async def taught(self, octets: bytes, junk: bool) -> None:
+    async def taught(self, account: Address, octets: bytes, junk: bool) -> None:
         """A person's word on a message (the first octets of one that was kept)."""
         block = HeaderBlock(octets)
-        domain, address = seen_sender(octets, self._config.hostname)
+        passed, address = seen_senders(octets, self._config.hostname)
         author = author_of(block)
         try:
             peer = peer_address(address) if address else None
         except ValueError:
             peer = None
-        proven = author.domain if author is not None and author.domain == domain else ""
-        if self.reputation.taught(key_of(proven, peer), junk):
+        # As the checks see it: somebody stands behind the name that the author's domain is registered under.
+        proven = author is not None and registered(author.domain) in {registered(domain) for domain in passed}
+        domain = author.domain if author is not None and proven else ""
+        if author is not None and self._senders is not None:
+            letter = blake2b(octets[: header_end(octets)], digest_size=8).digest()
+            await self._senders.said(account, author, letter, junk=junk, proven=proven)
+        if self.reputation.taught(key_of(domain, peer), junk):
             await self.reputation.write()
 
     def take_over(self, config: Config) -> None:

@@ -45,7 +45,7 @@ def make_visits(
 ) -> Visits:
     """The fourth stage."""
     users, edge, store, addresses = ground.users, ground.edge, entry.store, entry.addresses
-    evidence = EvidencePart(config, reactor, workers, journal, ground.names, addresses)
+    evidence = EvidencePart(config, reactor, workers, journal, ground.names, addresses, entry.junk.senders)
     entry.junk.learner.also.append(evidence.taught)
     reports = ReportsPart(
         config,

@@ -166,7 +166,7 @@ def own_evidence(
     signed = [one for one in proofs.dkim if _is_within(one.domain, mine)]
     if result.result == "temperror" or any(one.result == "temperror" for one in signed):
         return [Evidence("own", "temperror", reason=f"{author} cannot be proven now: a look-up failed")]
-    remedy = f"mail of {mine} sent through this server, or SPF or DKIM that passes for {mine}"
+    remedy = f"mail of {mine} sent through this server; or SPF or DKIM that passes for {mine}"
     if any(one.result == "fail" for one in signed):
         # As a mailing list leaves it; or a forger's. Nothing is lost in Junk.
         return [Evidence("own", "changed", reason=f"the signature of {mine} does not hold any more", remedy=remedy)]

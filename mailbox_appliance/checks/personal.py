@@ -166,13 +166,28 @@ class PersonalVerdicts:
         if case.account is None or case.author is None or not self.settings.enabled:
             return ()
         proof = "" if case.proven else " unproven"
+        found = []
         if await self._acquaintance.has_written_to(case.account, case.author):
             reason = f"{case.account} has written to {case.author}"
-            return (Evidence("known", f"correspondent{proof}", reason=reason),)
-        _, letters = await self._acquaintance.senders.standing(case.account, case.author)
-        if letters and case.proven:
-            return (Evidence("known", "sender", reason=f"{letters} earlier letter(s) from {case.author}"),)
-        return (Evidence("known", "first-time", reason=f"{case.account} has had no letter from {case.author} before"),)
+            found.append(Evidence("known", f"correspondent{proof}", reason=reason))
+        past = await self._acquaintance.senders.acquainted(case.account, case.author, proven=case.proven)
+        if past.junk > past.wanted:
+            times = "often" if past.junk - past.wanted > 1 else ""
+            reason = f"{case.account} called {past.junk} letter(s) from {case.author} junk, {past.wanted} wanted"
+            remedy = f"moving one out of Junk; or `mailappliance sender allow {case.account} {case.author}`"
+            found.append(Evidence("known", f"unwanted {times}".rstrip(), reason=reason, remedy=remedy))
+        elif found:
+            pass
+        elif past.wanted > past.junk and case.proven:
+            reason = f"{case.account} called {past.wanted} letter(s) from {case.author} wanted"
+            found.append(Evidence("known", "wanted", reason=reason))
+        elif past.letters and case.proven:
+            reason = f"{past.letters} earlier letter(s) from {case.author}"
+            found.append(Evidence("known", "sender" if past.is_old else "newcomer", reason=reason))
+        else:
+            reason = f"{case.account} has had no letter from {case.author} before"
+            found.append(Evidence("known", "first-time", reason=reason))
+        return found
 
     async def _content(self, case: Case) -> Sequence[Evidence]:
         parcel = case.parcel

@@ -30,6 +30,7 @@ MOST = 20_000  # senders
 HALF_LIFE = 30.0  # days
 ENOUGH = 2.0  # points before anything is said
 BY_VERDICT, BY_PERSON = 0.25, 1.0  # points of one message
+DOUBTFUL = 2.0  # points from which an accepted message is no good name
 _DAY = 86_400
 _SHOWN = 180  # days
 _MOST_WAITING = 100  # notes not yet written
@@ -139,9 +140,9 @@ class Reputation:
         day = today if waiting is not None or row is None else row[3]
         return Entry(key, Standing(kept.good + more.good, kept.bad + more.bad), day)
 
-    def judged(self, key: str, action: Action) -> bool:
-        """What the checks made of a message; True when it is time to ``write``."""
-        if action is Action.DEFER:
+    def judged(self, key: str, action: Action, score: float = 0.0) -> bool:
+        """What the checks made of a message; True when it is time to ``write``. What passed in doubt says nothing."""
+        if action is Action.DEFER or (action is Action.ACCEPT and score >= DOUBTFUL):
             return False
         is_good = action is Action.ACCEPT
         return self._add(key, BY_VERDICT * is_good, BY_VERDICT * (not is_good))

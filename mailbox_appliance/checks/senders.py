@@ -2,6 +2,7 @@
 
 sender   allowed and blocked addresses and domains ("@example.net"), by the person's own word
 met      whom the person has had mail from that was neither junk nor refused; addresses as keyed digests only
+said     what the person made of a sender's letters, by moving them into Junk or out of it; each letter's last word
 """
 
 from __future__ import annotations
@@ -36,9 +37,17 @@ MIGRATIONS = (
     CREATE TABLE tried (digest BLOB PRIMARY KEY, first REAL NOT NULL) WITHOUT ROWID;
     CREATE INDEX tried_first ON tried (first)
 """,
+    """
+    CREATE TABLE said (account TEXT NOT NULL, digest BLOB NOT NULL, letter BLOB NOT NULL, junk INTEGER NOT NULL,
+        day INTEGER NOT NULL, PRIMARY KEY (account, digest, letter)) WITHOUT ROWID;
+    CREATE INDEX said_day ON said (account, day);
+    ALTER TABLE met ADD COLUMN since INTEGER NOT NULL DEFAULT 0
+""",
 )
 MOST_PATTERNS = 2_000  # of one account
 MOST_MET = 20_000
+MOST_SAID = 5_000  # letters of one account
+_UNPROVEN = b"?"
 _DAY = 86_400
 _MOST_WITHOUT = 4_096
 _GATHERING = 1.0  # seconds for which letters gather before they are written together
@@ -47,6 +56,29 @@ _MOST_GATHERED = 1_000
 
 class TooMany(ValueError):
     """The account's list is full."""
+
+
+@dataclass(frozen=True, slots=True)
+class Acquainted:
+    """What is known of a sender: earlier ``letters`` of his, whether the first came before today (``is_old``), and how
+    many the person called ``junk`` or ``wanted``."""
+
+    letters: int = 0
+    is_old: bool = False
+    junk: int = 0
+    wanted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """One author for one account: the list's word, letters of his and the day of the first, and what was said of his
+    letters (junk, wanted), by whether somebody stood behind them: whoever forges his name shall not spoil it."""
+
+    standing: Standing
+    letters: int
+    since: int
+    said: tuple[int, int]
+    said_unproven: tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +110,7 @@ class Senders:
         self._gathering: Deferred[None] | None = None
         self._timer: Timer | None = None
         self._without: set[str] = set()  # accounts known to have no list
-        self._lately: Lately[tuple[str, str], tuple[Standing, int]] = Lately()  # by account and author
+        self._lately: Lately[tuple[str, str], _Found] = Lately()  # by account and author
 
     async def judged_by(self, account: Address, author: Address) -> Standing:
         """The list's word alone; nobody is looked up for an account that has no list."""
@@ -97,6 +129,18 @@ class Senders:
 
     async def standing(self, account: Address, author: Address) -> tuple[Standing, int]:
         """The list's word on an author (the address before its domain), and how many letters came from him."""
+        found = await self._find(account, author)
+        return found.standing, found.letters + self._waiting(account, author)
+
+    async def acquainted(self, account: Address, author: Address, *, proven: bool) -> Acquainted:
+        """What earlier letters tell. Of an unproven author only what was said of unproven letters counts."""
+        found = await self._find(account, author)
+        today = int(self._clock.seconds() // _DAY)
+        junk, wanted = found.said if proven else found.said_unproven
+        letters = found.letters + self._waiting(account, author)
+        return Acquainted(letters, bool(found.letters) and found.since < today, junk, wanted)
+
+    async def _find(self, account: Address, author: Address) -> _Found:
         person, written = str(account), str(author)
         digest = _digest(person, written.lower())
         found = self._lately.get((person, written))
@@ -104,11 +148,33 @@ class Senders:
             began = self._lately.begin()
             found = await self._database.run(_look_up(person, (pattern_of(written), *_domains(author)), digest))
             self._lately.keep(began, (person, written), found)
-        standing, letters = found
-        today = int(self._clock.seconds() // _DAY)
-        for day in (today - 1, today):  # what waits is younger than a second
-            letters += self._met.get((person, digest, day), 0)
-        return standing, letters
+        return found
+
+    def _waiting(self, account: Address, author: Address) -> int:
+        """Letters that are not written yet: none is older than a second."""
+        if not self._met:
+            return 0
+        person, today = str(account), int(self._clock.seconds() // _DAY)
+        digest = _digest(person, str(author).lower())
+        return sum(self._met.get((person, digest, day), 0) for day in (today - 1, today))
+
+    def said(self, account: Address, author: Address, letter: bytes, *, junk: bool, proven: bool) -> Awaitable[None]:
+        """A person calls a letter junk or wanted; ``letter`` is a digest of it, and its last word counts."""
+        person = str(account)
+        digest = _digest(person, str(author).lower()) + (b"" if proven else _UNPROVEN)
+        row = (person, digest, letter, int(junk), int(self._clock.seconds() // _DAY))
+
+        def write(connection: sqlite3.Connection) -> None:
+            connection.execute("INSERT OR REPLACE INTO said VALUES (?, ?, ?, ?, ?)", row)
+            (count,) = connection.execute("SELECT count(*) FROM said WHERE account=?", row[:1]).fetchone()
+            if count > MOST_SAID:
+                connection.execute(
+                    "DELETE FROM said WHERE account=?1 AND (digest, letter) IN "
+                    "(SELECT digest, letter FROM said WHERE account=?1 ORDER BY day LIMIT ?2)",
+                    (person, count - MOST_SAID),
+                )
+
+        return self._written(write, person)
 
     def meet(self, account: Address, author: Address) -> bool:
         """A letter of his has been taken; True when somebody must ``write`` it."""
@@ -198,7 +264,7 @@ class Senders:
         self._changed(str(account))
 
         def delete(connection: sqlite3.Connection) -> None:
-            for table in ("sender", "met"):
+            for table in ("sender", "met", "said"):
                 connection.execute(f"DELETE FROM {table} WHERE account=?", (str(account),))
 
         return self._written(delete, str(account))
@@ -216,10 +282,8 @@ class Senders:
         self._database.close()
 
 
-def _look_up(
-    person: str, patterns: Sequence[str], digest: bytes
-) -> Callable[[sqlite3.Connection], tuple[Standing, int]]:
-    def look_up(connection: sqlite3.Connection) -> tuple[Standing, int]:
+def _look_up(person: str, patterns: Sequence[str], digest: bytes) -> Callable[[sqlite3.Connection], _Found]:
+    def look_up(connection: sqlite3.Connection) -> _Found:
         standing = Standing.NONE
         for pattern in patterns:
             row = connection.execute(
@@ -228,8 +292,17 @@ def _look_up(
             if row is not None:
                 standing = Standing.ALLOWED if row[0] else Standing.BLOCKED
                 break
-        met = connection.execute("SELECT letters FROM met WHERE account=? AND digest=?", (person, digest)).fetchone()
-        return standing, met[0] if met is not None else 0
+        met = connection.execute(
+            "SELECT letters, since FROM met WHERE account=? AND digest=?", (person, digest)
+        ).fetchone() or (0, 0)
+        said, unproven = (
+            connection.execute(
+                "SELECT coalesce(sum(junk), 0), coalesce(sum(1 - junk), 0) FROM said WHERE account=? AND digest=?",
+                (person, whose),
+            ).fetchone()
+            for whose in (digest, digest + _UNPROVEN)
+        )
+        return _Found(standing, met[0], met[1], said, unproven)
 
     return look_up
 
@@ -240,7 +313,7 @@ def _has_list(connection: sqlite3.Connection, person: str) -> bool:
 
 def _note(connection: sqlite3.Connection, met: dict[tuple[str, bytes, int], int]) -> None:
     connection.executemany(
-        "INSERT INTO met VALUES (?, ?, ?, ?) "
+        "INSERT INTO met (account, digest, day, letters, since) VALUES (?1, ?2, ?3, ?4, ?3) "
         "ON CONFLICT DO UPDATE SET letters=letters+excluded.letters, day=excluded.day",
         [(*key, letters) for key, letters in met.items()],
     )

@@ -217,7 +217,7 @@ class Examination:
         key = key_of(domain, client.address)
         try:
             known = evidence_of(key, await memory.standing(key))
-            if memory.judged(key, verdict.action):
+            if memory.judged(key, verdict.action, verdict.score):
                 await memory.write()
         except (DatabaseTrouble, SqliteError, Busy, OSError) as error:
             return [Evidence("reputation", "temperror", reason=str(error)[:200])]

@@ -1,7 +1,8 @@
 """The one place where evidence becomes a verdict: two tables and a sum.
 
-First the decisive rows, from the top: the first that fits decides alone. Else the weights are added: at ``junk_at`` the
-message is Junk, at ``reject_at`` it is refused. Every row can be replaced by the owner (ChecksSettings).
+First the decisive rows, from the top: the first that fits decides alone, but a row of junk only says "no better than
+Junk": what the sum refuses is refused. Else the weights are added: at ``junk_at`` the message is Junk, at ``reject_at``
+it is refused. Every row can be replaced by the owner (ChecksSettings).
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ DECISIVE: Mapping[str, tuple[Action, Reply | None]] = {
     "dmarc fail p=reject": (Action.REJECT, NOT_AUTHENTIC),
     "dmarc temperror": (Action.DEFER, NAMES_TROUBLE),
     "dmarc fail p=quarantine": (Action.JUNK, None),
+    "attachment disguised": (Action.JUNK, None),
+    "attachment program": (Action.JUNK, None),
     "scanner reject": (Action.REJECT, FILTERED),
     "scanner defer": (Action.DEFER, LATER),
     "scanner down": (Action.DEFER, LATER),
@@ -83,7 +86,11 @@ WEIGHTS: Mapping[str, float] = {
     "sender allowed unproven": -3.0,
     "known correspondent": -4.0,
     "known correspondent unproven": -1.0,
+    "known unwanted": 3.0,
+    "known unwanted often": 6.0,
+    "known wanted": -2.0,
     "known sender": -1.0,
+    "known newcomer": 0.0,  # met today for the first time: a wave of junk vouches for nothing
     "known first-time": 0.5,
 }
 # The filter's own rows have no figure here: it brings one, 5 and more for junk, below 0 for wanted mail.
@@ -128,15 +135,17 @@ def _outcome(keys: Collection[str], evidence: Iterable[Evidence], settings: Chec
         if keys
         else {}
     )
+    score = sum([one.weight for one in evidence])
     for key, (action, reply) in table.items():
         if key not in keys:
             continue
         wanted = settings.actions.get(key, action)
+        if wanted is Action.JUNK and score >= settings.reject_at:
+            return _Outcome(Action.REJECT, SPAM, "")
         if wanted is action:
             return _Outcome(action, reply, key)
         if wanted is not Action.ACCEPT:  # ACCEPT takes the row out of the table
             return _Outcome(wanted, {Action.REJECT: SPAM, Action.DEFER: LATER}.get(wanted), key)
-    score = sum([one.weight for one in evidence])
     if score >= settings.reject_at:
         return _Outcome(Action.REJECT, SPAM, "")
     return _Outcome(Action.JUNK if score >= settings.junk_at else Action.ACCEPT, None, "")
@@ -169,8 +178,19 @@ def _rests(outcome: _Outcome, evidence: tuple[Evidence, ...], settings: ChecksSe
     return outcome.key == "dmarc fail p=reject" and broken
 
 
+DONE: Mapping[Action, str] = {
+    Action.ACCEPT: "accepted",
+    Action.JUNK: "put into Junk",
+    Action.DEFER: "put off",
+    Action.REJECT: "refused",
+}
+
+
 def turning_points(verdict: Verdict, settings: ChecksSettings) -> tuple[str, ...]:
-    """What would have changed the verdict: each piece of evidence without which it would be another."""
+    """What would have changed the verdict: each piece of evidence without which it would be another.
+
+    Where no single one would, the heaviest that would together; of what was accepted, how far it is from Junk.
+    """
     found = []
     keys = _may_decide(verdict.evidence, settings)
     for at, one in enumerate(verdict.evidence):
@@ -180,6 +200,32 @@ def turning_points(verdict: Verdict, settings: ChecksSettings) -> tuple[str, ...
         rest = verdict.evidence[:at] + verdict.evidence[at + 1 :]
         without = _outcome(keys.keys() - {key} if keys.get(key) == 1 else keys, rest, settings).action
         if without is not verdict.action:
-            remedy = f" ({one.remedy})" if one.remedy else ""
-            found.append(f"without {one.check} {one.result} it would be {without.value}{remedy}")
+            found.append(_told((one,), without))
+    if not found and verdict.action is not Action.ACCEPT:
+        found = _together(verdict, settings)
+    if verdict.action is Action.ACCEPT and not _outcome(keys, verdict.evidence, settings).key:
+        score = sum([one.weight for one in verdict.evidence])
+        found.append(f"with {settings.junk_at - score:.1f} points more it would be {DONE[Action.JUNK]}")
     return tuple(found)
+
+
+def _together(verdict: Verdict, settings: ChecksSettings) -> list[str]:
+    """The fewest of the heaviest pieces (what decides goes first) without which the verdict is another."""
+    rest, taken = list(verdict.evidence), []
+    while rest:
+        key = _outcome(_may_decide(rest, settings), rest, settings).key
+        heaviest = max(rest, key=lambda one: (f"{one.check} {one.result}" == key, one.weight))
+        rest.remove(heaviest)
+        taken.append(heaviest)
+        without = _outcome(_may_decide(rest, settings), rest, settings).action
+        if without is not verdict.action:
+            return [_told(tuple(taken), without)]
+    return []
+
+
+def _told(without: tuple[Evidence, ...], action: Action) -> str:
+    names = list(dict.fromkeys(f"{one.check} {one.result}" for one in without))
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    remedies = [one.remedy for one in without if one.remedy] if len(without) == 1 else []
+    words = f"without {listed} it would be {DONE[action]}" + (f" ({remedies[0]})" if remedies else "")
+    return words.replace(",", ";")  # the journal puts commas between them

@@ -71,13 +71,15 @@ class FullJournal(Journal, HasFailed, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Lesson:
-    """Messages to be learnt. ``only_contrary``: only where the opposite had been learnt."""
+    """Messages to be learnt. ``only_contrary``: only where the opposite had been learnt. ``said`` False: nobody has
+    said it; it is wanted mail to compare with."""
 
     account: Address
     mailbox: str
     uids: Sequence[int]
     junk: bool
     only_contrary: bool = False
+    said: bool = True
 
 
 def kind_of(name: str, use: SpecialUse | None) -> str:
@@ -106,7 +108,7 @@ class Learner:
         self._clock = clock
         self._journal = journal
         self._hostname = hostname
-        self.also: list[Callable[[bytes, bool], Awaitable[None]]] = []  # who else learns from a lesson
+        self.also: list[Callable[[Address, bytes, bool], Awaitable[None]]] = []  # who else learns from a lesson
         self._waiting: deque[Filed | Lesson] = deque()
         self._size = 0
         self._lost = 0
@@ -229,7 +231,7 @@ class Learner:
         finally:
             box.release(watcher)
         if uids:
-            await self._teach(Lesson(account, INBOX, uids, junk=False))
+            await self._teach(Lesson(account, INBOX, uids, junk=False, said=False))
 
     def _kept(self, account: Address, box: Mailbox, most: int) -> list[int]:
         """The newest that nobody has marked as junk and that were not taken before, answered ones first."""
@@ -262,8 +264,8 @@ class Learner:
             await self._filter.forget_contrary(lesson.account, octets, lesson.junk)
             return
         await self._filter.learn(lesson.account, octets, lesson.junk, seen_words(octets, self._hostname))
-        for tell in self.also:
-            await tell(octets, lesson.junk)
+        for tell in self.also if lesson.said else ():
+            await tell(lesson.account, octets, lesson.junk)
 
     async def _lesson(self, store: Mailstore, what: Filed) -> Lesson | None:
         kinds = {info.name: kind_of(info.name, info.special_use) for info in await store.mailboxes()}

@@ -8,6 +8,11 @@ from mailbox_appliance.mail.header import header_end, unfold
 
 _FIELD = re.compile(rb"^authentication-results[ \t]*:((?:.*\n[ \t])*.*)", re.IGNORECASE | re.MULTILINE)
 _RESULT = re.compile(rb"(?:^|;)\s*(spf|dkim|dmarc|arc|iprev)\s*=\s*([a-z]{2,12})", re.IGNORECASE)
+_PASSED = re.compile(
+    rb";\s*(?:dmarc=pass\b[^;]*\bheader\.from=|dkim=pass\b[^;]*\bheader\.d=|spf=pass\b[^;]*\bsmtp\.mailfrom=(?:[^\s;]*@)?)"
+    rb"\"?([a-z0-9._-]{1,255})",
+    re.IGNORECASE,
+)
 _PIECE = re.compile(rb'\\.|[()"]|[^\\()"]+|\\', re.DOTALL)
 _ENDS = re.compile(rb"[;\s]")
 _TOP = 16_384  # octets: ours stands above what the sender wrote
@@ -36,13 +41,13 @@ def without_comments(value: bytes) -> bytes:
     return b"".join(kept)
 
 
-def seen_sender(octets: bytes, authserv_id: str) -> tuple[str, str]:
-    """The author's domain when DMARC passed, and the peer's address, as our own field says; "" for what it does not."""
+def seen_senders(octets: bytes, authserv_id: str) -> tuple[frozenset[str], str]:
+    """The domains that passed (DMARC, DKIM, SPF of MAIL FROM), and the peer's address ("" for none), as our own field
+    says."""
     value = _ours(octets, authserv_id)
-    domain = re.search(rb";\s*dmarc=pass\b[^;]*\bheader\.from=([^\s;]{1,255})", value, re.IGNORECASE)
     address = re.search(rb"\bpolicy\.iprev=\"?([0-9A-Fa-f.:]{2,45})", value)
     return (
-        domain[1].decode("ascii", "replace").lower() if domain is not None else "",
+        frozenset(found.decode("ascii", "replace").lower() for found in _PASSED.findall(value)),
         address[1].decode("ascii") if address is not None else "",
     )
 

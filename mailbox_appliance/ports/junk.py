@@ -10,6 +10,9 @@ from mailbox_appliance.mail.message import Content
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Evidence
 
+UNTAUGHT = 0.25  # of the figure for wanted mail, before anything was taught
+ENOUGH_LESSONS = 40
+
 
 @dataclass(frozen=True, slots=True)
 class Token:
@@ -39,11 +42,15 @@ class Judgement:
         return self.score > 0.0
 
     def as_evidence(self) -> Evidence:
-        """For the verdict, in its points: junk is at least 5, wanted mail at most 0. Tells no word of the message."""
+        """For the verdict, in its points: junk is at least 5, wanted mail at most 0. Tells no word of the message.
+
+        What a filter takes for wanted mail counts the less, the less the person has taught it: whoever has read no
+        letter of somebody cannot vouch for a stranger's.
+        """
         if self.is_junk:
             weight = 5.5 + min(self.score, 8.0) * 0.4
         else:
-            weight = max(self.score, -10.0) * 0.2
+            weight = max(self.score, -10.0) * 0.2 * min(1.0, UNTAUGHT + self.lessons / ENOUGH_LESSONS)
         reason = f"looks like {'junk' if self.is_junk else 'wanted mail'} ({self.probability:.2f})"
         reason += f", by {self.lessons} lesson(s)" if self.lessons else ", nobody has taught yet"
         if self.trouble:

@@ -103,11 +103,13 @@ class SourceTests(PersonalCase):
     """Each source of evidence."""
 
     def test_a_new_friend(self) -> None:
-        """A first letter is taken; the second is from somebody known, if his name is proven."""
+        """A first letter is taken; from the next day on he is somebody known, if his name is proven."""
         first = self.judge()
         self.assertEqual(
             (first.verdict.action, self.found(first)), (Action.ACCEPT, ["known first-time", "content ham"])
         )
+        self.assertEqual(self.found(self.judge())[0], "known newcomer")
+        self.clock.advance(86_400)
         self.assertEqual(self.found(self.judge())[0], "known sender")
         self.assertEqual(self.found(self.judge(proven=False))[0], "known first-time")
         self.assertEqual(self.found(self.judge(account=BOB))[0], "known first-time")
@@ -123,13 +125,50 @@ class SourceTests(PersonalCase):
         self.assertEqual(refused.otherwise, Action.JUNK)
         judged = self.journal.of(JudgedFor)[-1]
         self.assertEqual((judged.account, judged.action), (str(ANN), "reject"))
-        self.assertIn("without content junk it would be accept", judged.otherwise)
+        self.assertIn("without content junk it would be accepted", judged.otherwise)
 
     def test_the_journal_tells_no_words(self) -> None:
         """What the filter found in the text stays out of the journal."""
         self.teach(advertisement())
         self.judge(advertisement())
         self.assertNotIn("known junk", repr(self.journal.of(JudgedFor)))
+
+    def say(self, letter: bytes, *, junk: bool, proven: bool = True) -> None:
+        self.do(self.senders.said(ANN, EVE, letter, junk=junk, proven=proven))
+
+    def test_what_was_moved(self) -> None:
+        """A letter in Junk counts against the next of the same sender, two send it there; each may be taken back."""
+        self.say(b"1", junk=True)
+        first = self.judge()
+        self.assertEqual((self.found(first)[0], first.verdict.action), ("known unwanted", Action.ACCEPT))
+        self.say(b"1", junk=True)  # the same letter, by its keyword
+        self.assertEqual(self.found(self.judge())[0], "known unwanted")
+        self.say(b"2", junk=True)
+        second = self.judge()
+        self.assertEqual((self.found(second)[0], second.verdict.action), ("known unwanted often", Action.JUNK))
+        self.assertIn(f"sender allow {ANN} {EVE}", self.journal.of(JudgedFor)[-1].otherwise[0])
+        self.assertEqual(self.found(self.judge(account=BOB))[0], "known first-time")
+        self.say(b"2", junk=False)
+        self.say(b"1", junk=False)
+        self.assertEqual(self.found(self.judge())[0], "known wanted")
+
+    def test_a_forger_spoils_no_name(self) -> None:
+        """What was said of letters that nobody stood behind is not held against him whose name they bore."""
+        for letter in (b"1", b"2", b"3"):
+            self.say(letter, junk=True, proven=False)
+        self.assertEqual(self.found(self.judge())[0], "known first-time")
+        self.assertEqual(self.judge(proven=False).verdict.action, Action.JUNK)
+        self.do(self.senders.forget(ANN))
+        self.assertEqual(self.judge(proven=False).verdict.action, Action.ACCEPT)
+
+    def test_said_is_bounded(self) -> None:
+        """The oldest words make room."""
+        self.patch(senders, "MOST_SAID", 3)
+        for number in range(6):
+            self.say(b"%d" % number, junk=True)
+            self.clock.advance(86_400)
+        past = self.do(self.senders.acquainted(ANN, EVE, proven=True))
+        self.assertEqual(past.junk, 3)
 
     def test_correspondents(self) -> None:
         """Whom Ann has written to is forgiven what looks like junk, if it is he."""

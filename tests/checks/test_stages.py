@@ -99,7 +99,7 @@ class PolicyTests(SynchronousTestCase):
         self.assertEqual((verdict.action, verdict.reply.code, verdict.reply.enhanced), (Action.REJECT, 550, "5.7.26"))
         self.assertIn("needs one of its own", verdict.reason)
         (turn,) = turning_points(verdict, scene.settings)
-        self.assertIn("without dmarc fail p=reject it would be accept", turn)
+        self.assertIn("without dmarc fail p=reject it would be accepted", turn)
         self.assertIn("SPF or DKIM that passes for victim.test", turn)
 
     def test_quarantine_is_strict(self) -> None:

@@ -87,7 +87,7 @@ class JunkTests(SynchronousTestCase):
         told = json.loads(self.appliance.cli("spam", "why", eleventh, "--json"))
         self.assertEqual(told[0]["verdict"], "junk")
         self.assertEqual([row["check"] for row in told[0]["checks"]], ["content"])
-        self.assertEqual(told[0]["otherwise"], ["without content junk it would be accept"])
+        self.assertEqual(told[0]["otherwise"], ["without content junk it would be accepted"])
         (tokens,) = [one["tokens"] for one in told if "tokens" in one and one["mailbox"] == "Junk"]
         self.assertEqual(len(tokens), 10)
         self.assertIn("dear customer", self.appliance.cli("spam", "why", eleventh))

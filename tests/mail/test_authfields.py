@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.mail.authfields import seen_sender, seen_words, without_comments
+from mailbox_appliance.mail.authfields import seen_senders, seen_words, without_comments
 
 OURS = (
     b"Authentication-Results: mx.home.test; iprev=pass policy.iprev=192.0.2.10;\n\tspf=pass smtp.mailfrom=a@far.test;\n"
@@ -17,10 +17,18 @@ class AuthFieldsTests(SynchronousTestCase):
 
     def test_sender(self) -> None:
         """The domain that passed, and the address; of our field only."""
-        self.assertEqual(seen_sender(OURS + b"\nbody", "mx.home.test"), ("far.test", "192.0.2.10"))
-        self.assertEqual(seen_sender(OURS + b"\nbody", "other.test"), ("", ""))
-        failed = OURS.replace(b"dmarc=pass", b"dmarc=fail")
-        self.assertEqual(seen_sender(failed + b"\n", "mx.home.test"), ("", "192.0.2.10"))
+        self.assertEqual(seen_senders(OURS + b"\nbody", "mx.home.test"), (frozenset({"far.test"}), "192.0.2.10"))
+        self.assertEqual(seen_senders(OURS + b"\nbody", "other.test"), (frozenset(), ""))
+        failed = OURS.replace(b"dmarc=pass", b"dmarc=fail").replace(b"spf=pass", b"spf=softfail")
+        self.assertEqual(seen_senders(failed + b"\n", "mx.home.test"), (frozenset(), "192.0.2.10"))
+
+    def test_what_passed_without_a_policy(self) -> None:
+        """SPF and DKIM name their domains, too."""
+        ours = (
+            b"Authentication-Results: mx.home.test; spf=pass smtp.mailfrom=bounce@a.test;\n\tdkim=pass header.d=b.test\n"
+            b"\theader.a=rsa-sha256; dkim=fail header.d=c.test; dmarc=none header.from=d.test\n"
+        )
+        self.assertEqual(seen_senders(ours + b"\n", "mx.home.test")[0], frozenset({"a.test", "b.test"}))
 
     def test_comments_and_quotes(self) -> None:
         """What stands in a comment, in one within another, or in quotes divides nothing and says nothing."""
@@ -37,10 +45,11 @@ class AuthFieldsTests(SynchronousTestCase):
             self.assertEqual(without_comments(value), expected, value)
         quoted = b'mx.home.test; spf=pass smtp.mailfrom="; dmarc=pass header.from=bank.test "@far.test'
         nested = b"mx.home.test; spf=pass (far (far) ; dmarc=pass header.from=bank.test )"
-        for value in (quoted, nested):
+        at = b'mx.home.test; spf=pass smtp.mailfrom="x@bank.test"@far.test'
+        for value, passed in ((quoted, {"far.test"}), (nested, set()), (at, {"far.test"})):
             field = b"Authentication-Results: " + value + b"\n\n"
             self.assertEqual(seen_words(field, "mx.home.test"), ("spf pass",))
-            self.assertEqual(seen_sender(field, "mx.home.test"), ("", ""))
+            self.assertEqual(seen_senders(field, "mx.home.test"), (frozenset(passed), ""))
 
     def test_words(self) -> None:
         """Methods and results."""
