@@ -5,6 +5,9 @@ disguised   a program that calls itself something else, or two endings, or a nam
 program     something the reader's machine would run when it is opened, also within an archive
 image       a disk image: opened like a folder, and what lies in it comes without the mark of the net
 macros      an office file that brings a program along
+smuggling   a web page that makes a file out of itself when it is opened
+login       a web page, or a picture with a program, that asks for a password or leads elsewhere by itself
+locked open an archive whose password stands in the letter: the key is for the reader, the lock for whoever looks
 locked      an archive with a password: nobody can look into it on the way
 nested      archives within archives within archives
 page        a web page as a file: the usual false log-in form
@@ -20,6 +23,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from mailbox_appliance.checks.inside import Attached
+from mailbox_appliance.checks.readable import names_a_key
 from mailbox_appliance.mail.lookalike import turns_direction
 from mailbox_appliance.mail.verdict import Evidence
 
@@ -39,8 +43,10 @@ _PAGES = frozenset("html htm xhtml shtml mht mhtml svg".split())
 _DOCUMENTS = frozenset(
     "pdf doc docx xls xlsx ppt pptx txt rtf jpg jpeg png gif mp3 mp4 avi csv odt ods odp htm html eml".split()
 )
-_WITH_MACROS = frozenset("docm dotm xlsm xltm xlsb xlam pptm potm ppsm ppam sldm".split())
-_ORDER = ("disguised", "program", "image", "macros", "locked", "nested", "page")
+_WITH_MACROS = frozenset("one onepkg docm dotm xlsm xltm xlsb xlam pptm potm ppsm ppam sldm".split())
+_ORDER = (
+    "disguised", "program", "smuggling", "login", "locked open", "macros", "image", "nested", "locked", "page"
+)  # fmt: skip
 
 # First octets: what it is.
 _MAGIC: tuple[tuple[bytes, str], ...] = (
@@ -63,6 +69,12 @@ _MAGIC: tuple[tuple[bytes, str], ...] = (
 _ISO_AT = 0x8001
 _VBA = (b"_\x00V\x00B\x00A\x00_\x00P\x00R\x00O\x00J", b"M\x00a\x00c\x00r\x00o\x00s\x00", b"_VBA_PROJECT")
 _INSTALLER = b"\x84\x10\x0c\x00\x00\x00\x00\x00\xc0\x00\x00\x00\x00\x00\x00\x46"  # MSI, as its root says
+_SMUGGLES = re.compile(
+    rb"createobjecturl|mssaveoropenblob|new blob\s*\(|\batob\s*\(|fromcharcode|unescape\s*\(|\beval\s*\("
+)
+_ASKS = re.compile(
+    rb"<input\b[^>]{0,400}type\s*=\s*[\"']?password\b|http-equiv\s*=\s*[\"']?refresh|\blocation\s*(?:\.(?:href|replace|assign))?\s*[=(]"
+)
 _ENDING = re.compile(r"\.([A-Za-z0-9]{1,12})[ .]*$")
 _TRAILING = re.compile(r"[ .\u00a0\u200b]+$")
 _UNREADABLE = re.compile(r"[\x00-\x1f\x7f]")
@@ -70,11 +82,13 @@ _UNREADABLE = re.compile(r"[\x00-\x1f\x7f]")
 Found = tuple[str, str]  # result, what was seen
 
 
-def check_attachments(files: Sequence[Attached]) -> list[Evidence]:
-    """The worst of it, so that many small files are not many points."""
+def check_attachments(files: Sequence[Attached], text: str = "") -> list[Evidence]:
+    """The worst of it, so that many small files are not many points. ``text`` is what is seen of the letter."""
     found: list[tuple[int, str, str]] = []
     for file in files:
         for result, reason in judge_file(file.name, file.type, file.head, file.is_whole):
+            if result == "locked" and names_a_key(text):
+                result, reason = "locked open", f"{reason}, which stands in the letter"
             found.append((_ORDER.index(result), result, f"{_shown(file.name)}: {reason}"))
     if not found:
         return []
@@ -105,11 +119,21 @@ def judge_file(name: str, said: str, head: bytes, is_whole: bool = True, depth: 
         elif any(sign in head for sign in _VBA):
             yield "macros", "an office file that brings a program along"
     if ending in _PAGES or (said == "text/html" and not ending):
-        yield "page", "a web page as a file"
+        yield from _judge_page(head)
     if kind == "zip":
         yield from _judge_zip(head, depth)
     elif kind == "rar":
         yield from _judge_rar(head)
+
+
+def _judge_page(head: bytes) -> Iterator[Found]:
+    low = head.lower()
+    if _SMUGGLES.search(low) is not None and b"<script" in low:
+        yield "smuggling", "a web page that makes a file out of itself"
+    elif (b"<svg" in low[:4096] and (b"<script" in low or b"foreignobject" in low)) or _ASKS.search(low) is not None:
+        yield "login", "a page that asks for a password, or leads elsewhere by itself"
+    else:
+        yield "page", "a web page as a file"
 
 
 def kind_of(head: bytes) -> str:

@@ -7,6 +7,10 @@ person      that name is a person of the house, and the address is not ours
 address     that name is an address, and another than the one that stands behind it
 hidden      From or Subject turns the direction of what is shown
 mixed       a word of two alphabets that look alike
+our name    the name beside the address names a domain of ours
+role        that name is an office of some house (IT support, HR), and the address is a stranger's
+brand       that name is a firm's whose name forgers borrow; "brand domain": the domain, too, is made to look like it;
+            "brand in domain": the domain bears the name, and that is all
 reply       answers would go to another domain than the one in From
 =========== =========================================================================================
 
@@ -15,9 +19,11 @@ Mail that is proven to be ours is never here; a list's mail is not asked where i
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from mailbox_appliance.checks.brands import brand_in_host, brand_named, is_of, is_spelt
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii, domain_to_unicode
 from mailbox_appliance.mail.addresses import addresses_of
 from mailbox_appliance.mail.charset import decode_words
@@ -29,6 +35,14 @@ from mailbox_appliance.mailauth.canonical import HeaderBlock
 LONGEST = 2048  # octets of a field
 _ADDRESS = re.compile(r"[\w.+'-]{1,64}@([\w-]{1,63}(?:\.[\w-]{1,63}){1,8})")
 _SEPARATOR = re.compile(r"[\s._,;\"'()<>-]+")
+ROLES = (
+    "it support", "it department", "it desk", "it helpdesk", "it help desk", "helpdesk", "help desk", "it admin",
+    "it service", "it abteilung", "mail admin", "mail administrator", "email admin", "e mail admin", "webmail",
+    "email administrator", "webmail admin", "webmail support", "mail support", "mail server", "email support",
+    "system administrator", "systemadministrator", "admin", "administrator", "hr", "hr department", "human resources",
+    "personalabteilung", "payroll", "payroll department", "voicemail", "voice mail", "fax", "efax", "scanner", "copier",
+    "mailbox", "postfach", "account team", "security team", "security alert", "document", "shared document", "ceo",
+)  # fmt: skip
 _SHORT = 5  # characters: shorter names look alike by chance
 
 Registered = Callable[[str], str]  # the name a domain is registered under
@@ -75,6 +89,8 @@ def _found(
     for text in (name, subject):
         if turns_direction(text):
             yield "hidden", "characters turn the direction of what is shown"
+    if not is_ours:
+        yield from _false_brand(name, author, registered(author.domain))
     if mixes_scripts(name) or mixes_scripts(domain_to_unicode(author.domain)):
         yield "mixed", "a word of two alphabets that look alike"
     if name and not is_ours:
@@ -95,9 +111,34 @@ def _false_name(
         elif registered(domain) != registered(author.domain):
             yield "address", f"the name in From is {shown[0][:80]}, the address is {author}"
         return
+    low = name.lower()
+    one = next((one for one in ours if len(one) > 4 and one in low), "")
+    if one:
+        yield "our name", f"the name in From is {name[:80]!r}, the address is {author}"
+    elif _folded(name) in _folded_roles():
+        yield "role", f"the name in From is an office of some house: {name[:80]!r}"
     person = persons.get(_folded(name)) or persons.get(_folded(_turned(name)))
     if person:
         yield "person", f"the name in From is {person}'s, the address is {author}"
+
+
+def _false_brand(name: str, author: Address, home: str) -> Iterator[tuple[str, str]]:
+    """A firm's name, beside an address or within a domain that is not the firm's."""
+    domain = domain_to_unicode(author.domain)
+    named, within = brand_named(name), brand_in_host(domain, home)
+    if named and is_of(named, author.domain, home):
+        named = ""
+    if within and (named == within or not is_spelt(within, domain)):
+        yield "brand domain", f"{author.domain} is made to look like {within}"
+    elif named:
+        yield "brand", f"the name in From is {named}, the address is {author}"
+    elif within:
+        yield "brand in domain", f"{author.domain} bears the name of {within} and is not theirs"
+
+
+def subject_of(block: HeaderBlock) -> str:
+    """Subject as it is shown."""
+    return _text(block, b"subject")
 
 
 def _looks_like(domain: str, ours: Iterable[str]) -> str:
@@ -145,6 +186,11 @@ def reply_domain(block: HeaderBlock) -> str:
 
 def _folded(name: str) -> str:
     return _SEPARATOR.sub(" ", skeleton(name)).strip()
+
+
+@functools.cache
+def _folded_roles() -> frozenset[str]:
+    return frozenset(_folded(role) for role in ROLES)
 
 
 def _turned(name: str) -> str:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from mailbox_appliance.mail.address import AddressError, domain_to_ascii
-from mailbox_appliance.mail.charset import parameter_text
+from mailbox_appliance.mail.charset import decode, parameter_text
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import decode_transfer
@@ -25,6 +25,8 @@ LOOKED_AT = 512 * 1024  # octets of a body
 MOST_DASHED = 200  # lines that may begin a part; what stands behind them is one part
 MOST_TEXT = 64 * 1024  # octets of all texts
 MOST_TEXTS = 8
+TEXT_HEAD = 24 * 1024  # octets of each text whose words are read
+MOST_WORDS = 48 * 1024  # of all
 MOST_FILES = 32
 FILE_HEAD = 96 * 1024  # encoded octets of one file that are decoded
 MOST_HEADS = 384 * 1024  # of all files
@@ -56,10 +58,11 @@ class Attached:
 
 @dataclass(frozen=True, slots=True)
 class Inside:
-    """``hosts``: lower-case A-labels in their order, each once."""
+    """``hosts``: lower-case A-labels in their order, each once; ``texts``: subtype and beginning of each text."""
 
     hosts: tuple[str, ...] = ()
     files: tuple[Attached, ...] = ()
+    texts: tuple[tuple[str, str], ...] = ()
 
 
 async def look_inside(content: Content, workers: Workers, clock: Clock) -> Inside:
@@ -77,6 +80,8 @@ async def look_inside(content: Content, workers: Workers, clock: Clock) -> Insid
     files: list[Attached] = []
     texts, heads = MOST_TEXT, MOST_HEADS
     number = 0
+    read: list[tuple[str, str]] = []
+    words = MOST_WORDS
     for node in _leaves(root):
         name = _name_of(node)
         if node.type == "text" and not name and not _is_attached(node):
@@ -85,6 +90,9 @@ async def look_inside(content: Content, workers: Workers, clock: Clock) -> Insid
                 text = decode_transfer(whole[node.body_at : min(node.end_at, node.body_at + texts)], node.encoding)
                 texts -= len(text) + 1
                 _take_hosts(text, hosts)
+                head = text[: min(TEXT_HEAD, words)]
+                words -= len(head)
+                read.append((node.subtype, decode(head, parameter_text(node.parameters, "charset") or "")))
         elif len(files) < MOST_FILES:
             length = min(node.end_at - node.body_at, FILE_HEAD, max(heads, 256))
             heads -= length
@@ -92,7 +100,7 @@ async def look_inside(content: Content, workers: Workers, clock: Clock) -> Insid
             cut = node.body_at + length < node.end_at or node.end_at >= len(whole) < content.size
             files.append(Attached(name[:255], f"{node.type}/{node.subtype}", head, not cut))
         await slices.breathe()
-    return Inside(tuple(hosts)[:MOST_HOSTS], tuple(files))
+    return Inside(tuple(hosts)[:MOST_HOSTS], tuple(files), tuple(read))
 
 
 def _read(path: str, offset: int, length: int) -> bytes:

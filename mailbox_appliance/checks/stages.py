@@ -23,15 +23,19 @@ from mailbox_appliance.checks import connection, content
 from mailbox_appliance.checks.attachments import check_attachments
 from mailbox_appliance.checks.author import author_of
 from mailbox_appliance.checks.bodies import digests
+from mailbox_appliance.checks.brands import is_firm
 from mailbox_appliance.checks.domains import check_domains, names_to_ask, registered
 from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.findings import Findings
-from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_domain
+from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_domain, subject_of
 from mailbox_appliance.checks.inside import Inside, look_inside
+from mailbox_appliance.checks.links import Reader, check_links
 from mailbox_appliance.checks.lookups import Inquiry, together
+from mailbox_appliance.checks.lures import check_lures
+from mailbox_appliance.checks.readable import check_text, read_texts
 from mailbox_appliance.checks.reputation import Reputation, evidence_of, key_of
 from mailbox_appliance.checks.settings import ChecksSettings
-from mailbox_appliance.checks.verdict import decide, turning_points
+from mailbox_appliance.checks.verdict import WEIGHTS, decide, turning_points
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.checks import Judged
 from mailbox_appliance.mail.address import Address, show_reverse_path
@@ -53,6 +57,7 @@ from mailbox_appliance.slices import Slices
 
 T = TypeVar("T")
 
+_WITHIN = ("attachment", "link", "lure", "text")  # checks of what a message carries inside
 FAULT = Reply(451, "4.3.0", "The message could not be checked now, try again later")
 
 
@@ -275,17 +280,38 @@ class Examination:
         return await self._settle(lambda answers: content.prove(papers, bodies, self._settings, answers))
 
     async def _inside(self, papers: content.Papers, author: Address | None) -> list[Evidence]:
-        """Files, links, and who pretends to be one of us."""
+        """Files, links, words, and who pretends to be one of us."""
         inside = Inside()
-        if self._on("attachment") or (self._on("domain-list") and self._settings.domain_lists):
+        if any(map(self._on, _WITHIN)) or (self._on("domain-list") and self._settings.domain_lists):
             inside = await look_inside(self._parcel.content, self._workers, self._clock)
-        evidence = check_attachments(inside.files) if self._on("attachment") else []
+        evidence = await self._read(papers, author, inside)
         if self._on("impostor") and author is not None:
             called = (await self._directory.display_names()).values()
             persons = persons_of(await self._directory.accounts(), (*called, *self._settings.people))
             ours = self._directory.domains()
             evidence += check_impostor(papers.block, author, ours, persons, registered)
         return evidence + await self._domains(papers, author, inside.hosts)
+
+    async def _read(self, papers: content.Papers, author: Address | None, inside: Inside) -> list[Evidence]:
+        """What files, links and words say."""
+        slices = Slices(self._clock)
+        seen = read_texts(inside.texts)
+        await slices.breathe()
+        evidence = check_attachments(inside.files, seen.text) if self._on("attachment") else []
+        path = self._parcel.envelope.reverse_path
+        kin = frozenset(registered(one.domain) for one in (author, path) if one is not None)
+        if self._on("link"):
+            recipients = tuple(str(one.forward_path).lower() for one in self._parcel.envelope.recipients)
+            reader = Reader(recipients, kin, self._directory.domains(), registered)
+            evidence += check_links(seen.links, seen.text, reader)
+            await slices.breathe()
+        if self._on("lure"):
+            of_firm = author is not None and is_firm(registered(author.domain))
+            figures = {**WEIGHTS, **self._settings.weights}
+            evidence += check_lures(f"{subject_of(papers.block)} {seen.text}", figures, of_firm=of_firm)
+        if self._on("text"):
+            evidence += check_text(seen)
+        return evidence
 
     async def _scanned(self) -> Scanned:
         if not self._on("scanner") or self._station.scanners is None:

@@ -18,7 +18,7 @@ from mailbox_appliance.ports.delivery import Parcel
 # Every check there is, as [checks] weights and switched_off name them.
 CHECK_NAMES = (
     "fcrdns", "helo", "dnsbl", "spf", "dkim", "arc", "dmarc", "own", "domain-list", "attachment", "impostor",
-    "scanner", "reputation", "sender", "known", "content", "greylist",
+    "link", "lure", "text", "scanner", "reputation", "sender", "known", "content", "greylist",
 )  # fmt: skip
 # Those that only give figures to others: a weight can be set, but there is nothing to switch off.
 FURTHER_NAMES = ("helo-spf", "dnswl", "author", "dmarc-record")

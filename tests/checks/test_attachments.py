@@ -43,6 +43,12 @@ def result(name: str, head: bytes, said: str = "application/octet-stream") -> st
 class AttachmentTests(SynchronousTestCase):
     """The table of the module, row by row."""
 
+    def test_the_key_beside_the_lock(self) -> None:
+        """An archive with a password is one thing, with the password in the letter another."""
+        file = Attached("invoice.zip", "application/zip", locked(packed(("invoice.txt", b"x"))), True)
+        for text, wanted in (("locked with your birthday", "locked"), ("Password: 1234", "locked open")):
+            self.assertEqual([one.result for one in check_attachments([file], text)], [wanted])
+
     def test_files(self) -> None:
         """Each kind, and honest files beside it."""
         pdf, png = b"%PDF-1.7\n", b"\x89PNG\r\n\x1a\n"
@@ -56,6 +62,13 @@ class AttachmentTests(SynchronousTestCase):
             ("letter.docx", packed(*docx), ""),
             ("sheet.xls", OLE + b"\0" * 600, ""),
             ("report.2024.final.pdf", pdf, ""),
+            ("form.html", b'<form action="https://a.test/"><input type=hidden></form>', "page"),
+            ("invoice.html", b"<script>var b=new Blob([atob('UEs')]);URL.createObjectURL(b)</script>", "smuggling"),
+            ("voice.htm", b"<input type='password' name=p>", "login"),
+            ("go.html", b"<meta http-equiv='refresh' content='0;url=https://a.test/'>", "login"),
+            ("fax.svg", b"<svg><script>location.href='https://a.test/'</script></svg>", "login"),
+            ("logo.svg", b"<svg><path/></svg>", "page"),
+            ("notes.one", b"\xe4\x52\x5c\x7b", "macros"),
             ("setup.exe", PROGRAM, "program"),
             ("script.js", b"var x", "program"),
             ("trick.exe. .", b"", "program"),
