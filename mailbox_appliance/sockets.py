@@ -168,6 +168,18 @@ def hasten(transport: Any) -> None:
         below.write = partial(_send, transport, below.write)
 
 
+def acknowledge(transport: Any) -> None:
+    """Acknowledge at once what has come (TCP_QUICKACK, where there is such a thing).
+
+    A peer that gathers small writes (RFC 896) holds the end of its command back until the octets before it are
+    acknowledged, and the kernel, which hopes for an answer to go with it, takes 40 ms for that.
+    """
+    own = getattr(transport, "socket", None)
+    if own is not None and hasattr(socket, "TCP_QUICKACK"):
+        with contextlib.suppress(OSError):
+            own.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+
 def _send(transport: Any, later: Callable[[bytes], object], octets: bytes) -> None:
     if (
         not getattr(transport, "connected", False)

@@ -15,6 +15,7 @@ from mailbox_appliance.imap.house import Ended, House
 from mailbox_appliance.imap.outlet import ConnectionGone, Outlet
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Timer
+from mailbox_appliance.sockets import acknowledge
 from mailbox_appliance.wire.imap.server import LineTooLong, Reader
 
 BUFFERED = 131_072  # octets that may wait unread before we stop taking more
@@ -125,9 +126,14 @@ class Connection:
 
     # ------------------------------------------------------------ waiting
 
-    async def more(self) -> None:
-        """Write what was said and wait for the peer, or for news. Raises ConnectionGone, Ended."""
+    async def more(self, *, hurry: bool = False) -> None:
+        """Write what was said and wait for the peer, or for news. Raises ConnectionGone, Ended.
+
+        ``hurry``: the peer is in the middle of a command, and may wait until we acknowledge what has come of it.
+        """
         self.outlet.flush()
+        if hurry:
+            acknowledge(self._transport)
         if self.closing is None:
             if self._compression is not None and self._compression.has_more:
                 self._hear(self._compression, b"")

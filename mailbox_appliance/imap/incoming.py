@@ -76,7 +76,7 @@ class Incoming:
         while True:
             event = self._session.reader.next()
             if event is None:
-                await self._session.more()
+                await self._session.more(hurry=True)
             elif isinstance(event, (Chunk, Signal, MessageAhead, MessagesEnd, Unreadable)):
                 return event
             else:

@@ -7,6 +7,7 @@ index.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -25,9 +26,9 @@ STEP = 256  # files read by one job
 _BLOCK = 1 << 18
 
 
-def count_crlf(path: str) -> int:
-    """The file's size with CRLF line ends. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+def count_crlf(path: str, directory: int | None = None) -> int:
+    """The file's size with CRLF line ends; ``path`` may be relative to an open ``directory``. Raises OSError."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
     try:
         size = 0
         last = b""
@@ -46,11 +47,16 @@ def count_crlf(path: str) -> int:
 def _measure(store: Index, folder: Folder, number: int, uids: Sequence[int]) -> list[tuple[int, int]]:
     """(uid, size) of files that are where the index has them. For workers."""
     found: list[tuple[int, int]] = []
-    for uid, file, fresh, _, _ in store.now(lambda connection: message_rows.files_of(connection, number, uids)):
-        try:
-            found.append((uid, count_crlf(folder.message(bool(fresh), file))))
-        except OSError:
-            continue  # renamed or gone: the next look tells
+    rows = store.read(lambda connection: message_rows.files_of(connection, number, uids))
+    with contextlib.ExitStack() as stack:
+        cur = os.open(folder.cur, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        stack.callback(os.close, cur)
+        for uid, file, fresh, _, _ in rows:
+            try:
+                size = count_crlf(folder.message(True, file)) if fresh else count_crlf(file, cur)
+                found.append((uid, size))
+            except OSError:
+                continue  # renamed or gone: the next look tells
 
     def save(connection: sqlite3.Connection) -> None:
         message_rows.save_sizes(connection, number, found)
@@ -63,7 +69,7 @@ async def measure(box: OpenMailbox, uids: Sequence[int]) -> None:
     """ports.store.Mailbox.measure."""
     if not box.is_measured and uids:
         await box.written(uids[0])
-        await _measure_all(box, [uid for uid in uids if _is_unknown(box, uid)], quietly=False)
+        await _measure_all(box, _unknown(box, uids), quietly=False)
 
 
 async def measure_some(box: OpenMailbox) -> None:
@@ -76,9 +82,9 @@ async def measure_some(box: OpenMailbox) -> None:
         box.is_measurable = False
 
 
-def _is_unknown(box: OpenMailbox, uid: int) -> bool:
-    at = box.position(uid)
-    return at >= 0 and box.sizes[at] == UNKNOWN
+def _unknown(box: OpenMailbox, uids: Sequence[int]) -> list[int]:
+    held, sizes = box.uids, box.sizes
+    return [held[at] for at in box.positions(uids) if sizes[at] == UNKNOWN]
 
 
 async def _measure_all(box: OpenMailbox, uids: Sequence[int], *, quietly: bool) -> None:
@@ -87,14 +93,13 @@ async def _measure_all(box: OpenMailbox, uids: Sequence[int], *, quietly: bool) 
     for start in range(0, len(uids), STEP):
         chunk = uids[start : start + STEP]
         found = await ground.disk(_measure, box.account.index, box.folder, box.number, chunk)
-        for uid, size in found:
-            at = box.position(uid)
-            if at >= 0:
-                box.sizes[at] = size
+        known = dict(found)
+        for at in box.positions(list(known)):
+            box.sizes[at] = known[box.uids[at]]
         lost = lost or len(found) < len(chunk)
     if lost and not quietly:
         await box.refresh()
-        rest = [uid for uid in uids if _is_unknown(box, uid)]
+        rest = _unknown(box, uids)
         if rest and len(rest) < len(uids):
             await _measure_all(box, rest, quietly=False)
     if uids:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import socket
 import zlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -20,6 +21,31 @@ from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.wire.imap.server import Limits
 from tests.imap.stage import MESSAGES, ImapStage, World
 from tests.kit.tls import Peer
+
+
+class PiecesTests(SynchronousTestCase):
+    """A command that comes in several packets."""
+
+    def test_who_gathers_small_writes_does_not_wait(self) -> None:
+        """While a message or the end of its command is missing, what came is acknowledged at once; else it is not."""
+        stage = World().connect().log_in()
+        own = mock.Mock()
+        vars(stage.transport)["socket"] = own
+        stage.ask("a NOOP")
+        self.assertEqual(own.setsockopt.call_count, 0)
+        message = MESSAGES["short"].replace(b"\n", b"\r\n")
+        stage.send(b"b APPEND INBOX {%d}\r\n" % len(message))
+        self.assertRegex(stage.taken(), rb"^\+ ")
+        for part in (message[:10], message[10:]):
+            own.reset_mock()
+            stage.send(part)
+            own.setsockopt.assert_called_once_with(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        own.setsockopt.side_effect = OSError  # a Unix socket knows no such thing
+        stage.send(b"\r\n")
+        self.assertRegex(stage.taken(), rb"b OK \[APPENDUID")
+        own.reset_mock()
+        stage.ask("c NOOP")
+        self.assertEqual(own.setsockopt.call_count, 0)
 
 
 class LogInTests(SynchronousTestCase):
