@@ -26,7 +26,7 @@ from mailbox_appliance.store.uidlist import UidList
 
 FEWEST = 500  # messages for which it is worth while
 NEWEST = 500  # whose rows are written before the others', for they are what a client asks first
-CHUNK = 5000  # of which the facts are asked and written in one transaction
+CHUNK = 1000  # of which the facts are asked and written in one transaction
 
 
 @dataclass(slots=True)
