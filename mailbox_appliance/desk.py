@@ -16,8 +16,11 @@ from typing import Any, TypeVar, cast
 
 from twisted.internet.defer import Deferred, execute
 
+from mailbox_appliance.admin.aliases import AliasDesk
+from mailbox_appliance.admin.apppasswords import AppPasswordDesk
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.domains import DomainDesk
 from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
 from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
@@ -27,7 +30,7 @@ from mailbox_appliance.admin.lists import ListsDesk
 from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk, page_base
-from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.people import AccountDesk
 from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.senders import SenderDesk

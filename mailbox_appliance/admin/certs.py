@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from mailbox_appliance.admin.parts import CertificateKeeper
-from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.result import Refused, Result, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, moment_words, span_words
 from mailbox_appliance.ports.certificates import Certificates, CertificateTrouble
@@ -68,7 +68,5 @@ class CertDesk:
 
 async def _or_refused(asked: Awaitable[str]) -> str:
     """What the keeper says; its trouble, remedy and all, is a refusal and no fault of ours."""
-    try:
+    with refusing(CertificateTrouble):
         return await asked
-    except CertificateTrouble as trouble:
-        raise Refused(str(trouble)) from None

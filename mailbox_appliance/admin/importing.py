@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, Protocol
 
 from mailbox_appliance.admin.filing import ROOM
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import address_argument, text_argument
 from mailbox_appliance.importing.filing import FilingRefused, Ready, Wanted
@@ -101,10 +101,8 @@ class ImportDesk:
             str(arguments.get("trust_anchor") or ""),
             str(arguments.get("only") or ""),
         )
-        try:
+        with refusing(SourceTrouble):
             source = ImapSource(login)
-        except SourceTrouble as trouble:
-            raise Refused(str(trouble)) from None
         return self._run(source, arguments)
 
     def _run(self, source: Source, arguments: Arguments, *, takes_over: bool = False) -> Result:

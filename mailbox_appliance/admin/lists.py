@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, list_argument, size_words, text_argument
 from mailbox_appliance.config import values
@@ -19,14 +17,6 @@ if TYPE_CHECKING:
 CHANGEABLE = ("title", "owner", "posting", "joining", "author", "archive", "tag")
 
 
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except UsersError as error:
-        raise Refused(str(error)) from None
-
-
 class ListsDesk:
     """One address for many people."""
 
@@ -36,7 +26,7 @@ class ListsDesk:
     async def add(self, arguments: Arguments) -> Result:
         """Make a list."""
         title, owner = str(arguments.get("title") or ""), str(arguments.get("owner") or "")
-        with _refusals():
+        with refusing(UsersError):
             one = await self._lists.add(text_argument(arguments, "list"), title, owner)
         lines = (
             f"{one.address} is a mailing list now, and {one.owner} owns it; only members may write to it",
@@ -53,13 +43,13 @@ class ListsDesk:
 
     async def remove(self, arguments: Arguments) -> Result:
         """End a list."""
-        with _refusals():
+        with refusing(UsersError):
             gone = await self._lists.remove(text_argument(arguments, "list"))
         return Result((f"{gone.address} is gone, and who its members were: mail for it is refused",), data=_facts(gone))
 
     async def members(self, arguments: Arguments) -> Result:
         """Who is on it."""
-        with _refusals():
+        with refusing(UsersError):
             one = self._lists.of(text_argument(arguments, "list"))
         rows: list[dict[str, Any]] = [
             {
@@ -77,7 +67,7 @@ class ListsDesk:
     async def subscribe(self, arguments: Arguments) -> Result:
         """Add people, without asking them."""
         wanted = list_argument(arguments, "members")
-        with _refusals():
+        with refusing(UsersError):
             name = text_argument(arguments, "list")
             new = await self._lists.subscribe(name, wanted, moderator=bool(arguments.get("moderator")))
         known = len(wanted) - len(new)
@@ -89,14 +79,14 @@ class ListsDesk:
     async def unsubscribe(self, arguments: Arguments) -> Result:
         """Take people out."""
         gone = list_argument(arguments, "members")
-        with _refusals():
+        with refusing(UsersError):
             name = text_argument(arguments, "list")
             await self._lists.unsubscribe(name, gone)
         return Result((f"{', '.join(gone)}: not on {name} any more",), data={"list": name, "gone": list(gone)})
 
     async def pause(self, arguments: Arguments) -> Result:
         """No mail for now."""
-        with _refusals():
+        with refusing(UsersError):
             name = text_argument(arguments, "list")
             member = await self._lists.pause(name, text_argument(arguments, "member"), paused=True)
         words = f"{member} gets no mail of {name} until: mailappliance lists resume {name} {member}"
@@ -104,7 +94,7 @@ class ListsDesk:
 
     async def resume(self, arguments: Arguments) -> Result:
         """Mail again; the bounces are forgotten."""
-        with _refusals():
+        with refusing(UsersError):
             name = text_argument(arguments, "list")
             member = await self._lists.pause(name, text_argument(arguments, "member"), paused=False)
         return Result(
@@ -116,7 +106,7 @@ class ListsDesk:
         wanted: dict[str, Any] = {key: str(arguments[key]) for key in CHANGEABLE if arguments.get(key)}
         if arguments.get("size"):
             wanted["size"] = _size(arguments["size"])
-        with _refusals():
+        with refusing(UsersError):
             name = text_argument(arguments, "list")
             one = await self._lists.change(name, wanted) if wanted else self._lists.of(name)
         facts = _facts(one)

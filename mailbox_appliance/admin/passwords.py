@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from mailbox_appliance.admin.result import Refused, Result
+from mailbox_appliance.admin.result import Refused, Result, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, moment_words, text_argument
 from mailbox_appliance.config.model import Config
@@ -26,10 +26,8 @@ class PasswordDesk:
     async def allow(self, arguments: Arguments) -> Result:
         """Let a weak password send from everywhere all the same, or no longer."""
         allowed = not arguments.get("no")
-        try:
+        with refusing(UsersError):
             address = await self._audits.allow(text_argument(arguments, "address"), allowed=allowed)
-        except UsersError as error:
-            raise Refused(str(error)) from None
         if allowed:
             words = f"{address} may send from everywhere with the password it has now, even if it is weak"
         else:
@@ -38,10 +36,8 @@ class PasswordDesk:
 
     async def work(self, arguments: Arguments) -> Result:
         """The hashes to guess at; they go to root or the service's own user only, who can read the file anyway."""
-        try:
+        with refusing(UsersError):
             works = await self._audits.to_guess(str(arguments.get("address") or ""))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         rows = [
             {"name": str(one.account), "account": one.number, "version": one.hash_version, "hash": one.hash}
             | {"words": list(one.words), "order": one.order, "tried": one.tried}
@@ -81,10 +77,8 @@ class LinkDesk:
             raise Refused(
                 "no page for it is served: set listen.https, or set a password by `mailappliance account password`"
             )
-        try:
+        with refusing(UsersError):
             made = await self._links.make(text_argument(arguments, "address"))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         url = f"{base}/password/{made.token}"
         lines: tuple[str, ...] = (
             f"whoever opens this link chooses another password for {made.account}, once, until "

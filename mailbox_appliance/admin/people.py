@@ -1,19 +1,17 @@
-"""Domains, accounts, aliases and the passwords of devices: the verbs for who lives here."""
+"""People who have a mailbox: what the verbs of ``account`` do."""
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.admin.capabilities import capabilities
 from mailbox_appliance.admin.clientsettings import ClientSettings
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import (
     address_argument,
     iso_moment,
-    list_argument,
     moment_words,
     past_argument,
     size_words,
@@ -21,26 +19,11 @@ from mailbox_appliance.admin.words import (
 )
 from mailbox_appliance.config import values
 from mailbox_appliance.delivery.acceptance import LONGEST_REST, REST
-from mailbox_appliance.mail.address import domain_to_unicode
-from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError
-from mailbox_appliance.users.desks.names import is_inside
 
 if TYPE_CHECKING:
     from mailbox_appliance.admin.undeleting import RestingMail
-    from mailbox_appliance.checks.signing import DkimKeys
     from mailbox_appliance.users.desks.accounts import Accounts
-    from mailbox_appliance.users.desks.aliases import Aliases
-    from mailbox_appliance.users.desks.apppasswords import AppPasswords
-    from mailbox_appliance.users.desks.domains import Domains
-
-
-@contextlib.contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except UsersError as error:
-        raise Refused(str(error)) from None
 
 
 def _password(arguments: Arguments) -> str | None:
@@ -56,77 +39,6 @@ def _quota(text: Any) -> int | None:
         return values.size(int(text) if str(text).isdigit() else text)
     except values.Wrong as wrong:
         raise Refused(f"--quota: {wrong.what}; {wrong.remedy}") from None
-
-
-class DomainDesk:
-    """domain add|list|remove. ``keys`` None: nothing is signed (local mode)."""
-
-    def __init__(self, domains: Domains, keys: DkimKeys | None = None) -> None:
-        self._domains = domains
-        self._keys = keys
-
-    async def add(self, arguments: Arguments) -> Result:
-        """Make a domain ours; with an option, also change one that is."""
-        owner, catch_all = arguments.get("owner"), arguments.get("catch_all")
-        with _refusals():
-            name = text_argument(arguments, "domain")
-            known = [one.domain for one in await self._domains.listing()]
-            if not (owner or catch_all) or name.lower() not in known:
-                name = await self._domains.add(name, inside=bool(arguments.get("inside")) or self._keys is None)
-                written = domain_to_unicode(name)
-                shown = f"{name} ({written})" if written != name else name
-                lines = [f"{shown} is one of our domains now", *await self._make_keys(name)]
-                if is_inside(name) and self._keys is not None:
-                    lines.append(f"only this house knows {name}: nobody outside can write to it, or answer")
-            else:
-                lines = []
-            if owner:
-                await self._domains.set_owner(name, str(owner))
-                lines.append(f"{owner} is the owner of {name}")
-            if catch_all:
-                target = None if catch_all == "none" else str(catch_all)
-                await self._domains.set_catch_all(name, target)
-                refused = f"mail for names that nobody has at {name} is refused"
-                lines.append(f"mail for names that nobody has at {name} goes to {target}" if target else refused)
-        if not owner:
-            lines.append(f"next: mailappliance account add SOMEBODY@{name} (the first account becomes its owner)")
-        return Result(tuple(lines), data={"domain": name})
-
-    async def _make_keys(self, name: str) -> list[str]:
-        """The keys that sign its mail; a failure is no reason to refuse the domain."""
-        if self._keys is None:
-            return []
-        try:
-            await self._keys.ensure(name)
-        except (OSError, ValueError, Busy) as error:
-            words = "its mail is not signed yet, for no key could be made"
-            return [f"{words} ({error}): restart the service once that is mended"]
-        return [f"publish its records, keys among them: mailappliance dns records {name}"]
-
-    async def list(self, arguments: Arguments) -> Result:
-        """Our domains."""
-        rows = [
-            {
-                "domain": one.domain,
-                "owner": one.owner,
-                "catch_all": one.catch_all,
-                "accounts": one.accounts,
-                "aliases": one.aliases,
-                "added": iso_moment(one.added),
-            }
-            for one in await self._domains.listing()
-        ]
-        return listing(
-            ("domain", "owner", "catch_all", "accounts", "aliases"),
-            rows,
-            "no domain yet: mailappliance domain add example.org",
-        )
-
-    async def remove(self, arguments: Arguments) -> Result:
-        """Give a domain up."""
-        with _refusals():
-            name = await self._domains.remove(text_argument(arguments, "domain"))
-        return Result((f"{name} is not one of our domains any more",), data={"domain": name})
 
 
 class AccountDesk:
@@ -146,7 +58,7 @@ class AccountDesk:
 
     async def add(self, arguments: Arguments) -> Result:
         """Make an account and tell how mail programs reach it."""
-        with _refusals():
+        with refusing(UsersError):
             new = await self._accounts.add(
                 text_argument(arguments, "address"),
                 _password(arguments),
@@ -219,7 +131,7 @@ class AccountDesk:
 
     async def remove(self, arguments: Arguments) -> Result:
         """End an account; it can be brought back for a while."""
-        with _refusals():
+        with refusing(UsersError):
             gone = await self._accounts.remove(text_argument(arguments, "address"))
         lines = [
             f"account {gone.account} removed: nobody can log in and its mail is refused",
@@ -233,7 +145,7 @@ class AccountDesk:
 
     async def password(self, arguments: Arguments) -> Result:
         """Set another password."""
-        with _refusals():
+        with refusing(UsersError):
             made = await self._accounts.set_password(text_argument(arguments, "address"), _password(arguments))
         lines = ["password changed; the passwords of devices stay as they are"]
         if made:
@@ -244,7 +156,7 @@ class AccountDesk:
         """Change how much an account may keep."""
         address = text_argument(arguments, "address")
         octets = _quota(text_argument(arguments, "size"))
-        with _refusals():
+        with refusing(UsersError):
             await self._accounts.set_quota(address, octets)
         words = "the default" if octets is None else size_words(octets) if octets else "no limit"
         return Result((f"quota of {address}: {words}",), data={"quota": octets})
@@ -252,14 +164,14 @@ class AccountDesk:
     async def name(self, arguments: Arguments) -> Result:
         """How people call whoever has the account."""
         address = text_argument(arguments, "address")
-        with _refusals():
+        with refusing(UsersError):
             name = await self._accounts.set_name(address, str(arguments.get("name") or ""))
         words = f"{address} is called {name} now" if name else f"{address} has no name now"
         return Result((words,), data={"account": address, "name": name})
 
     async def capabilities(self, arguments: Arguments) -> Result:
         """What IMAP offers the account's mail programs; with an option, hide or show some of it."""
-        with _refusals():
+        with refusing(UsersError):
             return await capabilities(self._accounts, arguments)
 
     async def undo(self, arguments: Arguments) -> Result:
@@ -267,7 +179,7 @@ class AccountDesk:
         address, seconds = text_argument(arguments, "address"), text_argument(arguments, "seconds")
         if not (seconds.isascii() and seconds.isdigit() and int(seconds) <= LONGEST_REST):
             raise Refused(f"seconds: a whole number from 0 to {LONGEST_REST}")
-        with _refusals():
+        with refusing(UsersError):
             await self._accounts.set_setting(address, REST, str(int(seconds)) if int(seconds) else None)
         if int(seconds):
             words = f"what {address} sends rests for {int(seconds)} s, and is taken back by deleting it from Outbox"
@@ -281,7 +193,7 @@ class AccountDesk:
         living = address in [one.account for one in await self._accounts.listing()]
         if living:
             return await self._undelete_mail(arguments)
-        with _refusals():
+        with refusing(UsersError):
             info = await self._accounts.undelete(text_argument(arguments, "address"))
         return Result(
             (f"account {info.account} is back, with its password and its mail",), data={"account": info.account}
@@ -307,85 +219,3 @@ def _there(resting: RestingMail | None) -> RestingMail:
     if resting is None:
         raise Refused("this needs the running service: start it first")
     return resting
-
-
-class AliasDesk:
-    """alias add|list|remove"""
-
-    def __init__(self, aliases: Aliases) -> None:
-        self._aliases = aliases
-
-    async def add(self, arguments: Arguments) -> Result:
-        """Make an alias or add to it."""
-        with _refusals():
-            info = await self._aliases.add(text_argument(arguments, "alias"), list_argument(arguments, "targets"))
-        return Result((f"mail for {info.alias} goes to {', '.join(info.targets)}",), data=_alias(info))
-
-    async def list(self, arguments: Arguments) -> Result:
-        """All aliases."""
-        rows = [_alias(one) for one in await self._aliases.listing()]
-        return listing(("alias", "targets", "dead"), rows, "no alias yet")
-
-    async def remove(self, arguments: Arguments) -> Result:
-        """Remove an alias, or some of its targets."""
-        with _refusals():
-            left = await self._aliases.remove(text_argument(arguments, "alias"), list_argument(arguments, "targets"))
-        words = f"mail for {left.alias} goes to {', '.join(left.targets)}" if left.targets else f"{left.alias} is gone"
-        return Result((words,), data=_alias(left))
-
-
-def _alias(info: Any) -> dict[str, Any]:
-    return {"alias": info.alias, "targets": list(info.targets), "dead": info.dead}
-
-
-class AppPasswordDesk:
-    """apppassword new|list|revoke"""
-
-    def __init__(self, app_passwords: AppPasswords) -> None:
-        self._app_passwords = app_passwords
-
-    async def new(self, arguments: Arguments) -> Result:
-        """Make the password of one device; it is shown once."""
-        with _refusals():
-            new = await self._app_passwords.new(text_argument(arguments, "address"), text_argument(arguments, "device"))
-        lines = (
-            f"password of the device {new.label!r} of {new.account}, shown only now:",
-            "",
-            f"  {new.secret}",
-            "",
-            f"a lost device is shut out by: mailappliance apppassword revoke {new.account} {new.key}",
-        )
-        data = {"account": new.account, "device": new.label, "key": new.key, "password": new.secret}
-        return Result(lines, data=data)
-
-    async def list(self, arguments: Arguments) -> Result:
-        """Devices with passwords of their own."""
-        with _refusals():
-            found = await self._app_passwords.listing(str(arguments.get("address") or "") or None)
-        rows: list[dict[str, Any]] = [
-            {
-                "account": one.account,
-                "device": one.label,
-                "key": one.key,
-                "made": iso_moment(one.made),
-                "used": iso_moment(one.used),
-                "used_from": one.used_from,
-                "used_by": one.used_by,
-            }
-            for one in found
-        ]
-        return listing(
-            ("account", "device", "key", "made", "used", "used_from", "used_by"),
-            rows,
-            'no device has a password of its own: mailappliance apppassword new ann@example.org "Ann\'s phone"',
-        )
-
-    async def revoke(self, arguments: Arguments) -> Result:
-        """Make a device's password worthless."""
-        with _refusals():
-            gone = await self._app_passwords.revoke(
-                text_argument(arguments, "address"), text_argument(arguments, "device")
-            )
-        return Result(
-            (f"the password of {gone.label!r} of {gone.account} is worthless now",), data={"device": gone.label}
-        )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from mailbox_appliance.mail.values import dataclass
@@ -10,6 +11,15 @@ from mailbox_appliance.mail.values import dataclass
 
 class Refused(Exception):
     """The operator's wish cannot be granted; str() says why and what to do instead."""
+
+
+@contextlib.contextmanager
+def refusing(*kinds: type[Exception]) -> Iterator[None]:
+    """Whatever is raised within as one of ``kinds`` becomes Refused, in the same words."""
+    try:
+        yield
+    except kinds as error:
+        raise Refused(str(error)) from None
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import address_argument, iso_moment, list_argument
 from mailbox_appliance.checks.senders import Senders, TooMany, pattern_of
@@ -52,11 +52,9 @@ class SenderDesk:
 
     async def _put(self, arguments: Arguments, *, allowed: bool) -> Result:
         account, patterns = await self._read(arguments)
-        try:
+        with refusing(TooMany):
             for pattern in patterns:
                 await self._senders.put(account, pattern, allowed=allowed)
-        except TooMany as error:
-            raise Refused(str(error)) from None
         word = "allowed" if allowed else "blocked"
         lines = tuple(f"{pattern} is {word} for {account}" for pattern in patterns)
         return Result(lines, data={"account": str(account), word: [*patterns]})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import text_argument
 from mailbox_appliance.mail import rights as words
@@ -30,10 +30,8 @@ class ShareDesk:
         """Every mailbox that somebody else may use."""
         wanted = arguments.get("owner")
         owner = await self._owner(str(wanted)) if wanted else None
-        try:
+        with refusing(StoreError):
             await self._shares.catalogue.look()
-        except StoreError as error:
-            raise Refused(str(error)) from None
         rows = []
         for where, _ in sorted(self._shares.catalogue.all(), key=lambda pair: (str(pair[0].owner), pair[0].mailbox)):
             if owner is not None and where.owner != owner:
@@ -80,12 +78,10 @@ class ShareDesk:
     async def create(self, arguments: Arguments) -> Result:
         """Make a folder that belongs to nobody."""
         name = self._name(arguments)
-        try:
+        with refusing(StoreError):
             if name in await self._shares.names():
                 raise Refused(f"there is a folder {name} already")
             await self._shares.make(name, {})
-        except StoreError as error:
-            raise Refused(str(error)) from None
         hint = f"next: mailappliance share grant shared {name} anyone read"
         return Result((f"{name} is there, and nobody can see it yet", hint), data={"mailbox": name})
 

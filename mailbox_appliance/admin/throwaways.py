@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, moment_words, text_argument
 from mailbox_appliance.users.answers import ThrowawayInfo, UsersError
@@ -22,10 +22,8 @@ class ThrowawayDesk:
     async def new(self, arguments: Arguments) -> Result:
         """Make one."""
         account = str(arguments.get("account") or "") or None
-        try:
+        with refusing(UsersError):
             made = await self._throwaways.new(account, str(arguments.get("label") or ""), _days(arguments))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         lines = [made.address, f"leads to {made.account}, who may write as it too"]
         if made.expires is not None:
             lines.append(f"expires {moment_words(made.expires)}")
@@ -35,20 +33,16 @@ class ThrowawayDesk:
     async def list(self, arguments: Arguments) -> Result:
         """Those in use, or all."""
         account = str(arguments.get("account") or "") or None
-        try:
+        with refusing(UsersError):
             found = await self._throwaways.listing(account, ended=bool(arguments.get("all")))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         rows = [_facts(one) for one in found]
         columns = ("address", "account", "label", "state", "expires", "given_to", "leaks", "leaked_by")
         return listing(columns, rows, "no throw-away address yet: mailappliance throwaway new shop")
 
     async def revoke(self, arguments: Arguments) -> Result:
         """End one."""
-        try:
+        with refusing(UsersError):
             gone = await self._throwaways.revoke(text_argument(arguments, "address"), str(arguments.get("text") or ""))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         return Result((f"{gone.address} is worth nothing any more: mail for it is refused",), data=_facts(gone))
 
 

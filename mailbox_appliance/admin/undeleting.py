@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.words import iso_moment, moment_words, size_words
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.clock import Clock
@@ -32,11 +32,9 @@ class RestingMail:
 
     async def list(self, account: Address, since: float, mailbox: str) -> Result:
         """The latest first. Raises Refused."""
-        try:
+        with refusing(StoreError):
             store = await self._stores.of(account)
             number, found = await undelete.listing(store, since, mailbox and checked_name(mailbox), MOST_LISTED)
-        except StoreError as error:
-            raise Refused(str(error)) from None
         rows: list[dict[str, Any]] = [
             {
                 "expunged": iso_moment(one.when),
@@ -73,11 +71,9 @@ class RestingMail:
 
     async def purge(self, account: Address, before: float) -> Result:
         """For good. Raises Refused."""
-        try:
+        with refusing(StoreError, OSError):
             store = await self._stores.of(account)
             gone = await self._workers.run("disk", resting.empty, store.ground.resting, before)
-        except (StoreError, OSError) as error:
-            raise Refused(str(error)) from None
         words = f"{gone} expunged message(s) of {account} are deleted for good" if gone else "nothing rested"
         return Result((words,), data={"messages": gone})
 

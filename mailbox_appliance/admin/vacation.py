@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from mailbox_appliance.admin.result import Refused, Result, listing
+from mailbox_appliance.admin.result import Refused, Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import text_argument
 from mailbox_appliance.mail.vacation import VacationNotice
@@ -38,20 +38,16 @@ class VacationDesk:
             days=_number(arguments, "days", 7),
             addresses=tuple(one.strip() for one in str(arguments.get("also") or "").split(",") if one.strip()),
         )
-        try:
+        with refusing(UsersError):
             info = await self._vacations.set(text_argument(arguments, "address"), notice)
-        except UsersError as error:
-            raise Refused(str(error)) from None
         facts = _facts(info, self._clock.seconds())
         words = f"{info.account} answers {_span(facts)}; each sender once in {notice.days} days"
         return Result((words,), data=facts)
 
     async def show(self, arguments: Arguments) -> Result:
         """The notices there are."""
-        try:
+        with refusing(UsersError):
             found = await self._vacations.listing(str(arguments.get("address") or ""))
-        except UsersError as error:
-            raise Refused(str(error)) from None
         now = self._clock.seconds()
         rows = [_facts(one, now) for one in found]
         return listing(("account", "state", "begin", "end", "days", "subject", "text"), rows, "nobody is away")
@@ -59,10 +55,8 @@ class VacationDesk:
     async def off(self, arguments: Arguments) -> Result:
         """Answer nobody any more."""
         address = text_argument(arguments, "address")
-        try:
+        with refusing(UsersError):
             was_on = await self._vacations.off(address)
-        except UsersError as error:
-            raise Refused(str(error)) from None
         words = f"{address} answers nobody any more" if was_on else f"{address} had no vacation notice"
         return Result((words,), data={"account": address, "was_set": was_on})
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from mailbox_appliance.admin.result import Refused
+from mailbox_appliance.admin.result import Refused, refusing
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
 
 
@@ -56,10 +56,8 @@ def text_argument(arguments: Mapping[str, Any], name: str, said: str = "") -> st
 
 def address_argument(arguments: Mapping[str, Any], name: str = "address") -> Address:
     """An address as typed. Raises Refused."""
-    try:
+    with refusing(AddressError):
         return Address.parse(text_argument(arguments, name))
-    except AddressError as error:
-        raise Refused(str(error)) from None
 
 
 def past_argument(arguments: Mapping[str, Any], name: str, now: float, default: float) -> float:
@@ -80,10 +78,8 @@ def past_argument(arguments: Mapping[str, Any], name: str, now: float, default: 
 
 def domain_argument(arguments: Mapping[str, Any], name: str = "domain") -> str:
     """A domain as typed, as A-labels. Raises Refused."""
-    try:
+    with refusing(AddressError):
         return domain_to_ascii(text_argument(arguments, name).removeprefix("@"))
-    except AddressError as error:
-        raise Refused(str(error)) from None
 
 
 def list_argument(arguments: Mapping[str, Any], name: str) -> tuple[str, ...]:

@@ -9,17 +9,20 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.admin import status
+from mailbox_appliance.admin.aliases import AliasDesk
+from mailbox_appliance.admin.apppasswords import AppPasswordDesk
 from mailbox_appliance.admin.certs import CertDesk
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.configuring import ReloadDesk
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.domains import DomainDesk
 from mailbox_appliance.admin.edge import AT_THE_STORE, edge_desks
 from mailbox_appliance.admin.filing import FilingDesk
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.pairing import PairDesk
-from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.people import AccountDesk
 from mailbox_appliance.admin.routes import RouteDesk
 from mailbox_appliance.admin.status import StatusDesk
 from mailbox_appliance.admin.throwaways import ThrowawayDesk

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mailbox_appliance.admin.pairing import PairDesk
-from mailbox_appliance.admin.result import Refused
+from mailbox_appliance.admin.result import Refused, refusing
 from mailbox_appliance.admin.status import Check, Finding
 from mailbox_appliance.admin.words import size_words
 from mailbox_appliance.assembly.changing import QueueDesk, WayOut
@@ -320,10 +320,8 @@ class StorePart(Part):
         """Say the edge's code. Raises Refused."""
         if not code:
             raise Refused("this is the store: say `mailappliance pair` on the edge, and the code it prints here")
-        try:
+        with refusing(PairingWrong):
             pairing = await self.link.pair(read_code(code, LINK_PORT))
-        except PairingWrong as wrong:
-            raise Refused(str(wrong)) from None
         return (
             f"paired with the edge {pairing.name}",
             "from now on mail comes and goes through it; `mailappliance status` tells how the link is",

@@ -10,9 +10,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.admin.aliases import AliasDesk
+from mailbox_appliance.admin.apppasswords import AppPasswordDesk
 from mailbox_appliance.admin.clientsettings import ClientSettings
 from mailbox_appliance.admin.dispatch import Desk
-from mailbox_appliance.admin.people import AccountDesk, AliasDesk, AppPasswordDesk, DomainDesk
+from mailbox_appliance.admin.domains import DomainDesk
+from mailbox_appliance.admin.people import AccountDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.welcome import Welcomes, mark_due
 from mailbox_appliance.config.local import local_config

@@ -20,8 +20,8 @@ from twisted.trial.unittest import SynchronousTestCase, TestCase
 from mailbox_appliance.admin import control, conversation
 from mailbox_appliance.admin.control import ControlFactory, ControlSocket
 from mailbox_appliance.admin.dispatch import Desk
+from mailbox_appliance.admin.domains import DomainDesk
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
-from mailbox_appliance.admin.people import DomainDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments, Verb
 from mailbox_appliance.admin.verbs import VERBS

@@ -6,7 +6,17 @@ A verb that is not here does not exist. A page for each kind; docs/commands.md h
 from __future__ import annotations
 
 from mailbox_appliance.admin.verb import Verb
-from mailbox_appliance.admin.verbs import lists, machine, people, transport, trust
+from mailbox_appliance.admin.verbs import (
+    addresses,
+    importing,
+    lists,
+    machine,
+    passwords,
+    people,
+    sharing,
+    transport,
+    trust,
+)
 from mailbox_appliance.admin.verbs.inner import INNER
 
 __all__ = ["INNER", "NOUNS", "VERBS"]
@@ -32,4 +42,14 @@ NOUNS: dict[str, str] = {
     "config": "The owner's file.",
 }
 
-VERBS: tuple[Verb, ...] = (*people.VERBS, *lists.VERBS, *transport.VERBS, *trust.VERBS, *machine.VERBS)
+VERBS: tuple[Verb, ...] = (
+    *people.VERBS,
+    *importing.VERBS,
+    *passwords.VERBS,
+    *addresses.VERBS,
+    *sharing.VERBS,
+    *lists.VERBS,
+    *transport.VERBS,
+    *trust.VERBS,
+    *machine.VERBS,
+)
