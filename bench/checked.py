@@ -1,17 +1,18 @@
-"""Strangers' mail through port 25 with every check on, beside Postfix + rspamd and beside spamd alone, the same run.
+"""Strangers' mail through port 25 with every check on, beside Postfix + rspamd and Exim + spamd in the same run.
 
     python -m bench.checked [--sessions 4] [-n 2000] [--peer-n 600] [--spamd-n 60] [--no-peer]
 
 The names come from a name server on loopback, so the cache is warm after the first message: FCrDNS, HELO, SPF, DKIM,
 ARC, DMARC, a list of addresses, a list of domains, attachments, impostors, the junk filter. Ours: messages/s until the
 last lies in a mailbox, CPU a message, the longest lateness of a 10 ms timer, and PSS with 50 idle IMAP connections.
-rspamd is Debian's with its own settings, as a milter; spamd is asked directly, with as many children as sessions, which
-is the most that Exim in front of it could do. Needs root for Postfix.
+rspamd is Debian's with its own settings, as a milter. spamd has as many children as there are sessions and local rules
+only; it is asked directly, and by Exim before its reply (spamd_address, spam in the ACL of DATA). Needs root for both.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shutil
 import socket
@@ -19,6 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -83,14 +85,26 @@ def beside_rspamd(room: Path, names: int, sessions: int, count: int) -> None:
     print(line("postfix", f"+ rspamd, {sessions} x 10k", result), flush=True)
 
 
-def spamd_alone(room: Path, sessions: int, count: int) -> None:
-    """How many messages a second spamd judges, local rules only."""
+@contextlib.contextmanager
+def spamd_at_work(room: Path, sessions: int) -> Iterator[int]:
+    """Its port."""
     (port,) = free_ports(1)
     program = shutil.which("spamd") or "/usr/sbin/spamd"
     command = [
         program, "--listen", f"127.0.0.1:{port}", "--local", "--max-children", str(sessions),
         "--min-children", str(sessions), "--nouser-config", "--helper-home-dir", str(room), "--syslog", "stderr",
     ]  # fmt: skip
+    with (room / "spamd.log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            peers.wait_for_port(port, 60)
+            yield port
+        finally:
+            stop(process)
+
+
+def spamd_alone(port: int, sessions: int, count: int) -> None:
+    """How many messages a second spamd judges."""
     body = "".join(f"Line {number}: shall we meet on Sunday, or some other day?\r\n" for number in range(180))
     message = (
         "From: a@bench.example\r\nTo: user1@example.test\r\nSubject: Sunday\r\nMessage-ID: <1@bench.example>\r\n"
@@ -105,18 +119,27 @@ def spamd_alone(room: Path, sessions: int, count: int) -> None:
                 answer += came
         spamd.read_answer(answer)
 
-    with (room / "spamd.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-        try:
-            peers.wait_for_port(port, 60)
-            with ThreadPoolExecutor(sessions) as pool:
-                list(pool.map(ask, range(2 * sessions)))
-                began = time.monotonic()
-                list(pool.map(ask, range(count)))
-                took = time.monotonic() - began
-        finally:
-            stop(process)
+    with ThreadPoolExecutor(sessions) as pool:
+        list(pool.map(ask, range(2 * sessions)))
+        began = time.monotonic()
+        list(pool.map(ask, range(count)))
+        took = time.monotonic() - began
     print(f"spamd alone, {sessions} children, 10k: {count / took:.1f} messages/s", flush=True)
+
+
+def exim_with_spamd(root: Path, room: Path, port: int, sessions: int, count: int) -> None:
+    """Exim, with that spamd asked before each reply."""
+    (smtp,) = free_ports(1)
+    peer = peers.exim(root, room / "exim", room / "exim-mail", smtp, spamd=port)
+    try:
+        result = inject(smtp, [str(room / "exim-mail")], sessions, "10k", count, peer.pid)
+    finally:
+        peer.stop()
+    panics = room / "exim/log/paniclog"
+    if panics.exists():
+        print(panics.read_text()[:2000])
+    scanned = sum(b"X-Spam-Score:" in file.read_bytes() for file in (room / "exim-mail").glob("*/new/*"))
+    print(line("exim", f"+ spamd, {sessions} x 10k", result) + f"  scanned {scanned} of {count}", flush=True)
 
 
 def ours(room: Path, names: int, sessions: int, count: int) -> None:
@@ -160,7 +183,11 @@ def main() -> None:
         ours(room, names, options.sessions, options.n)
         if not options.no_peer:
             if os.path.exists("/usr/sbin/spamd"):
-                spamd_alone(room, options.sessions, options.spamd_n)
+                with spamd_at_work(room, options.sessions) as port:
+                    spamd_alone(port, options.sessions, options.spamd_n)
+                    root = peers.exim_files(Path(tempfile.gettempdir()) / "bench-exim") if os.geteuid() == 0 else None
+                    if root is not None:
+                        exim_with_spamd(root, room, port, options.sessions, 2 * options.spamd_n)
             if shutil.which("rspamd") and shutil.which("postfix") and os.geteuid() == 0:
                 beside_rspamd(room, names, options.sessions, options.peer_n)
     finally:

@@ -244,8 +244,10 @@ def exim_files(cache: Path) -> Path | None:
 
 
 def exim(root: Path, folder: Path, maildirs: Path, port: int, *, domain: str = "example.test", more: str = "",
-         authenticators: str = "") -> Peer:  # fmt: skip
+         authenticators: str = "", spamd: int = 0) -> Peer:  # fmt: skip
     """Exim with Debian's build and its own defaults, delivering to Maildirs through appendfile, which syncs files.
+
+    ``spamd``: the port of one that scans each message before its reply, and whose word is put on top.
 
     It expects to lie in /usr, to have a user and a configuration in /etc: it sees them in a mount namespace of its own.
     """
@@ -255,6 +257,8 @@ def exim(root: Path, folder: Path, maildirs: Path, port: int, *, domain: str = "
     (etc / "passwd").write_text(Path("/etc/passwd").read_text() + "Debian-exim:x:18999:18999::/:/usr/sbin/nologin\n")
     (etc / "group").write_text(Path("/etc/group").read_text() + "Debian-exim:x:18999:\n")
     (etc / "exim4" / "mailboxes").write_text("".join(f"user{n}: {maildirs}/user{n}\n" for n in range(100)))
+    scanner = f"spamd_address = 127.0.0.1 {spamd}" if spamd else ""
+    scanned = "warn spam = nobody:true\n    add_header = X-Spam-Score: $spam_score" if spamd else ""
     (etc / "exim4" / "exim4.conf").write_text(f"""
 spool_directory = {folder}/spool
 log_file_path = {folder}/log/%slog
@@ -268,12 +272,14 @@ never_users = root
 host_lookup =
 smtp_accept_max = 200
 smtp_accept_queue_per_connection = 0
+{scanner}
 {more or "tls_advertise_hosts ="}
 begin acl
 check_rcpt:
   accept domains = +local_domains
   deny
 check_data:
+  {scanned}
   accept
 begin routers
 mailboxes:
