@@ -88,6 +88,7 @@ class StrangerChecks:
         self.scanners = scanners
         self.reputation = reputation
         self.findings = Findings()
+        self._persons: tuple[tuple[Address, ...], tuple[str, ...], dict[str, str]] | None = None
         self.faults = faults if faults is not None else ListFaults(clock, journal)
 
     async def examine(self, parcel: Parcel) -> Verdict:
@@ -121,6 +122,12 @@ class StrangerChecks:
             )
         )
         return verdict
+
+    def persons(self, accounts: tuple[Address, ...], names: tuple[str, ...]) -> dict[str, str]:
+        """``impostor.persons_of``, worked out anew when somebody has come or gone."""
+        if self._persons is None or self._persons[:2] != (accounts, names):
+            self._persons = accounts, names, persons_of(accounts, names)
+        return self._persons[2]
 
     @property
     def parts(self) -> tuple[ChecksSettings, Clock, Workers, Directory]:
@@ -287,7 +294,8 @@ class Examination:
         evidence = await self._read(papers, author, inside)
         if self._on("impostor") and author is not None:
             called = (await self._directory.display_names()).values()
-            persons = persons_of(await self._directory.accounts(), (*called, *self._settings.people))
+            accounts, names = await self._directory.accounts(), (*called, *self._settings.people)
+            persons = self._station.persons(accounts, names)
             ours = self._directory.domains()
             evidence += check_impostor(papers.block, author, ours, persons, registered)
         return evidence + await self._domains(papers, author, inside.hosts)

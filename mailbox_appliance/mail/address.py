@@ -20,6 +20,7 @@ LOCAL_PART_OCTETS = 64
 DOMAIN_OCTETS = 255
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010ffff]"
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _DOT_ATOM = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*")
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)")
 
@@ -85,7 +86,7 @@ class Address:
         """Build an address out of an *unquoted* local part and a domain in either form. Raises AddressError."""
         if not local or len(local.encode("utf-8", "surrogatepass")) > LOCAL_PART_OCTETS:
             raise AddressError(f"the part before the @ must have 1 to {LOCAL_PART_OCTETS} octets")
-        if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in local):
+        if _CONTROL.search(local):
             raise AddressError("the part before the @ holds control characters")
         if domain.startswith("["):
             if not domain.endswith("]") or not re.fullmatch(r"\[[0-9A-Za-z:.\-]{2,80}\]", domain):
@@ -101,7 +102,7 @@ class Address:
     @property
     def quoted_local(self) -> str:
         """The local part as it stands on the wire: a dot-string, or a quoted string (RFC 5321 §4.1.2)."""
-        if _DOT_ATOM.fullmatch(self.local):
+        if (self.local.isalnum() and self.local.isascii()) or _DOT_ATOM.fullmatch(self.local):
             return self.local
         return '"' + self.local.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
