@@ -5,7 +5,9 @@ the reactor may ask it; on a network file system it may wait for another machine
 from __future__ import annotations
 
 import os
+import re
 
+_ESCAPED = re.compile(r"\\(0[0-7]{2}|1[0-7]{2})")  # blanks, tabs, line ends and backslashes (proc(5), fstab(5))
 _LOCAL = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "tmpfs", "overlay", "bcachefs", "jfs"})
 
 
@@ -20,7 +22,7 @@ def is_nearby(path: str, mounts: str = "/proc/self/mounts") -> bool:
                 words = line.split(" ")
                 if len(words) < 3:
                     continue
-                point = words[1].encode("utf-8", "surrogateescape").decode("unicode_escape")
+                point = _ESCAPED.sub(lambda found: chr(int(found[1], 8)), words[1])
                 inside = wanted == point or wanted.startswith(point.rstrip("/") + "/")
                 if inside and len(point) >= len(best):
                     best, kind = point, words[2]

@@ -101,6 +101,23 @@ class RestTests(OutboxCase):
         for text, expected in (("", 0), ("x", 0), ("-5", 0), ("20", 20), ("999999", 86400), ("٣", 0)):
             self.assertEqual(rest_of({"undo_send": text}), expected)
 
+    def test_nobody_watches(self) -> None:
+        """Whoever has stopped watching hears nothing more; who watches on still does."""
+        heard: list[str] = []
+
+        def first() -> None:
+            heard.append("first")
+
+        def second() -> None:
+            heard.append("second")
+
+        self.queue.watch(ANN, first)
+        self.queue.watch(ANN, second)
+        self.queue.unwatch(ANN, first)
+        self.send()
+        self.office.later(1, step=0.5)
+        self.assertEqual(set(heard), {"second"})
+
     def test_deleting_takes_it_back(self) -> None:
         """Nobody gets it, then or later, and its file is gone."""
         self.send([OUT, "other@far.example", "bob@example.org"])

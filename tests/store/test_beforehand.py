@@ -190,9 +190,10 @@ class NearbyTests(SynchronousTestCase):
 
     def test_mounts(self) -> None:
         """The deepest mount point counts; what is unknown is taken for far."""
-        with tempfile.NamedTemporaryFile("w", suffix=".mounts") as file:
+        with tempfile.NamedTemporaryFile("w", suffix=".mounts", encoding="utf-8") as file:
             file.write(
                 "/dev/a / ext4 rw 0 0\nnas:/x /srv/mail nfs4 rw 0 0\n/dev/b /srv/mail/here\\040too xfs rw 0 0\nbroken\n"
+                "nas:/y /büro nfs4 rw 0 0\n"
             )
             file.flush()
             self.assertTrue(is_nearby("/srv", file.name))
@@ -200,4 +201,5 @@ class NearbyTests(SynchronousTestCase):
             self.assertFalse(is_nearby("/srv/mail", file.name))
             self.assertFalse(is_nearby("/srv/mail/x", file.name))
             self.assertTrue(is_nearby("/srv/mail/here too/x", file.name))
+            self.assertFalse(is_nearby("/büro/mail", file.name))
             self.assertFalse(is_nearby("/srv", file.name + ".gone"))

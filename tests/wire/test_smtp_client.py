@@ -264,9 +264,13 @@ class TransactionTests(SynchronousTestCase):
 
     def test_nobody_asked(self) -> None:
         """A reply between messages ends the session; nothing after it is read."""
-        for text, trouble in (("250 hello", Trouble.MALFORMED), ("421 idle too long", Trouble.BUSY)):
+        for text, trouble, remote in (
+            ("250 hello", Trouble.MALFORMED, False),
+            ("421 idle too long", Trouble.BUSY, True),
+        ):
             talk = ready().hear(text)
             self.assertEqual((talk.refusal.trouble, talk.core.stage), (trouble, Stage.CLOSED))
+            self.assertEqual(talk.refusal.remote, remote)
             self.assertEqual(len(talk.hear("250 more").events), 1)
 
 
