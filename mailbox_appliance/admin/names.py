@@ -142,7 +142,7 @@ class NamesDesk:
             for number, one in enumerate(mine, 1):
                 lines += ["", f"{number}. {one.rdtype} {one.name}", f"   ({one.why})", f"   {one.value}"]
                 if one.rdtype == "TXT" and len(one.value) > STRING_OCTETS:
-                    lines += ["   where the provider's form takes no more than 255 signs a piece:"]
+                    lines += ["   where the provider's form takes no more than 255 characters a piece:"]
                     lines += [f"   {split_text(one.value)}"]
                 lines.append(f"   {form_line(one, domain)}")
         lines += ["", *remarks, f"when it is done: mailappliance dns check {domain}"]
@@ -360,7 +360,7 @@ def key_lines(keys: Iterable[KeyRecord]) -> list[str]:
         lines += ["", f"TXT {one.name}", f"   {one.text}"]
         if len(one.text) > STRING_OCTETS:
             lines += [
-                "   where the provider's form takes no more than 255 signs a piece:",
+                "   where the provider's form takes no more than 255 characters a piece:",
                 f"   {split_text(one.text)}",
             ]
     return lines

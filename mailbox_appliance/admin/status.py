@@ -127,7 +127,7 @@ def mail_out(queue: QueueDesk, config: Config, clock: Clock) -> Check:
         if late:
             message, one = late[0]
             words = (
-                f"{len(late)} recipient(s) wait in vain, the oldest, {one.address}, for "
+                f"{len(late)} recipient(s) wait although they were tried; the oldest, {one.address}, for "
                 f"{span_words(now - message.arrived)}: {one.last_reply or 'no answer'}"
             )
             return Finding("mail out", words, f"mailappliance relay test {one.address}\nmailappliance queue list")

@@ -20,7 +20,7 @@ from mailbox_appliance.ports.workers import Busy
 
 
 class PeoplesWords:
-    """``settings`` gives the checks' settings of now: the owner may have made another rule of "sender blocked"."""
+    """``settings`` gives the current settings of the checks: the owner may have another rule for "sender blocked"."""
 
     def __init__(self, senders: Senders, directory: Directory, settings: Callable[[], ChecksSettings]) -> None:
         self._senders = senders

@@ -108,7 +108,7 @@ class Elsewhere:
             try:
                 await self._look_around()
             except TooMany:  # RFC 5465 §5.9
-                session.say(responses.condition(b"OK", "That are too many mailboxes.", b"NOTIFICATIONOVERFLOW"))
+                session.say(responses.condition(b"OK", "These are too many mailboxes.", b"NOTIFICATIONOVERFLOW"))
                 session.notify_ends()
                 return
         pending, self._pending = sorted(self._pending), set()

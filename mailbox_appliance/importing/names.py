@@ -1,6 +1,6 @@
 """What old folders are called here: special ones by their use first, then by the names that servers and programs give.
 
-Levels are parted by "." here, so a dot or slash within a level becomes "_"; controls too. Names too long are cut.
+Levels are separated by "." here, so a dot or slash within a level becomes "_"; controls too. Names too long are cut.
 """
 
 from __future__ import annotations

@@ -258,7 +258,7 @@ def _dkim(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: An
         return SEEN, "our key", ""
     again = "publish it again as `mailappliance dns records` shows it, split if your provider's form cuts it"
     if theirs and ours.startswith(theirs):
-        return WRONG, f"the key was cut after {len(theirs)} of {len(ours)} signs", again
+        return WRONG, f"the key was cut after {len(theirs)} of {len(ours)} characters", again
     return WRONG, "another key, or one that was changed on the way" if theirs else "it holds no key", again
 
 

@@ -1,7 +1,7 @@
 """The Outbox: what an account has submitted and what has not left yet, as a mailbox.
 
     waiting     the message itself; \\Seen, so that it does not call for attention; $Sending while it is being sent,
-                $Deferred after a try in vain, $Held while the operator keeps it back
+                $Deferred after a failed try, $Held while the operator keeps it back
     failed      a letter that says in plain words who did not get it and why, with the message in it; $Failed
 
 Deleting (or moving away) a message that waits cancels it; \\Flagged sends it now, and a failed one once more.

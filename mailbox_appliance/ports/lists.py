@@ -85,7 +85,7 @@ class Memberships(Protocol):
         """False when he was none."""
 
     def bounced(self, address: Address, number: int) -> Awaitable[tuple[Member, bool] | None]:
-        """Mail to a member came back: he as he is now, and whether that has paused him; None when there is none."""
+        """Mail to a member came back: the member as kept now, and whether that paused it; None if there is none."""
 
 
 class AuthorPolicies(Protocol):

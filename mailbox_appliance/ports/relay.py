@@ -20,7 +20,7 @@ class Shipment:
     envelope: Envelope
     content: Content
     destination: str
-    tries: int = 0  # how often it has been tried in vain: after so many, another way may be taken
+    tries: int = 0  # failed tries so far: after so many, another way may be taken
 
 
 @dataclass(frozen=True, slots=True)

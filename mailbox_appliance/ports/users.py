@@ -75,7 +75,7 @@ Resolution = Known | Unknown | NotOurs
 class Principal:
     """A logged-in user. ``device`` is the label of the app password used, '' for the main password.
 
-    ``proof`` stands for what was proven (which password, and its how-manieth); ``LogIn.still_admits`` knows it.
+    ``proof`` stands for what was proven (which password, and which setting of it); ``LogIn.still_admits`` knows it.
     ``hidden`` are the IMAP capabilities that the account's mail programs are not shown. ``paired``: no person, but the
     other half of our pair.
     """
@@ -191,7 +191,7 @@ class OwnPassword(Protocol):
         """Set ``new`` and spend the link. Raises NotChanged."""
 
     def by_password(self, user: str, old: str, new: str, peer: str) -> Awaitable[None]:
-        """Set ``new`` for whoever knows the password of today. Raises NotChanged."""
+        """Set ``new`` for whoever knows the present password. Raises NotChanged."""
 
 
 class Directory(Protocol):

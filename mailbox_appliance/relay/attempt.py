@@ -152,7 +152,7 @@ class Attempts:
     ) -> Outcome | None:
         """Fill ``results``; returns the outcome of those who may be tried elsewhere, None for nobody.
 
-        Raises SessionTrouble when no session comes about.
+        Raises SessionTrouble when there is no session.
         """
         means = self._means
         place: Place = (key, target.host, target.address, target.port, demand.key)

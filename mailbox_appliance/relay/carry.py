@@ -1,6 +1,6 @@
 """The relay's door: destinations for the queue, one attempt per shipment, the explanation of a route (ports/relay).
 
-A shipment is parted by its routes; ``attempt`` does each part; everybody's Outcome is told to the journal.
+A shipment is divided by its routes; ``attempt`` does each part; everybody's Outcome is told to the journal.
 """
 
 from __future__ import annotations

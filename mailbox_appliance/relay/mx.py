@@ -70,13 +70,13 @@ class Exchangers:
             return _names_fail(domain, answer.reason)
         if answer.status is Status.NXDOMAIN:
             text = f"the domain {domain} does not exist"
-            return _failed(550, "5.1.2", text, f"{text}: is the address spelled rightly?")
+            return _failed(550, "5.1.2", text, f"{text}: is the address spelled correctly?")
         listed = [record for record in answer.records if isinstance(record, tuple) and len(record) == 2]
         exchangers = sorted((int(preference), str(host)) for preference, host in listed if host)
         if listed and not exchangers:
             # RFC 7505 §3: MX 0 . means that the domain takes no mail, and nobody shall look for its A.
             text = f"the domain {domain} takes no mail (null MX)"
-            return _failed(556, "5.1.10", text, f"{text}: is the address spelled rightly?")
+            return _failed(556, "5.1.10", text, f"{text}: is the address spelled correctly?")
         exchangers = exchangers or [(0, domain)]
         before = [(preference, host) for preference, host in exchangers if host in settings.own_names]
         if before:

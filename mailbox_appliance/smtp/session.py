@@ -265,9 +265,8 @@ class Session:
         await self._drop()
         now = self._parts.clock.seconds()
         asked, settings, address = event.arguments, self._parts.settings, self._report.client.address
-        device = (
-            device_at(settings.devices, address) if self._origin is Origin.DEVICE else None
-        )  # with its rights of now
+        # Looked up again: the owner may have changed its rights since it connected.
+        device = device_at(settings.devices, address) if self._origin is Origin.DEVICE else None
         if device is not None and device.send_as is not None:
             asked = replace(asked, reverse_path=device.send_as)
         deal = Transaction(new_trace_id(now), now, self._report.client, self._origin, asked, device)

@@ -38,7 +38,7 @@ def weakness(password: str, address: str) -> str:
     if len(prepare(password)) > PASSWORD_OCTETS:
         return f"the password is too long: {PASSWORD_OCTETS} octets at most"
     if any(ord(c) < 32 or 0x7F <= ord(c) < 0xA0 or 0xD800 <= ord(c) < 0xE000 for c in password):
-        return "the password holds control characters: use letters, digits, signs and spaces"
+        return "the password holds control characters: use letters, digits, punctuation and spaces"
     local, _, domain = address.partition("@")
     if password.casefold() in (address.casefold(), local.casefold(), domain.casefold()):
         return "the password is the address itself: choose something that others do not know"

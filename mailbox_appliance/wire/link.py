@@ -1,6 +1,6 @@
 """The language of the link between a store and its edge: lines of the control channel, as values.
 
-One line is one thing said: words parted by single blanks, UTF-8, ended by LF, at most LONGEST_LINE octets. Addresses
+One line is one thing said: words separated by single blanks, UTF-8, ended by LF, at most LONGEST_LINE octets. Addresses
 are percent-encoded where they hold blanks. Whoever says something that is not in the table below is hung up on.
 
     both    hello 1 HOSTNAME               who speaks; the first line of each side

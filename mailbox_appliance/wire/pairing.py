@@ -17,7 +17,7 @@ import re
 
 from mailbox_appliance.mail.values import dataclass
 
-SECRET_OCTETS = 10  # 80 bits: sixteen signs
+SECRET_OCTETS = 10  # 80 bits: sixteen characters
 NONCE_OCTETS = 16
 LONGEST_LINE = 1000
 _CODE = re.compile(r"(?P<host>[^/\s]+?)(?::(?P<port>\d{1,5}))?/(?P<secret>[A-Za-z2-7-]{16,30})")
@@ -41,8 +41,8 @@ class Code:
 
     def text(self, usual_port: int) -> str:
         """Such as ``mx.example.org/k3f7-q2mn-abcd-wxyz``; the port is shown where it is not the usual one."""
-        signs = base64.b32encode(self.secret).decode("ascii").lower()
-        groups = "-".join(signs[at : at + 4] for at in range(0, len(signs), 4))
+        characters = base64.b32encode(self.secret).decode("ascii").lower()
+        groups = "-".join(characters[at : at + 4] for at in range(0, len(characters), 4))
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}{'' if self.port == usual_port else f':{self.port}'}/{groups}"
 
@@ -52,11 +52,11 @@ def read_code(text: str, usual_port: int) -> Code:
     found = _CODE.fullmatch(text.strip())
     if found is None:
         raise PairingWrong("that is no pairing code: it looks like mx.example.org/k3f7-q2mn-abcd-wxyz")
-    signs = found["secret"].replace("-", "").upper()
+    characters = found["secret"].replace("-", "").upper()
     port = int(found["port"] or usual_port)
-    if len(signs) != SECRET_OCTETS * 8 // 5 or not 0 < port < 65_536:
-        raise PairingWrong("that pairing code is cut or has a sign too many")
-    return Code(found["host"].strip("[]").lower(), port, base64.b32decode(signs))
+    if len(characters) != SECRET_OCTETS * 8 // 5 or not 0 < port < 65_536:
+        raise PairingWrong("that pairing code is cut short or has a character too many")
+    return Code(found["host"].strip("[]").lower(), port, base64.b32decode(characters))
 
 
 def proof(secret: bytes, role: str, nonces: bytes, edge: bytes, store: bytes, name: str) -> bytes:

@@ -50,7 +50,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class KeysWanted:
-    """The exchange goes on by ``keys`` with what is kept for ``username``."""
+    """The exchange continues with ``keys``: what is kept for ``username``."""
 
     username: str
 

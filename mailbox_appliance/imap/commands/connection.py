@@ -79,7 +79,7 @@ async def enable(session: Session, command: commands.Enable) -> Done:
 
 
 async def namespace(session: Session, command: commands.Plain) -> Done:
-    """One's own mailboxes, those of others, those of nobody; levels are parted by a dot."""
+    """One's own mailboxes, those of others, those of nobody; levels are separated by a dot."""
     if session.house.sharing is None:
         session.say(b'* NAMESPACE (("" ".")) NIL NIL\r\n')
     else:

@@ -28,7 +28,7 @@ async def notify(session: Session, command: Notify) -> Done:
         await elsewhere.begin(status=command.status)
     except TooMany:
         session.notify_ends()
-        raise Refused("That are too many mailboxes.", b"NOTIFICATIONOVERFLOW") from None
+        raise Refused("These are too many mailboxes.", b"NOTIFICATIONOVERFLOW") from None
     return Done("You will hear.")
 
 

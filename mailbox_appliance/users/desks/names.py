@@ -111,7 +111,7 @@ def new_alias_address(text: str) -> Address:
     """The address of an alias to be made, as it is kept. Raises UsersError."""
     address = lookup_key(read_address(text))
     if any(c.isspace() or c in '"\\@<>(),:;[]*' for c in address.local):
-        raise UsersError(f"{address}: an alias has letters, digits and signs such as . _ - + before its one @")
+        raise UsersError(f"{address}: an alias has letters, digits and characters such as . _ - + before its one @")
     return address
 
 

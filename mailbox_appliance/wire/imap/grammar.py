@@ -58,7 +58,7 @@ class Cursor:
         self.at = at
         self.utf8 = utf8
 
-    # ------------------------------------------------------------ signs
+    # ------------------------------------------------------------ single characters
 
     def at_end(self) -> bool:
         """Is everything read?"""

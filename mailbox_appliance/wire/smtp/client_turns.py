@@ -80,7 +80,7 @@ class Turns:
         self._closed()
 
     def _refuse(self, trouble: Trouble, reply: Reply, *, remote: bool = True) -> None:
-        """No session comes about: say QUIT, whatever it answers."""
+        """There will be no session: say QUIT, whatever it answers."""
         if remote and reply.code < 400:
             self._unexpected(reply)
             return

@@ -37,7 +37,7 @@ class LogIn:
 
 @dataclass(frozen=True, slots=True)
 class KeysWanted:
-    """*Owed.* SCRAM goes on by ``Server.keys`` with what is kept of ``username``."""
+    """*Owed.* SCRAM continues with ``Server.keys``: what is kept of ``username``."""
 
     username: str
 
