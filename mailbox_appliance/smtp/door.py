@@ -1,8 +1,7 @@
 """One connection: the Protocol at the wire, and the Line that its session stands on.
 
-Each Door runs one conversation coroutine. The Door is the session's Line: it holds
-octets back while a command is being answered, stops reading a peer that sends faster than we can take, waits for a
-peer that does not read, and keeps the clocks: silence, handshake, the time to take the last word.
+Each Door runs one conversation coroutine. The Door is the session's Line: it holds octets back while a command is being
+answered, stops reading a peer that sends faster than we can take, and waits for one that does not read (``waiting``).
 """
 
 from __future__ import annotations
@@ -27,10 +26,11 @@ from mailbox_appliance.ports.certificates import Certificates
 from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.smtp.devices import device_at
 from mailbox_appliance.smtp.limits import is_in
-from mailbox_appliance.smtp.line import ConnectionOver, IdleTooLong, Stopping, TooSlow
+from mailbox_appliance.smtp.line import ConnectionOver, Stopping
 from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.session import Session
 from mailbox_appliance.smtp.valve import Valve, why
+from mailbox_appliance.smtp.waiting import Waiting
 from mailbox_appliance.sockets import say
 from mailbox_appliance.wire.proxy import NoProxy, read_header
 from mailbox_appliance.wire.smtp import answers
@@ -60,18 +60,13 @@ class Door(protocol.Protocol):
         self._service = SERVICES[service]
         self._parts = station.parts
         self._limits = station.parts.settings.limits
-        self._wait: Deferred[Any] | None = None
-        self._waits_for = ""
+        self._waiting = Waiting(station.parts.clock, self._limits.idle, self._abort)
         self._restful = False
-        self._over: str | None = None
         self._received: list[bytes] = []
         self._received_octets = 0
         self._paused = False
         self._closing = False
-        self._timer: Timer | None = None
-        self._timer_due = 0.0
-        self._until_when = math.inf
-        self._heard = 0.0
+        self._timer: Timer | None = None  # of the proxy's header, then of the last word
         self._began = 0.0
         self._session: Session | None = None
         self._port = 0
@@ -87,7 +82,8 @@ class Door(protocol.Protocol):
         # A Unix socket's peer has no address: it is this machine.
         self.address = peer_address(getattr(peer, "host", "127.0.0.1"))
         self._port = getattr(peer, "port", 0)
-        self._began = self._heard = self._parts.clock.seconds()
+        self._began = self._parts.clock.seconds()
+        self._waiting.heard()
         if is_in(self.address, self._parts.settings.proxies) and self._service.name not in ("lmtp", "link"):
             self._proxied = b""
             self._timer = self._parts.clock.callLater(self._limits.handshake, self._abort)
@@ -138,7 +134,7 @@ class Door(protocol.Protocol):
         Deferred.fromCoroutine(self._run(self._session.converse()))
 
     def dataReceived(self, data: bytes) -> None:
-        if self._waits_for == "more":
+        if self._waiting.what == "more":
             self.wake("more", data)
             return
         if self._closing:
@@ -157,14 +153,12 @@ class Door(protocol.Protocol):
 
     def connectionLost(self, reason: Failure = protocol.connectionDone) -> None:
         error = reason.value
-        self._over = why(error)
-        if self._waits_for == "handshake" or isinstance(error, SSL.Error):
-            self._parts.journal.tell(
-                told.TlsFailed(peer=str(self.address), service=self._service.name, reason=self._over)
-            )
+        over = self._waiting.over = why(error)
+        if self._waiting.what == "handshake" or isinstance(error, SSL.Error):
+            self._tell_tls_failed(over)
         self._stop_timer()
         self._received.clear()
-        self._fail(ConnectionOver(self._over))
+        self._waiting.fail(ConnectionOver(over))
         if self._session is None:
             self._station.forget(self)
 
@@ -172,14 +166,14 @@ class Door(protocol.Protocol):
 
     def write(self, octets: bytes) -> None:
         """Send; nothing happens when the peer is gone."""
-        if self._over is None:
+        if self._waiting.over is None:
             say(self.transport, octets)
 
     async def writable(self) -> None:
         """See session.Line."""
         if self.choked:
-            self._heard = self._parts.clock.seconds()
-            await self._until("writable")
+            self._waiting.heard()
+            await self._waiting.for_("writable")
 
     def pending(self) -> bytes:
         """See session.Line."""
@@ -194,7 +188,7 @@ class Door(protocol.Protocol):
     async def more(self, *, progress: bool, restful: bool, until: float = math.inf) -> bytes:
         """See session.Line."""
         if progress:
-            self._heard = self._parts.clock.seconds()
+            self._waiting.heard()
         if self._received:
             waiting = self.pending()
             self._resume()
@@ -203,20 +197,12 @@ class Door(protocol.Protocol):
         if restful and self._station.stopping:
             raise Stopping
         self._restful = restful
-        self._until_when = until
-        if self._timer is not None and self._timer_due > until:
-            self._stop_timer()
-        octets: bytes = await self._until("more")
+        octets: bytes = await self._waiting.for_("more", until)
         return octets
 
     async def pause(self, seconds: float) -> None:
         """See session.Line."""
-        call = self._parts.clock.callLater(seconds, self.wake, "pause", None)
-        try:
-            await self._until("pause")
-        finally:
-            if call.active():
-                call.cancel()
+        await self._waiting.pause(seconds)
 
     async def start_tls(self) -> tuple[str, str]:
         """See session.Line."""
@@ -227,7 +213,7 @@ class Door(protocol.Protocol):
         call = self._parts.clock.callLater(self._limits.handshake, self._handshake_too_long)
         try:
             transport.startTLS(certificates.for_server(strict=self._service.name != "smtp"))
-            await self._until("handshake")
+            await self._waiting.for_("handshake")
         except ConnectionOver:
             raise
         except Exception as error:  # whatever it is, there is no way back to clear text
@@ -237,81 +223,40 @@ class Door(protocol.Protocol):
             if call.active():
                 call.cancel()
         handle = transport.getHandle()
-        self._heard = self._parts.clock.seconds()
+        self._waiting.heard()
         return handle.get_protocol_version_name(), handle.get_cipher_name() or ""
 
     def channel(self) -> Channel:
         """See session.Line."""
         return Channel(getattr(self.transport, "getHandle", lambda: None)())
 
-    # ---------------------------------------------------------------- waiting
-
-    async def _until(self, what: str) -> Any:
-        """Wait for one thing; the conversation is one coroutine, so there is never more than one."""
-        if self._over is not None:
-            raise ConnectionOver(self._over)
-        waiting: Deferred[Any] = Deferred()
-        self._wait, self._waits_for = waiting, what
-        if self._timer is None:
-            self._set_timer()
-        return await waiting
-
-    def _set_timer(self) -> None:
-        """To the next moment at which time may be up."""
-        now, limits = self._parts.clock.seconds(), self._limits
-        due = self._heard + limits.idle if limits.idle else math.inf
-        if self._waits_for == "more":
-            due = min(due, self._until_when)
-        if due < math.inf:
-            self._timer_due = max(due, now + 1.0)
-            self._timer = self._parts.clock.callLater(self._timer_due - now, self._look_at_clock)
-
     def wake(self, what: str, value: object) -> None:
-        """The thing waited for is here; otherwise nobody cares."""
-        if self._waits_for == what and self._wait is not None:
-            waiting, self._wait, self._waits_for = self._wait, None, ""
-            waiting.callback(value)
-
-    def _fail(self, error: Exception) -> None:
-        if self._wait is not None:
-            waiting, self._wait, self._waits_for = self._wait, None, ""
-            waiting.errback(error)
+        """See Waiting.wake."""
+        self._waiting.wake(what, value)
 
     def _resume(self) -> None:
         if self._paused:
             self._paused = False
-            if self._over is None:
+            if self._waiting.over is None:
                 self._producer().resumeProducing()
 
     def _producer(self) -> Any:
         return self.transport
 
-    def _look_at_clock(self) -> None:
-        """One timer a connection, set anew from the time something was last heard: cheap on the busy path."""
-        self._timer = None
-        now = self._parts.clock.seconds()
-        if self._waits_for == "more" and now >= self._until_when:
-            self._fail(TooSlow())
-            return
-        left = self._heard + self._limits.idle - now if self._limits.idle else math.inf
-        if left <= 0 and self._waits_for == "more":
-            self._fail(IdleTooLong())
-            return
-        if left <= 0 and self._waits_for == "writable":
-            self._abort()
-            return
-        self._set_timer()
-
     def _stop_timer(self) -> None:
+        self._waiting.stop_timer()
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
 
     def _handshake_too_long(self) -> None:
-        self._over = "the TLS handshake took too long"
-        self._parts.journal.tell(told.TlsFailed(peer=str(self.address), service=self._service.name, reason=self._over))
-        self._fail(ConnectionOver(self._over))
+        over = self._waiting.over = "the TLS handshake took too long"
+        self._tell_tls_failed(over)
+        self._waiting.fail(ConnectionOver(over))
         self._abort()
+
+    def _tell_tls_failed(self, reason: str) -> None:
+        self._parts.journal.tell(told.TlsFailed(peer=str(self.address), service=self._service.name, reason=reason))
 
     # ---------------------------------------------------------------- beginning and end
 
@@ -326,13 +271,13 @@ class Door(protocol.Protocol):
             self._close()
             self._tell_disconnected()
             self._session = None
-            if self._over is not None:
+            if self._waiting.over is not None:
                 self._station.forget(self)
 
     def stop(self) -> None:
         """The service goes down: at once when nothing is in the works, else after the current message."""
-        if self._waits_for == "more" and self._restful:
-            self._fail(Stopping())
+        if self._waiting.what == "more" and self._restful:
+            self._waiting.fail(Stopping())
         elif self._closing and self._timer is not None and self._timer.active():
             self._timer.reset(self._limits.linger_at_stop)
 
@@ -346,7 +291,7 @@ class Door(protocol.Protocol):
             return
         self._closing = True
         self._stop_timer()
-        if self._over is None:
+        if self._waiting.over is None:
             transport: Any = self.transport
             self._resume()
             transport.unregisterProducer()
