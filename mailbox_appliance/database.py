@@ -141,7 +141,14 @@ class Database:
                 os.close(os.open(self.path, os.O_CREAT | os.O_RDWR, 0o600))
             except OSError as error:
                 raise DatabaseTrouble(f"{self.path} cannot be made: {error.strerror}") from error
-        connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        elif self.path != ":memory:" and not os.path.isfile(self.path):
+            raise DatabaseTrouble(
+                f"{self.path} is no file: move it away; if it stood for one, put a backup in its place"
+            )
+        try:
+            connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=10)
+        except sqlite3.Error as error:
+            raise trouble_of(self.path, error) from error
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute(f"PRAGMA synchronous={self._synchronous}")

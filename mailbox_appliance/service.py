@@ -147,9 +147,11 @@ class ApplianceService(MultiService):
         os.umask(0o077)
         raise_descriptor_limit()
         give_memory_back()
-        os.makedirs(self._config.state, 0o700, exist_ok=True)
         try:
+            os.makedirs(self._config.state, 0o700, exist_ok=True)
             self._doors.open()
+        except OSError as trouble:
+            self._give_up(_words(trouble))
         except PortTaken as trouble:
             self._give_up(str(trouble))
 
@@ -388,6 +390,10 @@ def _end_with_one() -> None:
 
 
 def _words(trouble: BaseException) -> str:
+    if isinstance(trouble, FileExistsError | NotADirectoryError):
+        return f"{trouble.filename} is not a folder, which it must be; move it away"
+    if isinstance(trouble, IsADirectoryError):
+        return f"{trouble.filename} is a folder where a file belongs; move it away"
     if isinstance(trouble, OSError) and trouble.filename:
         return f"{trouble.filename}: {trouble.strerror}; make it writable for the service's user, or make room"
     return str(trouble) or type(trouble).__name__

@@ -18,6 +18,10 @@ from mailbox_appliance.ports.checks import ACTIONS, CHECK_NAMES, FURTHER_NAMES
 
 T = TypeVar("T")
 
+LONGEST_SPAN = 3_660 * 86_400  # seconds; ten years
+MOST_OCTETS = 1 << 60
+MOST_COUNTED = 10**9
+
 
 class Wrong(ValueError):
     """``what`` is wrong with a value, and the ``remedy``."""
@@ -144,8 +148,8 @@ def weights(value: object) -> dict[str, float]:
         if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
             known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
             raise Wrong(f"{shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
-        good = isinstance(figure, int | float) and not isinstance(figure, bool) and math.isfinite(figure)
-        if not good or abs(figure) > 100:
+        good = isinstance(figure, int | float) and not isinstance(figure, bool)
+        if not good or not -100 <= figure <= 100:
             raise Wrong(f"the weight of {key}, {shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
     return {str(key): float(figure) for key, figure in value.items()}
 
@@ -191,13 +195,20 @@ def size(value: object) -> int:
     """Octets: a whole number, or text such as "50MB" (1 MB = 1024 × 1024 octets)."""
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 0:
-            raise Wrong(f"{value} is less than nothing", "write 0 for no limit")
-        return value
+            raise Wrong(f"{shown(value)} is less than nothing", "write 0 for no limit")
+        return _bounded_size(value, value)
     match = _SIZE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None or (match[2] and not match[3]):
         raise Wrong(f"{shown(value)} is not a size", 'write a number with KB, MB or GB, such as "50MB"; 0 for no limit')
     unit = _UNITS[match[3].upper()]
-    return int(match[1]) * unit + (int(match[2]) * unit // 10 ** len(match[2]) if match[2] else 0)
+    octets = int(match[1]) * unit + (int(match[2]) * unit // 10 ** len(match[2]) if match[2] else 0)
+    return _bounded_size(value, octets)
+
+
+def _bounded_size(value: object, octets: int) -> int:
+    if octets > MOST_OCTETS:
+        raise Wrong(f"{shown(value)} is larger than any disk", "write 0 for no limit")
+    return octets
 
 
 _SPANS = {"": 1, "s": 1, "sec": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -206,12 +217,16 @@ _SPAN = re.compile(r"(\d{1,12}(?:\.\d{1,6})?)\s*(s|sec|m|min|h|d|)", re.IGNORECA
 
 def seconds(value: object) -> float:
     """Seconds: a number, or text such as "90s", "5m", "2h", "1d"."""
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0:
-        return float(value)
     match = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
+    if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:  # NaN is not
+        span = min(value, 2 * LONGEST_SPAN)
+    elif match is not None:
+        span = float(match[1]) * _SPANS[match[2].lower()]
+    else:
         raise Wrong(f"{shown(value)} is not a time span", 'write seconds as a number, such as 300, or "5m", "2h", "1d"')
-    return float(match[1]) * _SPANS[match[2].lower()]
+    if span > LONGEST_SPAN:
+        raise Wrong(f"{shown(value)} is longer than ten years", 'write seconds as a number, or "5m", "2h", "1d"')
+    return float(span)
 
 
 def positive_seconds(value: object) -> float:
@@ -226,6 +241,8 @@ def count(value: object) -> int:
     """A whole number, 0 or more."""
     if not isinstance(value, int) or isinstance(value, bool) or value < 0:
         raise Wrong(f"{shown(value)} is not a whole number", "write digits without quotes; 0 for no limit")
+    if value > MOST_COUNTED:
+        raise Wrong(f"{shown(value)} is more than anybody counts", "write 0 for no limit")
     return value
 
 

@@ -46,6 +46,13 @@ def _state(path: str) -> Iterator[Complaint]:
     """The state folder, or the nearest folder above it in which it can be made."""
     key = "state"
     folder = path
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
+        pass  # below it is told which folder is at fault
+    except OSError as error:
+        yield Complaint(key, f"cannot be used: {path[:80]}: {error.strerror}", "name a folder of its own")
+        return
     while not os.path.lexists(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     if not os.path.isdir(folder):
@@ -87,9 +94,12 @@ def _readable(key: str, path: str) -> list[Complaint]:
     if not path:
         return []
     try:
-        with open(path, "rb") as file:
-            if stat.S_ISDIR(os.fstat(file.fileno()).st_mode):
-                raise IsADirectoryError(21, "Is a directory")
+        # Asked before it is opened: a FIFO would keep us waiting for ever.
+        if os.path.exists(path) and not os.path.isfile(path):
+            what = "a folder" if os.path.isdir(path) else "no plain file"
+            return [Complaint(key, f"{path} cannot be read: it is {what}", "name a file")]
+        with open(path, "rb"):
+            pass
     except OSError as error:
         remedy = "name a file that is there" if isinstance(error, FileNotFoundError) else f"make it readable {_who()}"
         return [Complaint(key, f"{path} cannot be read: {error.strerror}", remedy)]

@@ -32,6 +32,7 @@ from mailbox_appliance.wire.dropped import LONGEST_HEAD, DropError, Dropped, rea
 
 MOST_AT_ONCE = 50
 PIECE = 256 * 1024  # octets
+STUCK = 86_400.0  # seconds until a file is looked at again that cannot be put aside
 YOUNG = 2.0  # seconds; a folder that has just changed may change again without a change of its time
 
 
@@ -147,8 +148,10 @@ class DropBox:
             self._not_before[name] = self._clock.seconds() + self._mail.settings.again
 
     async def _put_aside(self, name: str, user: str, reason: str) -> None:
+        """One that stays where it is comes last from now on: nobody keeps us from the mail of others."""
         self._journal.tell(DropIgnored(user=user, reason=reason))
-        await self._workers.run("disk", dropfolder.put_aside, self._mail.settings.folder, name)
+        if not await self._workers.run("disk", dropfolder.put_aside, self._mail.settings.folder, name):
+            self._not_before[name] = self._clock.seconds() + STUCK
 
     async def _take_open(self, found: Found, user: str) -> bool:
         """False: try again later. Raises DropError."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
+import re
 import stat
 
 from mailbox_appliance.mail.values import dataclass
@@ -11,6 +13,7 @@ from mailbox_appliance.wire.dropped import MAGIC, SUFFIX
 
 FOR_EVERYBODY = 0o1733  # everybody may leave something, nobody but us may look
 FOR_OURSELVES = 0o700
+_LEFT = re.compile(r"[0-9a-f]+\.[0-9a-f]{32}|.*\.(?:mail|ignored)\Z", re.DOTALL)  # by `sendmail`, and by us
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ def prepared(folder: str, mode: int) -> int:
     if not stat.S_ISDIR(found.st_mode):
         raise NotADirectoryError(20, "it is no folder", folder)
     if stat.S_IMODE(found.st_mode) != mode and found.st_uid == os.geteuid():
+        with os.scandir(folder) as entries:
+            if any(not _LEFT.match(entry.name) for entry in itertools.islice(entries, 1000)):
+                raise FileExistsError(17, "other things lie in it", folder)
         os.chmod(folder, mode)
     return found.st_mtime_ns
 
@@ -75,8 +81,11 @@ def remove(folder: str, name: str) -> None:
         os.unlink(os.path.join(folder, name))
 
 
-def put_aside(folder: str, name: str) -> None:
-    """Out of the way, for the owner to look at; a name that is taken, or one we cannot touch, is left alone."""
+def put_aside(folder: str, name: str) -> bool:
+    """Out of the way, for the owner to look at; a name that is taken, or one we cannot touch, is left alone: False."""
     aside = os.path.join(folder, name.removesuffix(SUFFIX) + ".ignored")
-    with contextlib.suppress(OSError):
+    try:
         os.rename(os.path.join(folder, name), aside)
+    except OSError:
+        return False
+    return True

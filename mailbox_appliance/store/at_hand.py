@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import Any
 
 from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.store.durable import NO_PLAIN_FILE, READING
 
 MOST_OCTETS = 64 * 1024  # of a file; a longer one is not worth the reactor's time
 FEW = 4  # files read so at once
@@ -53,7 +54,7 @@ class Files:
                 return None
             return bytes(memoryview(room)[:size])
         except OSError as error:
-            if error.errno != errno.EAGAIN:  # this file system does not know how
+            if error.errno not in NO_PLAIN_FILE:  # this file system does not know how
                 self._call = _never
             return None
         finally:
@@ -72,7 +73,7 @@ def _opener() -> Callable[[bytes], int]:
     class OpenHow(ctypes.Structure):
         _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
-    how = OpenHow(os.O_RDONLY | os.O_CLOEXEC, 0, _RESOLVE_CACHED)
+    how = OpenHow(READING, 0, _RESOLVE_CACHED)
     size = ctypes.c_size_t(ctypes.sizeof(how))
     library: Any = ctypes.PyDLL(None, use_errno=True)  # no wait, and so no need to let go of the interpreter
     syscall = library.syscall

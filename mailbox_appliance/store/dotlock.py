@@ -14,6 +14,8 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
+from mailbox_appliance.store.durable import read_file
+
 # As in Dovecot: a lock nobody has touched for two minutes is stale; one whose process is gone is stale at once.
 STALE_SECONDS = 120.0
 PATIENCE = 8.0
@@ -28,8 +30,7 @@ class LockTimeout(Exception):
 
 def _holder(path: str) -> tuple[int, str]:
     try:
-        with open(path, "rb") as lock:
-            text = lock.read(256).decode("ascii", "replace")
+        text = (read_file(path, 256) or b"").decode("ascii", "replace")
     except OSError:
         return 0, ""
     pid, _, host = text.strip().partition(":")

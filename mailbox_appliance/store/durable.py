@@ -1,8 +1,15 @@
-"""Small files replaced whole: temporary file, fsync, rename, fsync of the folder. For worker threads."""
+"""Small files replaced whole: temporary file, fsync, rename, fsync of the folder; and how files are opened that another
+program may have put there. For worker threads."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
+
+# Of a message's file: a FIFO is not waited for, a symbolic link not followed to who knows where.
+READING = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+NO_PLAIN_FILE = frozenset({errno.ELOOP, errno.EISDIR, errno.EAGAIN, errno.ESPIPE, errno.ENXIO, errno.ENODEV})
 
 
 def sync_folder(path: str) -> None:
@@ -36,10 +43,16 @@ def write_all(fd: int, octets: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def is_plain(fd: int) -> bool:
+    """A regular file, and no FIFO, device or directory?"""
+    return stat.S_ISREG(os.fstat(fd).st_mode)
+
+
 def read_file(path: str, most: int) -> bytes | None:
-    """The file's octets (at most ``most``), or None when there is none."""
+    """The file's octets (at most ``most``), or None when there is none: a FIFO or a device is as good as none."""
     try:
-        with open(path, "rb") as file:
-            return file.read(most)
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except FileNotFoundError:
         return None
+    with open(fd, "rb") as file:
+        return file.read(most) if is_plain(fd) or os.path.isdir(path) else None

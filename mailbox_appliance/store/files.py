@@ -19,6 +19,7 @@ from mailbox_appliance.mail.mime_scan import to_crlf
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import MessageFile
 from mailbox_appliance.store import at_hand, message_rows
+from mailbox_appliance.store.durable import NO_PLAIN_FILE, READING, is_plain
 from mailbox_appliance.store.expunge import find_again
 from mailbox_appliance.store.filenames import base_of
 from mailbox_appliance.store.index import UNKNOWN
@@ -53,16 +54,28 @@ class Read:
 def open_again(folder: Folder, fresh: bool, file: str) -> int | None:
     """A descriptor of the message's file, wherever another program has put it; None when it is gone."""
     try:
-        return os.open(folder.message(fresh, file), os.O_RDONLY)
+        return os.open(folder.message(fresh, file), READING)
     except FileNotFoundError:
         pass
+    except OSError as error:
+        _gone(error)
+        return None
     found = find_again(folder, base_of(file))
     if found is None:
         return None
     try:
-        return os.open(folder.message(*found), os.O_RDONLY)
+        return os.open(folder.message(*found), READING)
     except FileNotFoundError:
         return None
+    except OSError as error:
+        _gone(error)
+        return None
+
+
+def _gone(error: OSError) -> None:
+    """It says that what has taken a message's place is no plain file; otherwise ``error`` is raised again."""
+    if error.errno not in NO_PLAIN_FILE:
+        raise error
 
 
 def read_files(
@@ -87,15 +100,21 @@ def read_files(
             missing = True
             continue
         try:
-            if most is None and size > LARGE:
+            if most is None and size > LARGE and is_plain(fd):
                 lines = maps.get(uid)
                 found.append(Read(uid, fd=fd, lines=lines if lines is not None else line_map(fd)))
                 fd = -1
                 continue
             octets = _read_all(fd, size) if most is None else os.read(fd, min(size, most))
+            if not octets and not is_plain(fd):
+                missing = True
+                continue
             if crlf:
                 octets = with_crlf(octets)
             found.append(Read(uid, octets))
+        except OSError as error:
+            _gone(error)
+            missing = True
         finally:
             if fd >= 0:
                 os.close(fd)

@@ -196,7 +196,7 @@ def compact(folder: Folder, live: KeywordList) -> None:
 
 def _append(folder: Folder, octets: bytes, *, sync: bool) -> None:
     path = folder.file(OURS)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
     try:
         size = os.fstat(fd).st_size
         if size == 0:

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 
 from mailbox_appliance.ports.store import Problem, StoreError
+from mailbox_appliance.store.durable import read_file
 
 FILE = "mailappliance-metadata"
 MOST_ENTRIES = 1000  # of one mailbox
@@ -21,15 +22,14 @@ Notes = dict[str, dict[str, str]]
 
 
 def _read(root: str) -> Notes:
+    octets = read_file(os.path.join(root, FILE), 2 * MOST_OCTETS)
     try:
-        with open(os.path.join(root, FILE), encoding="utf-8") as file:
-            found = json.load(file)
-    except FileNotFoundError:
-        return {}
-    except ValueError:
+        found = {} if octets is None else json.loads(octets)
+        for notes in found.values():
+            for value in notes.values():
+                base64.b64decode(value)
+    except (ValueError, TypeError, AttributeError, RecursionError):
         raise StoreError(Problem.DISK, "the file of notes beside mailboxes is damaged") from None
-    if not isinstance(found, dict):
-        raise StoreError(Problem.DISK, "the file of notes beside mailboxes is damaged")
     return found
 
 

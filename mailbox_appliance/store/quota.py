@@ -111,7 +111,7 @@ def add(root: str, octets: int, messages: int) -> None:
     if not octets and not messages:
         return
     with contextlib.suppress(OSError):
-        fd = os.open(os.path.join(root, NAME), os.O_WRONLY | os.O_APPEND)
+        fd = os.open(os.path.join(root, NAME), os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
         try:
             write_all(fd, f"{octets} {messages}\n".encode())
         finally:

@@ -12,6 +12,7 @@ import fcntl
 import marshal
 import os
 
+from mailbox_appliance.store.durable import READING
 from mailbox_appliance.store.sift import INDEXED_OCTETS, SEAM, TEXT_OCTETS, held_by, holds, texts_of
 
 NICENESS = 2  # whoever reads and writes mail goes first
@@ -43,7 +44,7 @@ def answer(question: Question) -> Answer:
 
 def _opened(path: str) -> int:
     try:
-        fd = os.open(path, os.O_RDONLY)
+        fd = os.open(path, READING)
     except OSError:
         return -1
     with contextlib.suppress(OSError):

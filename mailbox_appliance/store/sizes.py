@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mailbox_appliance.store import message_rows
+from mailbox_appliance.store.durable import READING
 from mailbox_appliance.store.index import UNKNOWN
 from mailbox_appliance.store.index_file import Index
 from mailbox_appliance.store.paths import Folder
@@ -28,7 +29,7 @@ _BLOCK = 1 << 18
 
 def count_crlf(path: str, directory: int | None = None) -> int:
     """The file's size with CRLF line ends; ``path`` may be relative to an open ``directory``. Raises OSError."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC, dir_fd=directory)
+    fd = os.open(path, READING, dir_fd=directory)
     try:
         size = 0
         last = b""

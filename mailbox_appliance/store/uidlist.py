@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store.durable import replace_file, sync_folder, write_all
+from mailbox_appliance.store.durable import read_file, replace_file, sync_folder, write_all
 
 NAME = "dovecot-uidlist"
 HIGHEST_UID = 0xFFFFFFFF
@@ -121,11 +121,8 @@ def signature(path: str) -> Signature:
 
 def read(path: str) -> UidList:
     """The list in ``path``; an empty one when there is none."""
-    try:
-        with open(path, "rb") as file:
-            return parse(file.read(MOST_OCTETS))
-    except FileNotFoundError:
-        return UidList()
+    octets = read_file(path, MOST_OCTETS)
+    return UidList() if octets is None else parse(octets)
 
 
 def line_of(uid: int, base: str, extra: str = "") -> str:
@@ -136,7 +133,7 @@ def line_of(uid: int, base: str, extra: str = "") -> str:
 def append(path: str, entries: Iterable[tuple[int, str]]) -> Signature:
     """Add lines to a sound file and sync it; call under the lock. Returns the new signature."""
     octets = "".join(map("%d :%s\n".__mod__, entries)).encode()
-    fd = os.open(path, os.O_WRONLY | os.O_APPEND)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_NONBLOCK)
     try:
         write_all(fd, octets)
         os.fdatasync(fd)

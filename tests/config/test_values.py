@@ -43,12 +43,19 @@ class ValuesTests(SynchronousTestCase):
         for text, octets in SIZES:
             self.assertEqual(values.size(text), octets, text)
         self.assertEqual(values.size(5), 5)
+        for wrong in (10**400, -(10**400), 1 << 61, "999999999999999TB"):
+            self.assertRaises(values.Wrong, values.size, wrong)
         for wrong in ("", "MB", "1.5", "-1", "1e3", "5 XB", "٣MB", "5MB;", True, 1.5, None):
             self.assertRaises(values.Wrong, values.size, wrong)
 
     def test_seconds(self) -> None:
         for text, seconds in ((300, 300.0), (0.5, 0.5), ("5m", 300.0), ("2 h", 7200.0), ("1d", 86400.0), ("90", 90.0)):
             self.assertEqual(values.seconds(text), seconds, text)
+        for wrong in (10**400, 1e300, "99999d", math.inf):
+            self.assertRaises(values.Wrong, values.seconds, wrong)
+        self.assertRaises(values.Wrong, values.count, 10**23)
+        self.assertRaises(values.Wrong, values.figure, 10**400)
+        self.assertRaises(values.Wrong, values.weights, {"spf fail": 10**400})
         for wrong in ("", "m", "-5", "5 weeks", math.inf, math.nan, -1, True, None):
             self.assertRaises(values.Wrong, values.seconds, wrong)
 

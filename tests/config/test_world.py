@@ -91,7 +91,7 @@ class WorldTests(SynchronousTestCase):
         self.assertIn("tls.key /nowhere cannot be read: No such file", self.said(tls=Tls(certificate, "/nowhere"))[0])
         (self.folder / "text").write_text("hello")
         self.assertIn("are not a certificate and a key in PEM", self.said(tls=Tls(str(self.folder / "text"), key))[0])
-        self.assertIn("Is a directory", self.said(tls=Tls(str(self.folder), key))[0])
+        self.assertIn("it is a folder", self.said(tls=Tls(str(self.folder), key))[0])
 
     def test_passphrase(self) -> None:
         """A key under a passphrase would stop every start."""
@@ -131,6 +131,26 @@ class WorldTests(SynchronousTestCase):
             [one.split(" ")[0] for one in said],
             ["acme.trust_anchor", "relay.trust_anchor", "acme.webroot", "listen.lmtp"],
         )
+
+    def test_what_is_no_file(self) -> None:
+        """A FIFO, which would be waited for, a device, a loop, a name without end: said in one line, at once."""
+        fifo, loop = str(self.folder / "fifo"), str(self.folder / "loop")
+        os.mkfifo(fifo)
+        os.symlink(loop, loop)
+        for path, words in ((fifo, "no plain file"), ("/dev/zero", "no plain file"), (loop, "symbolic links")):
+            for parts in (
+                {"tls": Tls(certificate=path, key=path)},
+                {"relay": Relay(trust_anchor=path)},
+                {"relay": Relay(password_file=path)},
+                {"acme": Acme(trust_anchor=path)},
+            ):
+                said = self.said(**parts)
+                self.assertEqual(len(said), 2 if "tls" in parts else 1, (path, said))
+                self.assertIn(words, said[0])
+        (said_of_state,) = self.said(state=str(self.folder / ("x" * 300)))
+        self.assertIn("File name too long", said_of_state)
+        (said_of_state,) = self.said(state=loop)
+        self.assertIn("symbolic links", said_of_state)
 
     def test_load_looks(self) -> None:
         """``load`` asks the world, unless it shall not."""

@@ -38,6 +38,15 @@ class TroubleTests(SynchronousTestCase):
             # An index is set aside for its own faults only, never because the disk is full for a while.
             self.assertEqual(is_damage(trouble), of_file, said)
 
+    def test_no_file(self) -> None:
+        """A folder or a FIFO under its name is not opened, and the words name it."""
+        for make in (os.mkdir, os.mkfifo):  # type: Callable[[str], None]
+            path = self.mktemp()
+            make(path)
+            with self.assertRaises(DatabaseTrouble) as caught:
+                Database(path, SCHEMA, InlineWorkers()).run_now(lambda connection: None)
+            self.assertIn(f"{path} is no file: move it away", str(caught.exception))
+
     def test_newer_version(self) -> None:
         """A file that a newer version wrote cannot be used by this one: the file is at fault, too."""
         path = self.mktemp()

@@ -19,7 +19,8 @@ from mailbox_appliance.journal.events.dropbox import DropIgnored, DropRefused, D
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import Origin
 from mailbox_appliance.mail.reply import Reply
-from mailbox_appliance.smtp.dropbox import DropBox
+from mailbox_appliance.smtp import dropfolder
+from mailbox_appliance.smtp.dropbox import MOST_AT_ONCE, DropBox
 from mailbox_appliance.smtp.dropfolder import FOR_EVERYBODY
 from mailbox_appliance.smtp.intake import Budget
 from mailbox_appliance.smtp.limits import Limits
@@ -246,6 +247,34 @@ class StrangeFilesTests(DropCase):
         self.assertEqual(self.house.parcels, [])
         self.assertEqual(self.left(), ["a.ignored", "b.ignored", "c.ignored", "d.ignored"])
         self.assertTrue(os.path.exists(secret))
+
+    def test_files_that_stay(self) -> None:
+        """What cannot be put aside, since its place is taken, keeps nobody's mail waiting."""
+        for number in range(MOST_AT_ONCE + 5):
+            os.mkdir(os.path.join(self.folder, f"0{number:03}.mail"))
+            os.makedirs(os.path.join(self.folder, f"0{number:03}.ignored", "full"))
+        self.send("ann@example.org")
+        self.clock.advance(self.settings.every)
+        self.assertEqual(len(self.house.parcels), 1)
+        told = len(self.journal.of(DropIgnored))
+        self.clock.advance(self.settings.every)
+        self.assertEqual(len(self.journal.of(DropIgnored)), told)
+
+    def test_a_folder_of_others(self) -> None:
+        """An owner who names the wrong folder is told so; its mode is not changed."""
+        self.patch(os, "geteuid", os.getuid)
+        for mode, name, stays in ((0o755, "hosts", True), (0o755, "0123.ignored", False), (0o755, "", False)):
+            folder = os.path.join(self.top, name or "empty")
+            os.mkdir(folder, mode)
+            os.chmod(folder, mode)
+            if name:
+                with open(os.path.join(folder, name), "w"):
+                    pass
+            if stays:
+                self.assertRaises(FileExistsError, dropfolder.prepared, folder, FOR_EVERYBODY)
+            else:
+                dropfolder.prepared(folder, FOR_EVERYBODY)
+            self.assertEqual(stat.S_IMODE(os.stat(folder).st_mode), mode if stays else FOR_EVERYBODY)
 
     def test_rubbish(self) -> None:
         """No magic, no envelope, too large."""
