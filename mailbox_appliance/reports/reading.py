@@ -15,14 +15,18 @@ from mailbox_appliance.reports.unpack import Paper, papers_of
 from mailbox_appliance.reports.values import Report, ReportWrong, clean_domain
 from mailbox_appliance.slices import Slices
 
+_BEGIN = 65536  # octets of a body in which its kind is looked for
 _SUBJECT = re.compile(rb"\breport[ _-]domain:", re.IGNORECASE)  # RFC 7489 §7.2.1.1, RFC 8460 §5.3
 _NAME = re.compile(r"[^!]+![^!]+!\d+!\d+")  # of the file, the same sections
 _PACKED = frozenset({"gzip", "x-gzip", "zip", "x-zip", "x-zip-compressed", "octet-stream", "xml", "tlsrpt+gzip"})
+# The same name, or the type, of an attached file: many send one under a subject of their own.
+_ATTACHED = re.compile(rb'name\*?="?([^"\r\n;]{1,300})|application/tlsrpt\+(?:gzip|json)', re.IGNORECASE)
+_FILE = re.compile(rb"[^!]+![^!]+!\d{1,12}!\d{1,12}(?:![^!]*)?(?:\.xml|\.json)?\.(?:xml|zip|gz|json)\Z", re.IGNORECASE)
 _ABOUT_US = re.compile(rb"^feedback-type[ \t]*:[ \t]*auth-failure", re.IGNORECASE | re.MULTILINE)
 
 
 def looks_like_report(header: bytes, body: bytes = b"") -> bool:
-    """By the header alone, and for failure reports the begin of the body: a complaint about spam is for people."""
+    """By the header, and by the begin of the body: a complaint about spam is for people."""
     fields = header_block.group_fields(header[: header_block.header_end(header)])
     if b"tls-report-domain" in fields:
         return True
@@ -34,7 +38,10 @@ def looks_like_report(header: bytes, body: bytes = b"") -> bool:
         given = {name.lower(): text for name, text in parameters}
         if (kind, subtype) == ("multipart", "report"):
             report = given.get("report-type", "").lower()
-            return report == "tlsrpt" or (report == "feedback-report" and _ABOUT_US.search(body[:65536]) is not None)
+            return report == "tlsrpt" or (report == "feedback-report" and _ABOUT_US.search(body[:_BEGIN]) is not None)
+        if kind == "multipart":
+            begin = body[:_BEGIN]
+            return any(one[1] is None or _FILE.match(one[1].strip()) for one in _ATTACHED.finditer(begin))
         names = [given.get("name", "")]
         for placed in fields.get(b"content-disposition", [])[:1]:
             names += [text for name, text in disposition_of(placed)[1] if name.lower() == "filename"]

@@ -55,6 +55,20 @@ class ReadingTests(SynchronousTestCase):
         self.assertTrue(looks_like_report(head))
         self.assertEqual(read(message)[0].domain, "example.org")
 
+    def test_a_subject_of_their_own(self) -> None:
+        """Known by the name or the type of what is attached, wherever the name stands and however it is written."""
+        head = b"Subject: Your daily figures\nContent-Type: multipart/mixed; boundary=b\n\n"
+        for field in (
+            b'Content-Disposition: attachment; filename="far.example!example.org!1600000000!1600086399.xml.gz"',
+            b"Content-Type: application/zip;\n name=far.example!example.org!1600000000!1600086399!x1.zip",
+            b"Content-Type: application/tlsrpt+gzip",
+        ):
+            body = b"--b\nContent-Type: text/plain\n\nhello\n--b\n" + field + b"\n\nAAAA\n--b--\n"
+            self.assertTrue(looks_like_report(head, body), field)
+        for name in (b"photos.zip", b"a!b!c!d.zip", b"far.example!example.org!1!2.exe", b"x" * 400 + b"!a!1!2.zip"):
+            body = b"--b\nContent-Disposition: attachment; filename=" + name + b"\n\nAAAA\n--b--\n"
+            self.assertFalse(looks_like_report(head, body), name)
+
     def test_what_is_no_report(self) -> None:
         """People's letters stay what they are."""
         for head, body in (
