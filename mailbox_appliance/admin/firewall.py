@@ -23,6 +23,7 @@ WHY = {
     "https": "MTA-STS policy",
     "lmtp": "local delivery",
     "managesieve": "filters",
+    "link": "the paired store",
 }
 
 _SETS = (

@@ -199,7 +199,7 @@ class NamesDesk:
         said = "new keys were made" if made else "new keys wait already since they were made"
         lines = (
             f"{said}; publish their records beside the old ones:",
-            *key_lines(waiting),
+            *key_lines(waiting, domain),
             "",
             *after_rotation(domain),
         )
@@ -353,8 +353,8 @@ class NamesDesk:
         return (Finding(MAY, "this machine", "clock", WRONG, words, "set it by NTP: timedatectl set-ntp true"),)
 
 
-def key_lines(keys: Iterable[KeyRecord]) -> list[str]:
-    """Records of keys, one by one for copying."""
+def key_lines(keys: Iterable[KeyRecord], domain: str) -> list[str]:
+    """Records of keys, one by one for copying, as `dns records` shows them."""
     lines = []
     for one in keys:
         lines += ["", f"TXT {one.name}", f"   {one.text}"]
@@ -363,6 +363,7 @@ def key_lines(keys: Iterable[KeyRecord]) -> list[str]:
                 "   where the provider's form takes no more than 255 characters a piece:",
                 f"   {split_text(one.text)}",
             ]
+        lines.append(f"   {form_line(DnsRecord(MUST, one.name, 'TXT', one.text, ''), domain)}")
     return lines
 
 

@@ -157,7 +157,7 @@ def letter(domain: str, new: Changes, removable: Sequence[str]) -> tuple[str, st
 def rotation_text(domain: str, waiting: Sequence[KeyRecord]) -> str:
     """What to publish, and what happens then."""
     lines = [f"The keys that sign the mail of {domain} have grown old, and new ones were made.", ""]
-    lines += ["Publish their records beside the old ones:", *key_lines(waiting), "", *after_rotation(domain)]
+    lines += ["Publish their records beside the old ones:", *key_lines(waiting, domain), "", *after_rotation(domain)]
     return "\n".join(lines) + "\n"
 
 

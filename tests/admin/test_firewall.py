@@ -8,7 +8,7 @@ import subprocess
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.admin.firewall import nft_table, open_ports, rule_set
+from mailbox_appliance.admin.firewall import WHY, nft_table, open_ports, rule_set
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import parse
 
@@ -30,6 +30,15 @@ class FirewallTests(SynchronousTestCase):
     def test_defaults(self) -> None:
         """Everything an unchanged config listens on."""
         self.assertEqual(sorted(self.ports("")), [25, 80, 143, 465, 587, 993])
+
+    def test_roles(self) -> None:
+        """Each role opens what it listens on, an edge the link to its store, too; and a reason for every protocol."""
+        for role in ("all", "edge", "store"):
+            found = config(f'role = "{role}"\n')
+            self.assertLessEqual(set(found.listen.endpoints()), set(WHY), role)
+            ports = dict((port, why) for port, why, _ in open_ports(found))
+            self.assertEqual("the paired store" in ports.values(), role == "edge")
+            self.assertIn(25, ports)
 
     def test_what_is_listened_on(self) -> None:
         """Off is closed, loopback is nobody else's business, submission_from is kept."""
