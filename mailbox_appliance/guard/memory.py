@@ -18,6 +18,7 @@ from mailbox_appliance.mail.values import dataclass
 WEIGHTS: dict[str, float] = {"password": 1.0, "protocol": 0.5, "recipient": 0.1}
 TOKENS_KEPT = 16
 DEVICES_AN_ADDRESS = 32
+_WAITING = 4  # times the table: more changes are never kept back, what they were about is forgotten anyway
 _LOOKED_AT = 8  # with a ban, spared for each newcomer; then one of them goes after all
 
 IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -166,6 +167,8 @@ class Memory:
                 self.strangers[gone] = record
                 continue
             self.changed_strangers.add(gone)
+        if len(self.changed_strangers) > _WAITING * most:  # a flood while the disk is away
+            self.changed_strangers.intersection_update(self.strangers)
 
     def network(self, key: IPAddress, most: int) -> Failures:
         """The record of the network around ``key``, made when missing."""

@@ -36,7 +36,7 @@ class FirewallTests(SynchronousTestCase):
         for role in ("all", "edge", "store"):
             found = config(f'role = "{role}"\n')
             self.assertLessEqual(set(found.listen.endpoints()), set(WHY), role)
-            ports = dict((port, why) for port, why, _ in open_ports(found))
+            ports = {port: why for port, why, _ in open_ports(found)}
             self.assertEqual("the paired store" in ports.values(), role == "edge")
             self.assertIn(25, ports)
 

@@ -111,9 +111,10 @@ class SiegeTests(GuardCase):
         guard.succeeded(PEER, "imap", ANN)
         bad = ipaddress.ip_address("198.51.100.9")
         self.fail_times(10, bad)
-        for n in range(30_000):
+        for n in range(60_000):
             guard.failed(ipaddress.IPv4Address(0x14000000 + n * 257), "imap", f"x{n % 3000}@example.org")
         self.assertEqual(len(guard._memory.strangers), guard.settings.most_addresses)
+        self.assertLessEqual(len(guard._memory.changed_strangers), 4 * guard.settings.most_addresses + 1)
         self.assertLessEqual(len(guard._memory.networks), guard.settings.most_networks)
         self.assertTrue(guard.refuses(bad, "imap"))
         self.assertTrue(guard.knows(PEER))
