@@ -86,7 +86,7 @@ class LinkDesk:
             "",
             f"  {url}",
             "",
-            "hand it over in person, by telephone or by another messenger; the present password stays good until then",
+            "hand it over in person, by telephone or by another messenger; the current password stays good until then",
         )
         if arguments.get("qr"):
             lines = (*lines, "", "or hold the camera of the phone before this:", "", *drawn(url))

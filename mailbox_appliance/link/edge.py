@@ -18,6 +18,7 @@ from zope.interface import implementer
 from mailbox_appliance.journal.events import link as told
 from mailbox_appliance.link import tls
 from mailbox_appliance.link.connection import LinkConnection
+from mailbox_appliance.link.control import Control
 from mailbox_appliance.link.keys import LinkFolder, OwnKey, fingerprint
 from mailbox_appliance.link.pairing import Met, OpenCode, host_pairing, same
 from mailbox_appliance.link.pool import LineAway, Pool
@@ -77,7 +78,7 @@ class EdgeLink:
         self.list_since = 0.0
         self.down = Pool(clock)
         self.splices = Pool(clock)
-        self._control: LinkConnection | None = None
+        self._control: Control | None = None
         self._all: set[LinkConnection] = set()
         self._heard = 0.0
         self._timer: Timer | None = None
@@ -190,31 +191,16 @@ class EdgeLink:
 
     def _begin_control(self, connection: LinkConnection) -> None:
         self._cut("the store has dialled anew")
-        self._control = connection
+        control = self._control = Control(connection, "store", lambda: self._control is control, self._said, self._cut)
         self._keep(connection)
         self._heard = self.since = self._clock.seconds()
-        lines = words.Lines()
-
-        def reader(octets: bytes) -> None:
-            try:
-                for line in lines.receive(octets):
-                    if connection is self._control:
-                        self._said(words.read_line(line))
-            except words.LinkWrong as error:
-                self._cut(f"the store says what nobody understands: {error}")
-
-        def gone(_: LinkConnection) -> None:
-            if connection is self._control:
-                self._cut("the store hung up")
-
-        connection.on_lost = gone
         roster = self.roster
         self._say(words.Hello(self._hostname), words.Have(roster.digest if len(roster) else "", len(roster)))
-        connection.read_by(reader)
+        control.begin()
 
     def _say(self, *what: words.Said) -> None:
         if self._control is not None:
-            self._control.say("".join(f"{one.line()}\n" for one in what).encode())
+            self._control.say(*what)
 
     def tell_counts(self, counts: Sequence[words.Count]) -> bool:
         """For the store's reports to others; False when it is away."""

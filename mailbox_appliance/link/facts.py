@@ -25,7 +25,7 @@ from mailbox_appliance.ports.delivery import ACCEPTED, Parcel
 
 FIELD, AGAIN = "x-mailappliance-link", "x-mailappliance-again"
 _NAME, _AGAIN_NAME = b"X-Mailappliance-Link", b"X-Mailappliance-Again"
-_LONGEST = 250  # signs of a text
+_LONGEST = 250  # characters of a text
 _WIDTH = 72
 _CLIENT = ("service", "helo", "tls", "cipher")
 _MOST_EVIDENCE = 64

@@ -16,6 +16,7 @@ from twisted.internet.defer import CancelledError, Deferred
 from mailbox_appliance.journal.events import link as told
 from mailbox_appliance.link import tls
 from mailbox_appliance.link.connection import LinkConnection
+from mailbox_appliance.link.control import Control
 from mailbox_appliance.link.dial import Dial
 from mailbox_appliance.link.keys import LinkFolder, OwnKey, fingerprint
 from mailbox_appliance.link.pairing import Met, same, visit_pairing
@@ -74,7 +75,7 @@ class StoreLink:
         self._chance = chance
         self._own: OwnKey | None = None
         self.pairing: Pairing | None = None
-        self._control: LinkConnection | None = None
+        self._control: Control | None = None
         self._all: set[LinkConnection] = set()
         self._sent: Roster | None = None  # what the edge holds, as far as we know
         self._edge_has = ""
@@ -206,28 +207,13 @@ class StoreLink:
         self._begin_control(connection)
 
     def _begin_control(self, connection: LinkConnection) -> None:
-        self._control = connection
+        control = self._control = Control(connection, "edge", lambda: self._control is control, self._said, self._cut)
         self.ready.begin()
         self._heard = self.since = self._clock.seconds()
         self._sent, self._edge_has, self._told_door = None, "", None
-        lines = words.Lines()
-
-        def reader(octets: bytes) -> None:
-            try:
-                for line in lines.receive(octets):
-                    if connection is self._control:
-                        self._said(words.read_line(line))
-            except words.LinkWrong as error:
-                self._cut(f"the edge says what nobody understands: {error}")
-
-        def gone(_: LinkConnection) -> None:
-            if connection is self._control:
-                self._cut("the edge hung up")
-
-        connection.on_lost = gone
         self._say(words.Hello(self._hostname))
         self._later("ping", PING_EVERY, self._ping)
-        connection.read_by(reader)
+        control.begin()
 
     def _cut(self, reason: str) -> None:
         """Everything of the link ends, and it is dialled again."""
@@ -248,7 +234,7 @@ class StoreLink:
 
     def _say(self, *what: words.Said) -> None:
         if self._control is not None:
-            self._control.say("".join(f"{one.line()}\n" for one in what).encode())
+            self._control.say(*what)
 
     def _ping(self) -> None:
         if self._control is None:

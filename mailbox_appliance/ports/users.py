@@ -191,7 +191,7 @@ class OwnPassword(Protocol):
         """Set ``new`` and spend the link. Raises NotChanged."""
 
     def by_password(self, user: str, old: str, new: str, peer: str) -> Awaitable[None]:
-        """Set ``new`` for whoever knows the present password. Raises NotChanged."""
+        """Set ``new`` for whoever knows the current password. Raises NotChanged."""
 
 
 class Directory(Protocol):

@@ -1,7 +1,7 @@
 """A person chooses another password: with the one he has, or by a link from the owner. Over TLS only.
 
 Nothing is remembered between two requests, and a browser sends nothing by itself that would count: each POST carries
-the link's secret or the present password, so another site has nothing to forge a request with.
+the link's secret or the current password, so another site has nothing to forge a request with.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _NEW = (
 _OLD = (
     "<label>Mail address<input name=user inputmode=email autocapitalize=none autocorrect=off spellcheck=false "
     "autocomplete=username required maxlength=320 value='%s'></label>"
-    "<label>Present password<input type=password name=old autocomplete=current-password required maxlength=1024>"
+    "<label>Current password<input type=password name=old autocomplete=current-password required maxlength=1024>"
     "</label>"
 )
 _ADVICE = "<p>Good are four or five words that have nothing to do with one another.</p>"

@@ -182,9 +182,9 @@ class ControlTests(LinkCase):
         control: Any = self.two.store._control
         for nonsense in (b"list me\n", b"end " + b"0" * 32 + b"\n", b"x" * 5000, b"have - 0\n", b"\xff\n"):
             control = self.two.store._control
-            control.say(nonsense)
+            control._connection.say(nonsense)
             self.two.pass_time(1)
-            self.assertTrue(control.lost, nonsense)
+            self.assertTrue(control._connection.lost, nonsense)
             self.two.pass_time(5)
             self.assertTrue(self.two.edge.is_up, nonsense)
 

@@ -143,7 +143,7 @@ class PasswordTests(SynchronousTestCase):
         wait_until(lambda: "/password" in self.letters("bob"), what="the letter")
 
     def test_the_page(self) -> None:
-        """A link from the owner, and the present password; a weak one changes from home only."""
+        """A link from the owner, and the current password; a weak one changes from home only."""
         said = self.appliance.cli("account", "link", "bob@example.test")
         url = re.search(r"https://\S+", said)
         assert url is not None

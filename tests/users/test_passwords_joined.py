@@ -221,7 +221,7 @@ class DoorTests(JoinedCase):
         return True
 
     def test_changed(self) -> None:
-        """With the present password; both are told by letter, with the address."""
+        """With the current password; both are told by letter, with the address."""
         now(self.door.by_password("bob", "open sesame", GOOD, OUTSIDE))
         self.assertEqual((self.logs_in(GOOD), self.logs_in("open sesame")), (True, False))
         self.assertEqual({to for to, _, _ in self.notices.letters}, {"ann@example.org", "bob@example.org"})

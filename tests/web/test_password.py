@@ -78,7 +78,7 @@ class PasswordPageTests(SynchronousTestCase):
         self.assertEqual(self.door.misses, ["192.0.2.1"])
 
     def test_by_password(self) -> None:
-        """With the present password; what was typed comes back escaped, passwords never."""
+        """With the current password; what was typed comes back escaped, passwords never."""
         self.assertIn("has been changed", self.ask("POST", "/password", user="ann", old="old one", new="n", again="n"))
         self.assertEqual(self.door.done, [("ann", "old one", "n", "192.0.2.1")])
         said = self.ask("POST", "/password", user="'><script>", old="secret7", new="secret8", again="secret8")
