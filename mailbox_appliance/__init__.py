@@ -5,7 +5,8 @@ The map, floor by floor; imports run downhill and neighbours meet at ports/ (tes
     0  mail/        the words: address, envelope, message, header, mime, reply, verdict, outcome, trace
     1  ports/       what parts ask of one another
     2  wire/        SMTP, IMAP, SASL as languages      mailauth/  SPF, DKIM, DMARC, ARC, SRS as proofs
-    3  config/ journal/ workers database rounds/ sockets slices channel crlf shielded  what every station stands on
+    3  config/ journal/ rounds/                        what every station stands on
+       workers database sockets slices channel crlf shielded spoolfile
     4  users/ guard/ dns/ acme/                        who · how often · names · certificates
        smtp/ checks/ junk/ scanners/ delivery/ lists/ queue/ relay/ link/ reports/ store/ shares/ outbox/
        imap/                                       the stations of the journey

@@ -12,7 +12,7 @@ import socket
 import sys
 from collections.abc import Callable, Mapping
 
-from mailbox_appliance.ports.clock import Clock
+from mailbox_appliance.ports.clock import Clock, Timer
 
 # Switch threads after half a millisecond: beside a busy thread the default of 5 ms lets every reactor turn wait.
 SWITCH_INTERVAL = 0.0005
@@ -175,32 +175,39 @@ class Lateness:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._due = 0.0
-        self._running = False
+        self._timer: Timer | None = None
+        self._telling: Timer | None = None
         self.longest = 0.0  # seconds, since start or the last reset
-        self.observers: list[Callable[[float], None]] = []
 
     def start(self) -> None:
         """Begin to measure."""
-        self._running = True
-        self._wait()
+        self._due = self._clock.seconds() + LATENESS_INTERVAL
+        self._timer = self._clock.callLater(LATENESS_INTERVAL, self._called)
+
+    def tell_each_second(self, tell: Callable[[float], object]) -> None:
+        """Begin in two seconds, when the start is over; from then on ``tell`` hears the longest of each second."""
+
+        def tell_and_go_on() -> None:
+            tell(self.reset())
+            self._telling = self._clock.callLater(1.0, tell_and_go_on)
+
+        def begin() -> None:
+            self.start()
+            self._telling = self._clock.callLater(1.0, tell_and_go_on)
+
+        self._telling = self._clock.callLater(2.0, begin)
 
     def stop(self) -> None:
         """Measure no more."""
-        self._running = False
+        for timer in (self._timer, self._telling):
+            if timer is not None and timer.active():
+                timer.cancel()
 
     def reset(self) -> float:
         """Begin anew; returns the longest lateness so far, in seconds."""
         longest, self.longest = self.longest, 0.0
         return longest
 
-    def _wait(self) -> None:
-        self._due = self._clock.seconds() + LATENESS_INTERVAL
-        self._clock.callLater(LATENESS_INTERVAL, self._called)
-
     def _called(self) -> None:
-        late = self._clock.seconds() - self._due
-        self.longest = max(self.longest, late)
-        for observer in self.observers:
-            observer(late)
-        if self._running:
-            self._wait()
+        self.longest = max(self.longest, self._clock.seconds() - self._due)
+        self.start()

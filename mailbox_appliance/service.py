@@ -9,7 +9,6 @@ waits in memory is written.
 from __future__ import annotations
 
 import contextlib
-import glob
 import importlib
 import os
 import signal
@@ -65,6 +64,7 @@ from mailbox_appliance.process import (
 )
 from mailbox_appliance.smtp.intake import sweep
 from mailbox_appliance.sockets import PortTaken
+from mailbox_appliance.spoolfile import sweep_spool
 from mailbox_appliance.workers import ThreadedWorkers
 
 if TYPE_CHECKING:
@@ -257,25 +257,17 @@ class ApplianceService(MultiService):
 
     def _sweep(self, spool: str) -> None:
         """What was on its way in when the last process died; no peer was told that it is kept."""
-        swept = sweep(spool)
-        for path in glob.glob(os.path.join(glob.escape(spool), "append-*")):
-            os.unlink(path)
-            swept += 1
+        swept = sweep(spool) + sweep_spool(spool)
         if swept:
             words = f"{swept} half-received message(s) of the last run were removed; their senders still have them"
             self._journal.tell(ServiceRemark(text=words))
 
     def _measure(self) -> None:
         """Only when asked for by $MAILAPPLIANCE_LATENESS: a hundred wake-ups a second."""
-        if not os.environ.get("MAILAPPLIANCE_LATENESS"):
-            return
-
-        def tell() -> None:
-            self._journal.tell(ReactorLate(longest_ms=round(self._lateness.reset() * 1000, 1)))
-            self._reactor.callLater(1.0, tell)
-
-        self._reactor.callLater(2.0, self._lateness.start)
-        self._reactor.callLater(3.0, tell)
+        if os.environ.get("MAILAPPLIANCE_LATENESS"):
+            self._lateness.tell_each_second(
+                lambda longest: self._journal.tell(ReactorLate(longest_ms=round(longest * 1000, 1)))
+            )
 
     def _told_broken(self, failure: Failure) -> None:
         self._journal.broken("service", failure.value or RuntimeError("no reason given"))

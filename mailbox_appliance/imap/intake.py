@@ -8,15 +8,13 @@ workers.
 
 from __future__ import annotations
 
-import contextlib
-import os
 import re
-import tempfile
 from typing import BinaryIO
 
 from mailbox_appliance.mail.header import header_end
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.spoolfile import open_spool, remove_spool
 from mailbox_appliance.wire.imap.binary import without_nul
 
 _LINE_END = re.compile(rb"\r+\n")
@@ -94,7 +92,7 @@ class Intake:
         if self._file is None:
             end = header_end(octets)
             self._header = octets[:end] if end < len(octets) else b""
-            self._file = await self._workers.run("disk", _open, self._folder)
+            self._file = await self._workers.run("disk", open_spool, self._folder)
         await self._workers.run("disk", self._file.write, octets)
         self._body_at += len(octets)
 
@@ -116,17 +114,4 @@ class Intake:
         """Let go of the spool file."""
         file, self._file = self._file, None
         if file is not None:
-            await self._workers.run("disk", _remove, file)
-
-
-def _open(folder: str) -> BinaryIO:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    descriptor, path = tempfile.mkstemp(prefix="append-", dir=folder)
-    # Its name is read by whoever stores the message.
-    return open(path, "wb", opener=lambda _path, _flags: descriptor)
-
-
-def _remove(file: BinaryIO) -> None:
-    file.close()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(file.name)
+            await self._workers.run("disk", remove_spool, file)

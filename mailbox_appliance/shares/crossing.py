@@ -5,9 +5,6 @@ All or nothing: what was appended before something failed is taken away again.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
 from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import field
@@ -19,6 +16,7 @@ from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.store import Appended, Mailbox, MessageFile, NewMessage
 from mailbox_appliance.ports.workers import Workers
+from mailbox_appliance.spoolfile import open_spool, remove_spool
 
 MESSAGES = 200  # of one batch
 OCTETS = 16 * 1024 * 1024
@@ -128,7 +126,7 @@ class Crossing:
         lines = octets.count(b"\n")
         spool = self._file
         if spool is None:
-            spool = self._file = await self._workers.run("disk", _open, self._folder)
+            spool = self._file = await self._workers.run("disk", open_spool, self._folder)
         at = spool.tell()
         await self._workers.run("disk", spool.write, start)
         while offset < file.size:
@@ -147,7 +145,7 @@ class Crossing:
     async def _discard(self) -> None:
         spool, self._file = self._file, None
         if spool is not None:
-            await self._workers.run("disk", _remove, spool)
+            await self._workers.run("disk", remove_spool, spool)
 
 
 async def _pieces(file: MessageFile, offset: int, end: int) -> bytes:
@@ -158,15 +156,3 @@ async def _pieces(file: MessageFile, offset: int, end: int) -> bytes:
             break
         octets += piece
     return octets
-
-
-def _open(folder: str) -> BinaryIO:
-    os.makedirs(folder, mode=0o700, exist_ok=True)
-    descriptor, path = tempfile.mkstemp(prefix="append-", dir=folder)
-    return open(path, "wb", opener=lambda _path, _flags: descriptor)
-
-
-def _remove(file: BinaryIO) -> None:
-    file.close()
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(file.name)

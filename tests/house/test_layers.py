@@ -19,7 +19,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "mail": set(),
     "ports": {"mail"},
     "wire": {"mail", "ports"},
-    "sieve": {"mail", "ports"},
     "mailauth": {"mail", "ports"},
     "config": {"mail", "ports"},
     "journal": {"mail", "ports", "workers", "database"},
@@ -31,12 +30,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "channel": set(),
     "crlf": {"mail", "ports"},
     "shielded": set(),
+    "spoolfile": set(),
     **{
         station: {
             "mail",
             "ports",
             "wire",
-            "sieve",
             "mailauth",
             "config",
             "journal",
@@ -48,12 +47,13 @@ MAY_IMPORT: dict[str, set[str]] = {
             "channel",
             "crlf",
             "shielded",
+            "spoolfile",
         }
         for station in STATIONS
     },
 }
 GROUND = set(
-    "mail ports wire sieve mailauth config journal workers database rounds sockets slices channel crlf shielded".split()
+    "mail ports wire mailauth config journal workers database rounds sockets slices channel crlf shielded spoolfile".split()
 )
 MAY_IMPORT["admin"] = GROUND | set(STATIONS)
 MAY_IMPORT["web"] = GROUND | {"admin"}
@@ -69,7 +69,6 @@ FORBIDDEN_LIBRARIES = {
     "mail": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},
     "ports": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},
     "wire": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},
-    "sieve": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},
     "mailauth": {"twisted", "socket", "threading", "os", "sqlite3", "asyncio"},
 }
 

@@ -193,18 +193,31 @@ class LatenessTests(SynchronousTestCase):
     """How late a timer is called."""
 
     def test_longest(self) -> None:
-        """The longest lateness since the last reset; observers hear each; a stop ends it."""
+        """The longest lateness since the last reset; a stop ends it."""
         clock = Clock()
         lateness = process.Lateness(clock)
-        heard: list[float] = []
-        lateness.observers.append(heard.append)
         lateness.start()
         for seconds in (0.01, 0.05, 0.01):
             clock.advance(seconds)
         self.assertAlmostEqual(lateness.reset(), 0.04)
-        self.assertEqual([round(late, 3) for late in heard], [0.0, 0.04, 0.0])
         clock.advance(0.03)
         self.assertAlmostEqual(lateness.reset(), 0.02)
         lateness.stop()
-        clock.advance(1)
+        self.assertEqual(clock.getDelayedCalls(), [])
+
+    def test_told_each_second(self) -> None:
+        """After the start, once a second; a stop ends both timers, and one before the first word as well."""
+        clock = Clock()
+        lateness = process.Lateness(clock)
+        told: list[float] = []
+        lateness.tell_each_second(told.append)
+        clock.advance(2)
+        clock.advance(0.11)
+        for _ in range(200):
+            clock.advance(0.01)
+        self.assertEqual([round(late, 2) for late in told], [0.1, 0.0])
+        lateness.stop()
+        self.assertEqual(clock.getDelayedCalls(), [])
+        lateness.tell_each_second(told.append)
+        lateness.stop()
         self.assertEqual(clock.getDelayedCalls(), [])

@@ -137,14 +137,7 @@ def _prune(forest: _Forest) -> Generator[None, None, list[int]]:
         if not node % STEP:
             yield
     # Dummies below the root: their children move up. Deepest first, so that each is done once.
-    order: list[int] = []
-    waiting = list(roots)
-    while waiting:
-        node = waiting.pop()
-        order.append(node)
-        waiting += forest.children[node] or ()
-        if not len(order) % STEP:
-            yield
+    order = yield from _parents_first(forest, roots)
     for index, node in enumerate(reversed(order)):
         children = forest.children[node]
         if children and any(child >= count for child in children):
@@ -210,8 +203,8 @@ def _gather(forest: _Forest, roots: list[int], messages: Sequence[Threadable]) -
     return [new_roots.get(root, root) for root in roots if root not in merged]
 
 
-def _sort(forest: _Forest, roots: list[int], date_of: Callable[[int], tuple[int, int]]) -> Generator[None, None, None]:
-    """(6): siblings by date, from below, for a dummy's date is its first child's."""
+def _parents_first(forest: _Forest, roots: list[int]) -> Generator[None, None, list[int]]:
+    """Every node below ``roots``, each behind its parent; backwards it is a walk from the leaves up."""
     order: list[int] = []
     waiting = list(roots)
     while waiting:
@@ -220,6 +213,12 @@ def _sort(forest: _Forest, roots: list[int], date_of: Callable[[int], tuple[int,
         waiting += forest.children[node] or ()
         if not len(order) % STEP:
             yield
+    return order
+
+
+def _sort(forest: _Forest, roots: list[int], date_of: Callable[[int], tuple[int, int]]) -> Generator[None, None, None]:
+    """(6): siblings by date, from below, for a dummy's date is its first child's."""
+    order = yield from _parents_first(forest, roots)
     for index, node in enumerate(reversed(order)):
         children = forest.children[node]
         if children and len(children) > 1:
