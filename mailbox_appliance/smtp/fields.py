@@ -66,7 +66,7 @@ def strip_border_fields(header: bytes, authserv_id: str, *, submission: bool) ->
     return remove_fields(header, unwanted)
 
 
-def strip_paired_fields(header: bytes, authserv_id: str, *, submission: bool = False) -> bytes:
+def strip_paired_fields(header: bytes, authserv_id: str) -> bytes:
     """The block without what a stranger has said in our name: the other half of a pair knows it by another name."""
     return remove_fields(header, _said_by(authserv_id))
 

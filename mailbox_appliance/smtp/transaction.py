@@ -198,8 +198,10 @@ class Border:
         """Take out what only we may say, put our trace fields on top; mend what users submit (RFC 6409 §8)."""
         settings, ours = self._settings, deal.is_ours
         if facts.suspicious:
-            strip = fields.strip_paired_fields if deal.origin is Origin.PAIRED else fields.strip_border_fields
-            header = strip(content.header, settings.our_authserv_id, submission=ours)
+            if deal.origin is Origin.PAIRED:
+                header = fields.strip_paired_fields(content.header, settings.our_authserv_id)
+            else:
+                header = fields.strip_border_fields(content.header, settings.our_authserv_id, submission=ours)
             content = _with_header(content, header)
         if ours and not content.header.isascii():
             content = _with_header(content, in_ascii(content.header))

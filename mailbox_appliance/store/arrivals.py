@@ -98,12 +98,12 @@ class Arrivals:
         try:
             while self._waiting and not box.is_dead:
                 async with Held(box.lock):
-                    await self.flush_locked(CHUNK)
+                    await self.flush_locked(one_batch=True)
         finally:
             self._is_flushing = False
 
-    async def flush_locked(self, most: int = 0) -> None:
-        """Number what waits, ``most`` of them or all. Call under the lock."""
+    async def flush_locked(self, *, one_batch: bool = False) -> None:
+        """Number what waits: the first CHUNK of it, or all. Call under the lock."""
         box = self._box
         while self._waiting and not box.is_dead:
             batch, self._waiting = self._waiting[:CHUNK], self._waiting[CHUNK:]
@@ -120,7 +120,7 @@ class Arrivals:
                     waiter.callback(found[newcomer.file])
                 else:
                     waiter.errback(StoreError(Problem.DISK, "the message vanished from the disk"))
-            if most:
+            if one_batch:
                 return
 
     async def _number(self, newcomers: Sequence[Newcomer]) -> dict[str, int]:

@@ -97,19 +97,21 @@ def link_all(
 
 
 def _link(source: Folder, fresh: bool, file: str, path: str, target: Folder) -> bool:
+    """False when the message is gone. Another program may have renamed its file meanwhile: then it is looked for."""
     try:
-        return _link_or_copy(source.message(fresh, file), path, target)
+        _link_or_copy(source.message(fresh, file), path, target)
     except FileNotFoundError:
         found = find_again(source, base_of(file))
         if found is None:
             return False
-    try:
-        return _link_or_copy(source.message(*found), path, target)
-    except FileNotFoundError:
-        return False
+        try:
+            _link_or_copy(source.message(*found), path, target)
+        except FileNotFoundError:
+            return False
+    return True
 
 
-def _link_or_copy(old: str, new: str, target: Folder) -> bool:
+def _link_or_copy(old: str, new: str, target: Folder) -> None:
     try:
         os.link(old, new)
     except OSError as error:
@@ -128,7 +130,6 @@ def _link_or_copy(old: str, new: str, target: Folder) -> bool:
             with contextlib.suppress(OSError):
                 os.unlink(beside)
             raise
-    return True
 
 
 async def copy(box: OpenMailbox, uids: Sequence[int], target: OpenMailbox, *, move: bool) -> Copied:
