@@ -57,7 +57,7 @@ class ConnectionTests(SynchronousTestCase):
     def test_guard(self) -> None:
         """A banned address is turned away before TLS, and told nothing in clear where TLS comes first."""
         house = House()
-        house.guard.banned.add(house.station.factory("smtp").buildProtocol(None).address.__class__(STRANGER))
+        house.guard.banned.add(ip_address(STRANGER))
         for service, said in (("smtp", b"421 4.7.0"), ("submission", b"421 4.7.0"), ("submissions", b"")):
             peer = house.peer(service)
             self.assertTrue(peer.taken().startswith(said) and peer.closed())
