@@ -31,6 +31,7 @@ from mailbox_appliance.admin.lock import StateLock
 from mailbox_appliance.admin.mailqueue import MailQueueDesk
 from mailbox_appliance.admin.passwords import LinkDesk, PasswordDesk, page_base
 from mailbox_appliance.admin.people import AccountDesk
+from mailbox_appliance.admin.refusals import RefusalDesk
 from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.senders import SenderDesk
@@ -215,6 +216,7 @@ class OpenDesk:
             SenderDesk(self._senders, users.directory),
             ReputationDesk(self._reputation),
             TrainDesk(self._filter, users.directory, lambda: config.hostname, _go_on),
+            RefusalDesk(journal, clock),
             WhyDesk(journal, self._stores, self._filter, lambda: config.hostname),
             TraceDesk(journal),
             StatusDesk([_not_running, disk(config.state)]),

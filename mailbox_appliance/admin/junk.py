@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-import re
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Protocol
 
+from mailbox_appliance.admin.judgements import JUDGED, JUDGED_FOR, finding, told
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
-from mailbox_appliance.admin.words import address_argument, text_argument
+from mailbox_appliance.admin.words import address_argument, moment_words, text_argument
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.lines import parse_facts
 from mailbox_appliance.mail.address import Address, AddressError
@@ -72,9 +72,8 @@ class Trails(Protocol):
 _NOTHING = (
     "nothing has judged {text}: it is unknown, it came from our own people, or checks are off and nobody has taught"
 )
-_JUDGED, _JUDGED_FOR, _KEPT = "checks.judged", "checks.judged_for", ("delivery.kept", "delivery.rested")
+_KEPT = ("delivery.kept", "delivery.rested")
 _ELSEWHERE = ("INBOX", "Junk")
-_PIECE = re.compile(r"(\S+) (.*?)(?: ([+-][0-9.]+))?(?:: (.*))?", re.DOTALL)
 _LOOKED_AT = 5_000  # the newest messages of a mailbox
 _READ = 1 << 17
 
@@ -89,26 +88,34 @@ class WhyDesk:
         self._hostname = hostname
 
     async def why(self, arguments: Arguments) -> Result:
-        """Tell what is known of one message."""
+        """Tell what is known of the message, or of the newest that ``id`` (an address, a Message-ID) names."""
         text = text_argument(arguments, "id")
-        steps = [step for step in await self._trails.search(text) if step.trace == text]
+        found = await self._trails.search(text)
+        judged = list(dict.fromkeys(step.trace for step in reversed(found) if step.name in (JUDGED, JUDGED_FOR)))
+        if not judged:
+            raise Refused(_NOTHING.format(text=text))
+        trace = judged[0]
+        steps = [step for step in found if step.trace == trace]
         lines: list[str] = []
+        if trace != text:
+            more = f"; others: {', '.join(judged[1:6])}" if judged[1:] else ""
+            lines = [
+                f"the newest of {len(judged)} that {text} names is {trace}, of {moment_words(steps[0].time)}{more}"
+            ]
         data: list[dict[str, Any]] = []
         for step in steps:
-            if step.name in (_JUDGED, _JUDGED_FOR):
-                found = _finding(step)
-                data.append(found)
-                lines += [*([""] if lines else []), *_told(found)]
-        if not data:
-            raise Refused(_NOTHING.format(text=text))
+            if step.name in (JUDGED, JUDGED_FOR):
+                one = finding(step.facts)
+                data.append(one | {"id": trace})
+                lines += [*([""] if lines else []), *told(one)]
         for step in steps:
             if step.name in _KEPT:
                 facts = parse_facts(step.facts)
-                tokens = await self._tokens(text, facts.get("account", ""), facts.get("mailbox", ""))
+                tokens = await self._tokens(trace, facts.get("account", ""), facts.get("mailbox", ""))
                 if tokens is not None:
                     lines += ["", *tokens[0]]
                     data.append(tokens[1])
-        return Result(tuple(lines), data=data)
+        return Result((*lines, *_remedies(data)), data=data)
 
     async def _tokens(self, trace: str, account: str, mailbox: str) -> tuple[list[str], dict[str, Any]] | None:
         """The strongest tokens of the copy that ``account`` has; None where it is not found."""
@@ -156,32 +163,19 @@ class WhyDesk:
         return None
 
 
-def _finding(step: Any) -> dict[str, Any]:
-    facts = parse_facts(step.facts)
-    rows = []
-    for piece in facts.get("evidence", "").split(","):
-        match = _PIECE.fullmatch(piece)
-        if match is not None:
-            figure = float(match[3] or 0.0)
-            rows.append({"check": match[1], "result": match[2], "figure": figure, "reason": match[4] or ""})
-    return {
-        "whose": facts.get("account", "the message"),
-        "verdict": facts.get("action", ""),
-        "score": float(facts.get("score", "0") or 0),
-        "reason": facts.get("reason", ""),
-        "checks": rows,
-        "otherwise": [one for one in facts.get("otherwise", "").split(",") if one],
-    }
-
-
-def _told(found: Mapping[str, Any]) -> list[str]:
-    head = f"{found['whose']}: {found['verdict']}, {found['score']:g} point(s)"
-    lines = [f"{head}: {found['reason']}" if found["reason"] else head]
-    for row in found["checks"]:
-        figure = f"{row['figure']:+.1f}" if row["figure"] else ""
-        lines.append(f"  {figure:>6}  {row['check']} {row['result']}" + (f": {row['reason']}" if row["reason"] else ""))
-    lines += [f"          {one}" for one in found["otherwise"]]
-    return ["".join(letter if letter.isprintable() else "?" for letter in line) for line in lines]
+def _remedies(data: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
+    """The command that makes it otherwise the next time, for each whose copy was judged."""
+    author = next((one["author"] for one in data if one.get("author")), "")
+    lines = []
+    for one in data:
+        account = one.get("whose", "")
+        if not author or "@" not in account:
+            continue
+        verb = "block" if one["verdict"] == "accept" else "allow"
+        if (verb, one["verdict"]) == ("allow", "defer") or "sender " in one["reason"]:
+            continue
+        lines.append(f"  mailappliance sender {verb} {account} {author}")
+    return ("", "to have it otherwise the next time:", *lines) if lines else ()
 
 
 def files_of(given: object) -> Sequence[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ from typing import Any
 from mailbox_appliance.admin.result import Refused, Result, listing
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_day
+from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.reputation import Entry, Reputation, evidence_of, key_of
 from mailbox_appliance.mail.address import Address, AddressError
 
@@ -39,14 +40,15 @@ class ReputationDesk:
 def _key(text: str) -> str:
     """As the checks remember him. Raises Refused."""
     try:
-        return key_of("", ip_address(text.strip("[]")))
+        return key_of(None, ip_address(text.strip("[]")))
     except ValueError:
         pass
     try:
-        domain = Address.of("x", text.rpartition("@")[2]).domain
+        local, _, domain = text.rpartition("@")
+        author = Address.of(local or "x", domain)
     except AddressError as error:
         raise Refused(f"{error}: write a domain, a mail address or an IP address") from None
-    return key_of(domain, None)
+    return key_of(author, None) if local else registered(author.domain)
 
 
 def _row(one: Entry) -> dict[str, Any]:

@@ -8,11 +8,14 @@ import pkgutil
 from collections.abc import Awaitable, Iterable, Iterator
 from typing import Any, Protocol
 
+from mailbox_appliance.admin.judgements import JUDGED, JUDGED_FOR, finding, harmless, told
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import iso_moment, moment_words, text_argument
 from mailbox_appliance.journal.lines import parse_facts
 from mailbox_appliance.mail.trace import Event, Level
+
+_TOLD_APART = ("account", "action", "score", "reason", "evidence", "otherwise")
 
 
 class Step(Protocol):
@@ -71,13 +74,12 @@ def story(steps: Iterable[Step]) -> Iterator[str]:
         for step in group:
             sign = "!" if step.level <= Level.WARNING else " "
             yield f"{sign} {moment_words(step.time)}  {step.name}: {sentences.get(step.name, '')}".rstrip(": ")
-            facts = [f"{name} {value}" for name, value in parse_facts(step.facts).items()]
+            hidden = _TOLD_APART if step.name in (JUDGED, JUDGED_FOR) else ()
+            facts = [f"{name} {value}" for name, value in parse_facts(step.facts).items() if name not in hidden]
             if facts:
-                yield _harmless("      " + "; ".join(facts))
-
-
-def _harmless(line: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in line)
+                yield harmless("      " + "; ".join(facts))
+            if hidden:
+                yield from ("      " + line for line in told(finding(step.facts)))
 
 
 @functools.cache

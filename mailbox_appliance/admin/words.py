@@ -61,10 +61,14 @@ def address_argument(arguments: Mapping[str, Any], name: str = "address") -> Add
 
 
 def past_argument(arguments: Mapping[str, Any], name: str, now: float, default: float) -> float:
-    """A moment in the past as typed: "2026-11-20", "2026-11-20 14:30", "3 days", "12h". Raises Refused."""
+    """A moment in the past as typed: "2026-11-20", "2026-11-20 14:30", "3 days", "12h",
+    "yesterday". Raises Refused."""
     value = str(arguments.get(name) or "").strip()
     if not value:
         return default
+    if value in ("today", "yesterday"):
+        day = time.localtime(now - (value == "yesterday") * 86_400)
+        return time.mktime((day.tm_year, day.tm_mon, day.tm_mday, 0, 0, 0, 0, 0, -1))
     span = re.fullmatch(r"(\d{1,6}) ?(min|h|d|hours?|days?|minutes?|weeks?)", value)
     if span is not None:
         return now - int(span[1]) * {"m": 60, "h": 3600, "d": 86400, "w": 604800}[span[2][0]]

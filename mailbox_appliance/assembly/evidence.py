@@ -125,11 +125,10 @@ class EvidencePart(Part):
             peer = None
         # As the checks see it: somebody stands behind the name that the author's domain is registered under.
         proven = author is not None and registered(author.domain) in {registered(domain) for domain in passed}
-        domain = author.domain if author is not None and proven else ""
         if author is not None and self._senders is not None:
             letter = blake2b(octets[: header_end(octets)], digest_size=8).digest()
             await self._senders.said(account, author, letter, junk=junk, proven=proven)
-        if self.reputation.taught(key_of(domain, peer), junk):
+        if self.reputation.taught(key_of(author if proven else None, peer), junk):
             await self.reputation.write()
 
     def take_over(self, config: Config) -> None:

@@ -114,10 +114,12 @@ class JunkPart(Part):
 
     def desks(self) -> Sequence[object]:
         from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+        from mailbox_appliance.admin.refusals import RefusalDesk
         from mailbox_appliance.admin.senders import SenderDesk
 
         return (
             TrainDesk(self.filter, self._users.directory, lambda: self._config.hostname, self._breathe),
+            RefusalDesk(self._journal, self._reactor),
             WhyDesk(self._journal, self._stores, self.filter, lambda: self._config.hostname),
             SenderDesk(self.senders, self._users.directory),
         )

@@ -14,6 +14,7 @@ from ipaddress import ip_network
 from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.lately import Lately
 from mailbox_appliance.database import Database
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.client import IPAddress
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Action, Evidence
@@ -58,10 +59,21 @@ class Entry:
     day: int
 
 
-def key_of(domain: str, address: IPAddress | None) -> str:
-    """``domain`` is the author's, "" unless it is proven. "" for nobody in particular."""
-    if domain:
-        return registered(domain)[:255]
+# Where everybody has an address: there a name is one person's, and one spammer spoils no neighbour's.
+FREEMAIL = frozenset(
+    "gmail.com googlemail.com outlook.com outlook.de hotmail.com hotmail.de hotmail.fr hotmail.co.uk live.com live.de "
+    "msn.com yahoo.com yahoo.de yahoo.fr yahoo.co.uk ymail.com aol.com icloud.com me.com mac.com gmx.de gmx.net gmx.at "
+    "gmx.ch gmx.com web.de t-online.de freenet.de posteo.de mailbox.org proton.me protonmail.com pm.me tutanota.com "
+    "tuta.io zoho.com mail.ru yandex.ru yandex.com qq.com 163.com 126.com orange.fr wanadoo.fr free.fr laposte.net "
+    "libero.it bluewin.ch hey.com fastmail.com mail.com".split()
+)
+
+
+def key_of(author: Address | None, address: IPAddress | None) -> str:
+    """``author`` is None unless he is proven. "" for nobody in particular."""
+    if author is not None:
+        name = registered(author.domain)
+        return str(author).lower()[:320] if name in FREEMAIL else name[:255]
     if address is None:
         return ""
     return str(ip_network(f"{address}/{24 if address.version == 4 else 64}", strict=False))

@@ -191,7 +191,7 @@ class Examination:
                 evidence += content.dmarc_evidence(found, believed)
         proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
         verdict = decide(evidence, self._settings)
-        known = await self._reputation(author.domain if author is not None and proven else "", client, verdict)
+        known = await self._reputation(author if proven else None, client, verdict)
         if known:
             verdict = decide([*evidence, *known], self._settings)
         value = results.field_value(
@@ -221,12 +221,12 @@ class Examination:
             lambda answers: dmarc.evaluate(domain, by_spf, by_dkim, answers), "dmarc", domain, by_spf, by_dkim
         )
 
-    async def _reputation(self, domain: str, client: Client, verdict: Verdict) -> list[Evidence]:
+    async def _reputation(self, author: Address | None, client: Client, verdict: Verdict) -> list[Evidence]:
         """What is known of the sender; and this message is remembered, by what the other checks made of it."""
         memory = self._station.reputation
         if memory is None or not self._on("reputation"):
             return []
-        key = key_of(domain, client.address)
+        key = key_of(author, client.address)
         try:
             known = evidence_of(key, await memory.standing(key))
             if memory.judged(key, verdict.action, verdict.score):

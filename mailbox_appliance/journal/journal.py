@@ -6,7 +6,7 @@ worked out once. Every path that leaves the process (line, trail) is filled late
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 
 from twisted.internet.defer import Deferred
@@ -116,6 +116,10 @@ class Journal:
     async def search(self, text: str) -> tuple[TrailStep, ...]:
         """The steps which ``text`` names, oldest first (see Trail.search)."""
         return () if self._trail is None else await self._trail.search(text)
+
+    async def recent(self, names: Sequence[str], since: float, most: int) -> tuple[TrailStep, ...]:
+        """The newest steps of some names (see Trail.recent)."""
+        return () if self._trail is None else await self._trail.recent(names, since, most)
 
     def start(self) -> None:
         """Begin to prune the trail."""

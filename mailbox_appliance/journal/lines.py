@@ -20,6 +20,7 @@ from mailbox_appliance.ports.clock import Clock
 
 # A value longer than this is cut: a peer decides how long some of them are.
 LONGEST_VALUE = 1000
+LONGEST_LIST = 4000  # of a value of several: all evidence of one message
 _LONGEST_TUPLE = 50
 # Lines that may wait for the end of the turn.
 _MOST_WAITING = 2000
@@ -53,6 +54,7 @@ def _escape(match: re.Match[str]) -> str:
 
 def show_value(value: object) -> str:
     """A value as it stands behind ``key=``; one that is too long is cut and ends in "…" (written \\u2026)."""
+    longest = LONGEST_VALUE
     if value.__class__ is str and len(value) <= LONGEST_VALUE:
         words: str = value
     elif value.__class__ is int:
@@ -62,14 +64,15 @@ def show_value(value: object) -> str:
         if len(value) > _LONGEST_TUPLE:
             shown.append(f"and {len(value) - _LONGEST_TUPLE} more")
         words = ",".join(shown)
+        longest = LONGEST_LIST
     elif isinstance(value, bool):
         words = "yes" if value else "no"
     elif isinstance(value, float):
         words = f"{value:.6g}" if abs(value) < 1e6 else f"{value:.3f}"
     else:
         words = str(value)
-    if len(words) > LONGEST_VALUE:
-        words = words[:LONGEST_VALUE] + "…"
+    if len(words) > longest:
+        words = words[:longest] + "…"
     if _is_plain(words):
         return words
     return f'"{_ODD.sub(_escape, words)}"'

@@ -33,7 +33,7 @@ MIGRATIONS = (
     """,
 )
 
-SEARCHED_FIELDS = frozenset({"peer", "sender", "recipient", "account", "message_id"})
+SEARCHED_FIELDS = frozenset({"peer", "sender", "author", "recipient", "account", "message_id"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +195,19 @@ class Trail:
     async def search(self, text: str, most_traces: int = 20, most_steps: int = 2000) -> tuple[TrailStep, ...]:
         """All steps of the messages that ``text`` names, and lone steps that bear it; oldest first.
 
-        ``text`` is a trace id, an address (of sender, recipient, account or peer) or a Message-ID. Of many messages
-        the newest ``most_traces`` are told.
+        ``text`` is a trace id, an address (of sender, author, recipient, account or peer) or a Message-ID. Of many
+        messages the newest ``most_traces`` are told.
         """
+        return await self._asked(lambda c: _search(c, text, most_traces, most_steps))
+
+    async def recent(self, names: Sequence[str], since: float, most: int) -> tuple[TrailStep, ...]:
+        """The newest ``most`` steps that have one of these names, from ``since`` (epoch seconds) on; oldest first."""
+        return await self._asked(lambda c: _recent(c, names, since, most))
+
+    async def _asked(self, look_up: Callable[[sqlite3.Connection], tuple[TrailStep, ...]]) -> tuple[TrailStep, ...]:
         await self.flush()
         try:
-            return await self._database.run(lambda c: _search(c, text, most_traces, most_steps))
+            return await self._database.run(look_up)
         except (DatabaseTrouble, sqlite3.DatabaseError) as error:
             words = await self._begin_anew(error)
             if not words:
@@ -256,6 +263,16 @@ def _search(connection: sqlite3.Connection, text: str, most_traces: int, most_st
             (word, min(most_steps, 200)),
         ).fetchall()
     return tuple(TrailStep(*row[1:]) for row in sorted(rows, key=lambda row: (row[1], row[0])))
+
+
+def _recent(connection: sqlite3.Connection, names: Sequence[str], since: float, most: int) -> tuple[TrailStep, ...]:
+    marks = ",".join("?" * len(names))
+    rows = connection.execute(
+        f"SELECT time, trace, name, level, facts FROM step WHERE time >= ? AND name IN ({marks}) "
+        "ORDER BY id DESC LIMIT ?",
+        (since, *names, most),
+    ).fetchall()
+    return tuple(TrailStep(*row) for row in reversed(rows))
 
 
 def _prune_piece(connection: sqlite3.Connection, limit: float, settings: TrailSettings) -> bool:

@@ -15,6 +15,7 @@ from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.checks import reputation
 from mailbox_appliance.checks.reputation import MIGRATIONS, Reputation, Standing, evidence_of, key_of
 from mailbox_appliance.database import Database
+from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.verdict import Action
 from tests.checks.scene import VICTIM_IP, Scene, found, letter, signed
 from tests.kit.workers import InlineWorkers
@@ -75,13 +76,20 @@ class ReputationTests(MemoryCase):
 
     def test_keys(self) -> None:
         """A proven domain by the name it is registered under, everybody else by his network."""
-        for domain, address, wanted in (
-            ("mail.far.co.uk", "192.0.2.9", "far.co.uk"),
+        for author, address, wanted in (
+            ("eve@mail.far.co.uk", "192.0.2.9", "far.co.uk"),
+            ("Eve.Adams@gmail.com", "192.0.2.9", "eve.adams@gmail.com"),  # there everybody is somebody else
             ("", "192.0.2.9", "192.0.2.0/24"),
             ("", "2001:db8::9", "2001:db8::/64"),
         ):
-            self.assertEqual(key_of(domain, ipaddress.ip_address(address)), wanted)
-        self.assertEqual(key_of("", None), "")
+            self.assertEqual(key_of(Address.parse(author) if author else None, ipaddress.ip_address(address)), wanted)
+        self.assertEqual(key_of(None, None), "")
+
+    def test_doubtful(self) -> None:
+        """What was taken with many points makes no good name."""
+        for score, good in ((2.0, 0.0), (1.9, 0.25)):
+            self.memory.judged("far.test", Action.ACCEPT, score)
+            self.assertEqual(self.result(self.memory.standing("far.test")).good, good)
 
     def test_figures(self) -> None:
         """Little is said of little; bad weighs twice what good does."""

@@ -9,7 +9,15 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.journal.lines import LONGEST_VALUE, LineWriter, parse_facts, show_facts, show_value, stamp
+from mailbox_appliance.journal.lines import (
+    LONGEST_LIST,
+    LONGEST_VALUE,
+    LineWriter,
+    parse_facts,
+    show_facts,
+    show_value,
+    stamp,
+)
 from mailbox_appliance.mail.trace import Level
 
 ROWS: tuple[tuple[object, str], ...] = (
@@ -51,7 +59,7 @@ class LinesTests(SynchronousTestCase):
     def test_long_values_are_cut(self) -> None:
         """A peer does not decide how long a line is."""
         self.assertLess(len(show_value("x" * 100_000)), LONGEST_VALUE + 20)
-        self.assertLess(len(show_value(tuple("y" * 100 for _ in range(10_000)))), LONGEST_VALUE + 20)
+        self.assertLess(len(show_value(tuple("y" * 100 for _ in range(10_000)))), LONGEST_LIST + 20)
 
     @settings(max_examples=300, deadline=None)
     @given(st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True), st.text(max_size=50), max_size=5))

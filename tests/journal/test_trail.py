@@ -55,6 +55,15 @@ class TrailTests(SynchronousTestCase):
     def add(self, trace: str, name: str, facts: str = "", *words: str) -> None:
         self.trail.add(self.clock.seconds(), trace, name, 6, facts, words)
 
+    def test_recent(self) -> None:
+        """The newest of some names, oldest first; nothing older than asked for."""
+        for number in range(5):
+            self.add(f"t{number}", "a.refused" if number % 2 else "a.kept", f"n={number}")
+            self.clock.advance(100)
+        for since, most, wanted in ((0, 9, ["t1", "t3"]), (0, 1, ["t3"]), (1_000_000_200, 9, ["t3"])):
+            found = self.successResultOf(Deferred.fromCoroutine(self.trail.recent(("a.refused", "b.x"), since, most)))
+            self.assertEqual([step.trace for step in found], wanted)
+
     def find(self, text: str) -> list[str]:
         return [step.name for step in self.successResultOf(Deferred.fromCoroutine(self.trail.search(text)))]
 

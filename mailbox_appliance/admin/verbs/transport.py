@@ -126,7 +126,7 @@ VERBS: tuple[Verb, ...] = (
         TraceDesk,
         TraceDesk.trace,
         "Tell a message's whole life.",
-        (Argument("what", "a message's id, an address (of sender, recipient, account or peer) or a Message-ID"),),
+        (Argument("what", "a message's id, an address (sender, author, recipient, account, peer) or a Message-ID"),),
         lists=True,
     ),
 )

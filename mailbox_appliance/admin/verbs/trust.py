@@ -5,6 +5,7 @@ from __future__ import annotations
 from mailbox_appliance.admin.firewall import FirewallDesk
 from mailbox_appliance.admin.guarding import GuardingDesk
 from mailbox_appliance.admin.junk import TrainDesk, WhyDesk
+from mailbox_appliance.admin.refusals import RefusalDesk
 from mailbox_appliance.admin.reports import ReportsDesk
 from mailbox_appliance.admin.reputation import ReputationDesk
 from mailbox_appliance.admin.senders import SenderDesk
@@ -20,7 +21,19 @@ VERBS: tuple[Verb, ...] = (
         WhyDesk,
         WhyDesk.why,
         "Show what every check found, and what would have changed the verdict.",
-        (Argument("id", "a message's id, as its Received field and `trace` show it"),),
+        (Argument("id", "a message's id, its Message-ID, or an address: then of the newest"),),
+        lists=True,
+    ),
+    Verb(
+        "spam",
+        "refused",
+        RefusalDesk,
+        RefusalDesk.refused,
+        "Show what strangers brought and was refused, why, and what rests in Rejects.",
+        (
+            Argument("address", "only what was for this address", required=False),
+            Argument("since", '"yesterday", "3 days", "2026-11-20 14:30" (default: a day)', "option", required=False),
+        ),
         lists=True,
     ),
     Verb(

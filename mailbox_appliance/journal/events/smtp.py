@@ -165,7 +165,7 @@ class RecipientRefused(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRefused(Event):
-    """The content of a message was refused; nothing of it was kept."""
+    """The content of a message was refused or put off, and its sender was told so."""
 
     name: ClassVar[str] = "smtp.message_refused"
     level: ClassVar[Level] = Level.NOTICE
