@@ -21,6 +21,7 @@ from mailbox_appliance.checks.faults import ListFaults
 from mailbox_appliance.checks.reputation import MIGRATIONS as REPUTATION
 from mailbox_appliance.checks.reputation import Reputation, key_of
 from mailbox_appliance.checks.senders import Senders
+from mailbox_appliance.checks.verdict import unknown_results
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.database import Database, DatabaseTrouble
 from mailbox_appliance.journal.journal import Journal
@@ -139,8 +140,7 @@ class EvidencePart(Part):
         return (ReputationDesk(self.reputation),)
 
     def checks(self) -> Sequence[Check]:
-        always = (self._on, self._lists)
-        return (*always, self._outside) if self._scanners is not None else always
+        return self._on, self._lists, self._outside  # scanners may come with a reload
 
     async def _on(self) -> Finding:
         """Off is no fault, but whoever looks should see it."""
@@ -149,6 +149,13 @@ class EvidencePart(Part):
         if self._config.role == "store":
             return Finding("checks", "made by the edge")
         if self._config.checks.enabled:
+            unknown = [
+                f'"{key}"' + (f' (perhaps "{like}")' if like else "")
+                for key, like in unknown_results([*self._config.checks.weights, *self._config.checks.actions])
+            ]
+            if unknown:
+                words = f"[checks] weights or actions name what no check finds: {', '.join(unknown)}"
+                return Finding("checks", words, "write them as docs/checks.md has them; until then they do nothing")
             return Finding("checks", "strangers' mail is checked before it is taken")
         return Finding(
             "checks", "off: nobody asks who strangers are; [checks] enabled = true once the name servers are good"

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
 
 from mailbox_appliance.admin.status import Check, junk_filter
 from mailbox_appliance.assembly.damage import begin_anew_if_damaged
@@ -28,6 +29,7 @@ from mailbox_appliance.junk.learning import Learner
 from mailbox_appliance.junk.settings import JunkSettings
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
+from mailbox_appliance.ports.store import Problem, StoreError
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.queue import outgoing
 from mailbox_appliance.queue.spool import QueueSpool
@@ -66,7 +68,7 @@ class JunkPart(Part):
         self.filter = StatisticalFilter(JunkSettings(mail, family), workers, journal, reactor)
         self.learner = Learner(self.filter, stores, reactor, journal, config.hostname)
         stores.habits.everybody += [self.learner, _Lanes(self._greylist)]
-        acquaintance = Acquaintance(self.senders, self._greylist, has_written_to(spool), self._waits)
+        acquaintance = Acquaintance(self.senders, self._greylist, has_written_to(spool), self._waits, self._put_off)
         self.persons = PersonalVerdicts(checks_settings(config), self.filter, acquaintance, journal)
         self._tested = float("-inf")
         self._alive = True
@@ -111,6 +113,23 @@ class JunkPart(Part):
     def _waits(self, account: Address) -> bool:
         """Has this person just made a throw-away address? Then a letter to it is on its way."""
         return self._users.throwaways.made_lately(account, LANE)
+
+    def _put_off(self, account: Address) -> None:
+        """Somebody's letter shall come again: a Rejects to look into is there before he misses it."""
+        Deferred.fromCoroutine(self._make_rejects(account)).addErrback(self._not_made)
+
+    async def _make_rejects(self, account: Address) -> None:
+        try:
+            store = await self._stores.of(account)
+            if REJECTS not in {one.name for one in await store.mailboxes()}:
+                await store.create(REJECTS)
+        except StoreError as error:
+            if error.problem is not Problem.MAILBOX_EXISTS:
+                self._journal.broken("junk", error)
+
+    def _not_made(self, failure: Failure) -> None:
+        if isinstance(failure.value, Exception):
+            self._journal.broken("junk", failure.value)
 
     def desks(self) -> Sequence[object]:
         from mailbox_appliance.admin.junk import TrainDesk, WhyDesk

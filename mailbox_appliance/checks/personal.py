@@ -45,12 +45,15 @@ _TROUBLE = (OSError, DatabaseTrouble, SqliteError, Busy)
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:
-    """Whom to ask about a person: ``has_written_to`` (account, author); ``waits`` (account): just made an address."""
+    """Whom to ask about a person: ``has_written_to`` (account, author); ``waits`` (account): just made an address.
+
+    ``put_off`` (account) is told that a letter of his waits, so that he finds a Rejects to look into."""
 
     senders: Senders
     greylist: Greylist
     has_written_to: Callable[[Address, Address], Awaitable[bool]]
     waits: Callable[[Address], bool] = lambda account: False
+    put_off: Callable[[Address], None] = lambda account: None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +215,7 @@ class PersonalVerdicts:
             return (Evidence("greylist", "lane", reason=f"{case.account} waits for a letter"),)
         sender = str(case.author or case.parcel.envelope.reverse_path or "")
         if acquaintance.greylist.must_wait(client.address, sender, case.account):
+            acquaintance.put_off(case.account)
             return (Evidence("greylist", "wait", reason="a suspicious first-time sender shall come again"),)
         return (Evidence("greylist", "pass", reason="the sender has come again"),)
 

@@ -8,6 +8,7 @@ it is refused. Every row can be replaced by the owner (ChecksSettings).
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
 
 from mailbox_appliance.checks.settings import ChecksSettings
 from mailbox_appliance.mail.reply import Reply
@@ -24,6 +25,7 @@ NOT_WANTED = Reply(550, "5.7.1", "The recipient does not take mail from this sen
 FILTERED = Reply(550, "5.7.1", "A content filter does not let this message pass")
 GREYLISTED = Reply(451, "4.7.1", "Please try again in a few minutes")
 
+_SAID = {Action.REJECT: SPAM, Action.DEFER: LATER}  # for the owner's own rows
 # "check result": what is done about it, whatever else is known. In this order.
 DECISIVE: Mapping[str, tuple[Action, Reply | None]] = {
     "author unclear": (Action.REJECT, NO_AUTHOR),
@@ -129,6 +131,27 @@ WEIGHTS: Mapping[str, float] = {
 # The filter's own rows have no figure here: it brings one, 5 and more for junk, below 0 for wanted mail.
 
 
+# Results without a figure of their own, or that bring one: they may be given another, or an action.
+_FURTHER = (
+    "fcrdns pass,temperror", "helo pass,other,temperror", "dnsbl listed,fault,temperror", "dnswl listed,temperror",
+    "domain-list listed,fault,temperror", "helo-spf pass,none,neutral,softfail,temperror,permerror",
+    "spf pass,temperror", "dkim pass,none,neutral,temperror", "arc pass,temperror", "own pass,forgiven",
+    "dmarc fail forgiven,temperror forgiven,permerror", "dmarc-record fault",
+    "scanner spam,ham,quarantine,skipped", "reputation good,bad,temperror", "content junk,ham,temperror",
+    "sender temperror", "known temperror", "greylist pass,lane,temperror",
+)  # fmt: skip
+RESULTS = frozenset(
+    {*DECISIVE, *WEIGHTS}
+    | {f"{check} {one}" for check, _, results in (row.partition(" ") for row in _FURTHER) for one in results.split(",")}
+)
+
+
+def unknown_results(keys: Iterable[str]) -> list[tuple[str, str]]:
+    """Keys of [checks] weights and actions that no check gives, each with the one that was meant ("" for none)."""
+    unknown = sorted(set(keys) - RESULTS)
+    return [(key, next(iter(get_close_matches(key, RESULTS, 1)), "")) for key in unknown]
+
+
 @dataclass(frozen=True, slots=True)
 class _Outcome:
     action: Action
@@ -163,11 +186,8 @@ def _may_decide(evidence: Iterable[Evidence], settings: ChecksSettings) -> dict[
 
 def _outcome(keys: Collection[str], evidence: Iterable[Evidence], settings: ChecksSettings) -> _Outcome:
     """``keys``: those of the evidence that may decide alone."""
-    table = (
-        {**DECISIVE, **{key: (action, None) for key, action in settings.actions.items() if key not in DECISIVE}}
-        if keys
-        else {}
-    )
+    own = {key: (action, _SAID.get(action)) for key, action in settings.actions.items() if key not in DECISIVE}
+    table = {**DECISIVE, **own} if keys else {}
     score = sum([one.weight for one in evidence])
     for key, (action, reply) in table.items():
         if key not in keys:
@@ -178,7 +198,7 @@ def _outcome(keys: Collection[str], evidence: Iterable[Evidence], settings: Chec
         if wanted is action:
             return _Outcome(action, reply, key)
         if wanted is not Action.ACCEPT:  # ACCEPT takes the row out of the table
-            return _Outcome(wanted, {Action.REJECT: SPAM, Action.DEFER: LATER}.get(wanted), key)
+            return _Outcome(wanted, _SAID.get(wanted), key)
     if score >= settings.reject_at:
         return _Outcome(Action.REJECT, SPAM, "")
     return _Outcome(Action.JUNK if score >= settings.junk_at else Action.ACCEPT, None, "")

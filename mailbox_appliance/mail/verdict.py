@@ -45,7 +45,7 @@ class Evidence:
         return str(self)[:LONGEST_SHOWN].replace(",", ";")
 
 
-LONGEST_SHOWN = 130
+LONGEST_SHOWN = 180
 
 
 @dataclass(frozen=True, slots=True)

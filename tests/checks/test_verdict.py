@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.checks import verdict
 from mailbox_appliance.checks.settings import ChecksSettings
-from mailbox_appliance.checks.verdict import decide, turning_points
+from mailbox_appliance.checks.verdict import RESULTS, decide, turning_points, unknown_results
 from mailbox_appliance.mail.verdict import Action, Evidence
 from mailbox_appliance.ports.junk import Judgement
 
@@ -19,8 +22,8 @@ SPF = Evidence("spf", "fail")
 def settled(*evidence: Evidence, **settings: Any) -> tuple[Action, tuple[str, ...]]:
     """The action, and what would have changed it."""
     given = ChecksSettings("mx.home.test", **settings)
-    verdict = decide(evidence, given)
-    return verdict.action, turning_points(verdict, given)
+    decided = decide(evidence, given)
+    return decided.action, turning_points(decided, given)
 
 
 class VerdictTests(SynchronousTestCase):
@@ -60,6 +63,28 @@ class VerdictTests(SynchronousTestCase):
             ("without own forged and dnsbl listed it would be put into Junk",),
         )
         self.assertEqual(settled(SPF)[1], ("with 2.0 points more it would be put into Junk",))
+
+    def test_rows_of_his_own_have_words(self) -> None:
+        """Whoever is refused by one hears why, as by any other."""
+        given = ChecksSettings("mx.home.test", actions={"spf fail": Action.REJECT, "dkim none": Action.DEFER})
+        for one, code in ((SPF, 550), (Evidence("dkim", "none"), 451)):
+            reply = decide((one,), given).reply
+            assert reply is not None
+            self.assertEqual((reply.code, bool(reply.text)), (code, True))
+
+    def test_unknown_results(self) -> None:
+        """A slip of the pen in the owner's file is found, with what was meant."""
+        self.assertEqual(
+            unknown_results(["spf fail", "spf fial", "content junk", "x y"]), [("spf fial", "spf fail"), ("x y", "")]
+        )
+
+    def test_every_result_is_known(self) -> None:
+        """Whatever a check says in its code may be named in the file."""
+        said = set()
+        for path in (Path(verdict.__file__).parents[1]).rglob("*.py"):
+            said |= {" ".join(one) for one in re.findall(r'Evidence\(\s*"([a-z-]+)",\s*"([^"{]+)"', path.read_text())}
+        self.assertGreater(len(said), 40)
+        self.assertEqual(said - RESULTS, set())
 
     def test_no_commas(self) -> None:
         """The journal puts commas between them."""

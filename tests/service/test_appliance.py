@@ -171,7 +171,9 @@ class ApplianceTests(SynchronousTestCase):
         heads = re.findall(r"(?m)^([a-z ]+):", said)
         self.assertEqual(
             heads,
-            "mail in,mail out,certificate,disk,name servers,junk filter,held domains,checks,passwords".split(",")
+            "mail in,mail out,certificate,disk,name servers,junk filter,held domains,checks,scanners,passwords".split(
+                ","
+            )
             + "signing keys,records".split(","),
         )
         self.assertIn("ok: 2 domain(s)", said)
