@@ -131,10 +131,21 @@ def whom_we_believe(client: Client, sender: spf.SpfResult | None, proofs: Proofs
     return f"{lists[0]} is one of our lists" if lists else ""
 
 
-def dmarc_evidence(result: dmarc.DmarcResult, believed: str) -> list[Evidence]:
-    """What DMARC's result means; its faults are told beside it."""
+def list_of(papers: Papers, sender: spf.SpfResult | None, proofs: Proofs) -> str:
+    """The domain of the mailing list that brought the message, if something proves it; "" for none."""
+    if not papers.block.count(b"list-id"):
+        return ""
+    if sender is not None and sender.result == "pass" and sender.domain:
+        return sender.domain
+    return next((one.domain for one in proofs.dkim if one.result == "pass"), "")
+
+
+def dmarc_evidence(result: dmarc.DmarcResult, believed: str, through: str = "") -> list[Evidence]:
+    """What DMARC's result means; its faults are told beside it. ``through`` is the list that brought the message."""
     found = [Evidence("dmarc-record", "fault", reason=fault) for fault in result.faults[:4]]
     remedy = f"SPF or DKIM that passes for {result.domain}"
+    if through and not believed:
+        remedy += f"; or {through} in [checks] mailing_lists if that is a list of yours"
     if result.result == "fail" and believed:
         found.append(Evidence("dmarc", "fail forgiven", reason=f"{result.reason}; but {believed}", remedy=remedy))
     elif result.result == "fail":

@@ -188,7 +188,7 @@ class Examination:
                 ours = self._directory.domains()
                 evidence += content.own_evidence(author, ours, found, proofs, believed)
             if self._on("dmarc"):
-                evidence += content.dmarc_evidence(found, believed)
+                evidence += content.dmarc_evidence(found, believed, content.list_of(papers, sender, proofs))
         proven = found is not None and (found.result == "pass" or bool(found.aligned or found.kin))
         verdict = decide(evidence, self._settings)
         known = await self._reputation(author if proven else None, client, verdict)

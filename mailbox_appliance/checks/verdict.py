@@ -137,7 +137,7 @@ _FURTHER = (
     "domain-list listed,fault,temperror", "helo-spf pass,none,neutral,softfail,temperror,permerror",
     "spf pass,temperror", "dkim pass,none,neutral,temperror", "arc pass,temperror", "own pass,forgiven",
     "dmarc fail forgiven,temperror forgiven,permerror", "dmarc-record fault",
-    "scanner spam,ham,quarantine,skipped", "reputation good,bad,temperror", "content junk,ham,temperror",
+    "scanner spam,ham,quarantine,absent,skipped", "reputation good,bad,temperror", "content junk,ham,temperror",
     "sender temperror", "known temperror", "greylist pass,lane,temperror",
 )  # fmt: skip
 RESULTS = frozenset(

@@ -11,6 +11,7 @@ from dataclasses import field
 from typing import Any
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore, TimeoutError, gatherResults
+from twisted.internet.error import ConnectionRefusedError, DNSLookupError
 
 from mailbox_appliance.journal.events.scanners import ScannerAnswers, ScannerDown
 from mailbox_appliance.mail.values import dataclass
@@ -21,6 +22,7 @@ from mailbox_appliance.ports.scanners import Scanned
 from mailbox_appliance.ports.workers import Workers
 from mailbox_appliance.scanners import milter, rspamd, spamd
 from mailbox_appliance.scanners.settings import ScannerSettings
+from mailbox_appliance.scanners.talk import Trouble
 
 AT_ONCE = 8  # messages at one scanner
 ENOUGH = 3  # failures in a row
@@ -80,7 +82,7 @@ class OutsideScanners:
         except CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a scanner does is the scanner's trouble
-            self._failed(state, f"{type(error).__name__}: {error}"[:200])
+            self._failed(state, _words(error))
         else:
             if state.failures:
                 self._journal.tell(ScannerAnswers(scanner=settings.name))
@@ -105,3 +107,13 @@ class OutsideScanners:
     def _without(self, state: State) -> Scanned:
         result = "down" if state.settings.defer else "absent"
         return Scanned((Evidence("scanner", result, reason=f"{state.settings.name}: {state.trouble}"[:250]),))
+
+
+def _words(error: Exception) -> str:
+    """What the owner can read."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused, nothing listens there"
+    if isinstance(error, DNSLookupError):
+        return "its name is not known"
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text[:200] if isinstance(error, Trouble) else f"{type(error).__name__}: {text}"[:200]

@@ -153,6 +153,19 @@ class PolicyTests(SynchronousTestCase):
         failed = sealed(message, "sealer.test", "sealer.test; dmarc=fail; spf=none (dmarc=pass)")
         self.assertEqual(Scene(**trusting).examine(failed, **arc_peer).action, Action.REJECT)
 
+    def test_what_a_list_brought(self) -> None:
+        """The remedy names the list that brought it, if something proves the list; a forger's word for one does not."""
+        message = letter("eve@victim.test", List_Id="<chess.lists.test>")
+        scene = Scene()
+        verdict = scene.examine(message, ip="192.0.2.78", helo="lists.test", sender="chess-bounces@lists.test")
+        self.assertEqual(verdict.action, Action.REJECT)
+        self.assertIn("; or lists.test in [checks] mailing_lists", turning_points(verdict, scene.settings)[0])
+        trusting = Scene(trusted_lists=frozenset({"lists.test"}))
+        peer = {"ip": "192.0.2.78", "helo": "lists.test", "sender": "chess-bounces@lists.test"}
+        self.assertEqual(trusting.examine(message, **peer).action, Action.ACCEPT)
+        forged = scene.examine(message, ip="192.0.2.99", helo="lists.test", sender="chess-bounces@lists.test")
+        self.assertNotIn("mailing_lists", turning_points(forged, scene.settings)[0])
+
     def test_overrides(self) -> None:
         """The owner may soften a row, and switch a check off."""
         soft = Scene(actions={"dmarc fail p=reject": Action.JUNK}).examine(letter("eve@victim.test"))
