@@ -16,6 +16,8 @@ from mailbox_appliance.mail.values import dataclass
 _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f]+")
 # RFC 5322 §2.1.1: a line has at most 998 octets.
 _LONGEST_LINE = 900
+_LONGEST_WORD = 900
+_LONGEST_NAME = 100  # characters; four octets each, in encoded words on one line with the address
 _ATOMS = re.compile(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~ -]+")
 
 
@@ -39,14 +41,14 @@ def one_line(text: str) -> str:
 
 def encoded_field(name: str, text: str) -> str:
     """``name: text`` folded, in encoded words where it is not ASCII (RFC 2047); ends in LF."""
-    text = one_line(text)
+    text = one_line(text)[:_LONGEST_WORD]  # which cannot be folded when it has no blank (RFC 5322 §2.1.1)
     header = Header(text, None if text.isascii() else "utf-8", maxlinelen=76, header_name=name)
     return f"{name}: {header.encode(linesep=chr(10))}\n"
 
 
 def mailbox(display: str, address: Address) -> str:
     """``Ann Example <ann@example.org>`` as a field has it (RFC 5322 §3.4); the address alone without a name."""
-    name = one_line(display)
+    name = one_line(display)[:_LONGEST_NAME].strip()
     if not name:
         return one_line(str(address))
     if not name.isascii():

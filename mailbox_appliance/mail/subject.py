@@ -33,17 +33,14 @@ def base_subject(subject: str) -> tuple[str, bool]:
         text = trimmed
         while True:  # (3) subj-leader, (4) blobs that leave something
             stripped = text.lstrip(" ")
-            blobs_end = 0
+            last_blob = blobs_end = 0
             while blob := _BLOB.match(stripped, blobs_end):
-                blobs_end = blob.end()
+                last_blob, blobs_end = blob.span()
             if refwd := _REFWD.match(stripped, blobs_end):
                 text, is_reply = stripped[refwd.end() :], True
                 continue
-            blob = _BLOB.match(stripped)
-            if blob is not None and stripped[blob.end() :].strip(" "):
-                text = stripped[blob.end() :]
-                continue
-            text = stripped
+            # One blob after the other goes, but for the last when nothing stands behind it.
+            text = stripped[blobs_end:] if stripped[blobs_end:].strip(" ") else stripped[last_blob:]
             break
         wrapped = _FWD.match(text)  # (6)
         if wrapped is not None:

@@ -25,6 +25,7 @@ _NAME = re.compile(r"[!-9;-~]{1,76}")
 _OURS = frozenset({"return-path", "delivered-to", "received", "from", "to", "cc", "bcc", "sender", "date", "subject",
                    "message-id", "reply-to", "content-type", "content-transfer-encoding", "mime-version"})  # fmt: skip
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NO_LINE = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 async def ask(parcel: Parcel, settings: ScannerSettings, reactor: Any, workers: Workers) -> Scanned:
@@ -131,12 +132,12 @@ class _Session:
         fields = added_fields([one for one in self._changes if one.name], self._settings.hostname)
         found = []
         for held in [one for one in self._changes if not one.name][:1]:
-            reason = f"{name}: quarantine, {_CONTROLS.sub('?', held.value)[:100]}"
+            reason = f"{name}: quarantine, {_NO_LINE.sub('?', held.value)[:100]}"
             found.append(Evidence("scanner", "quarantine", weight, reason))
         letter = decided.letter if decided is not None else milter.CONTINUE
         text = ""
         if decided is not None and letter == milter.REPLY:
-            text = _CONTROLS.sub("?", milter.reply_text(decided))[:150]
+            text = _NO_LINE.sub("?", milter.reply_text(decided))[:150]
             letter = milter.TEMPFAIL if text.startswith("4") else milter.REJECT
         words = {
             milter.REJECT: ("reject", "it refuses the message"),
@@ -155,7 +156,7 @@ def added_fields(changes: list[milter.Change], hostname: str) -> bytes:
         value = change.value.replace("\r\n", "\n").replace("\r", "\n")[:LONGEST_FIELD].strip()
         value = _CONTROLS.sub("", re.sub(r"\n+[ \t]*", "\n\t", value))
         name = change.name.lower()
-        if not _NAME.fullmatch(change.name) or name in _OURS:
+        if not _NAME.fullmatch(change.name) or name in _OURS or name.startswith("x-mailappliance-"):
             continue
         if name in ("authentication-results", "received-spf") and hostname.lower() in value.lower():
             continue

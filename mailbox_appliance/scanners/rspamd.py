@@ -66,7 +66,7 @@ def read_answer(octets: bytes, settings: ScannerSettings) -> tuple[Evidence, ...
         threshold = float(thresholds.get("add header") or found.get("required_score") or 0.0)
         symbols = found.get("symbols") or {}
         rules = sorted(
-            (str(name)[:60] for name, about in symbols.items() if float(about.get("score") or 0.0) > 0),
+            (str(name) for name, about in symbols.items() if float(about.get("score") or 0.0) > 0),
             key=lambda name: -float(symbols[name]["score"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
@@ -77,4 +77,4 @@ def read_answer(octets: bytes, settings: ScannerSettings) -> tuple[Evidence, ...
         return (Evidence("scanner", "defer", reason=f"{settings.name}: soft reject"),)
     if action == "reject":
         score = max(score, 2 * threshold)
-    return (opinion(settings.name, score, threshold, settings.weight, tuple(rules)),)
+    return (opinion(settings.name, score, threshold, settings.weight, tuple(_line(rule[:60]) for rule in rules)),)

@@ -12,11 +12,16 @@ from collections.abc import Iterator
 
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.mail.header import group_fields
+from mailbox_appliance.checks.author import author_of as author_for_the_checks
+from mailbox_appliance.mail.address import Address, AddressError
+from mailbox_appliance.mail.addresses import Mailbox
+from mailbox_appliance.mail.header import from_addresses, group_fields
 from mailbox_appliance.mail.verdict import Action
+from mailbox_appliance.mailauth.canonical import HeaderBlock
 from mailbox_appliance.mailauth.signature import ED25519
 from mailbox_appliance.smtp.author import AuthorError
 from mailbox_appliance.smtp.author import author_of as author_at_the_door
+from mailbox_appliance.wire.imap.render_envelope import render_envelope
 from tests.checks.scene import ATTACKER_IP, NOW, SEALER_IP, Scene, letter, sealed, signed
 from tests.mailauth.proof import split
 
@@ -98,6 +103,41 @@ FROMS: dict[str, str] = {
     "latin-1 domain": "eve@v\udcedctim.test",
     "very long name": "x" * 2500 + f" <{V}>",
     "very many names": ", ".join([V] * 200),
+    "angle of nothing behind": f"{V} <>",
+    "angle of nothing before": f"<> {V}",
+    "words behind the address": f"{V} junk",
+    "quoted words behind the address": f'{V} "junk"',
+    "sender besides": f"{A}\nSender: {V}",
+    "two senders besides": f"{A}\nSender: {V}\nSender: {A}",
+    "reply-to besides": f"{A}\nReply-To: {V}",
+    "name is the victim": f'"{V}" <{A}>',
+    "encoded name is the victim": f"=?utf-8?q?eve=40victim.test?= <{A}>",
+    "encoded name is the victim in angles": f"=?utf-8?q?=3Ceve=40victim.test=3E?= <{A}>",
+    "name with a quote that seems to end": f'"Eve\\" <{V}>" <{A}>',
+    "encoded name with NUL": f"=?utf-8?q?eve=40victim.test=00?= <{A}>",
+    "encoded name with a field": "=?utf-8?b?eA0KRnJvbTogZXZlQHZpY3RpbS50ZXN0DQo=?= <" + A + ">",
+    "encoded name in UTF-7": f"=?utf-7?q?+ADw-eve+AEA-victim.test+AD4-?= <{A}>",
+    "comment within the angle": f"<({V}){A}>",
+    "comment behind the at": f"crook@({V})attacker.test",
+    "victim as a quoted local part": f'"{V}"@attacker.test',
+    "victim as a quoted local part with blanks": '"eve @victim.test "@attacker.test',
+    "line separator": f"{A}\u2028<{V}>",
+    "next line": f"{A}\x85<{V}>",
+    "vertical tab": f"{A}\x0b<{V}>",
+    "form feed": f"{A}\x0c{V}",
+    "backspaces": f"{V}\x08\x08\x08<{A}>",
+    "ideographic space": f"{A}\u3000<{V}>",
+    "colon between": f"{V}:{A}",
+    "dotless i": "eve@v\u0131ctim.test",
+    "Cyrillic letter": "eve@vi\u0441tim.test",
+    "two dots": "eve@victim..test",
+    "bang path": "victim.test!eve@attacker.test",
+    "literal with a comment": f"crook@[attacker.test({V})]",
+    "lines of blanks between": f"{V}" + "\n " * 5 + f"<{A}>",
+    "address in square brackets": f"[{V}] <{A}>",
+    "a thousand comments": "(" * 1000 + V + ")" * 1000 + A,
+    "open quote behind": f'{A}, "{V}',
+    "only a name": "Eve of victim.test",
 }
 
 # The same trouble without any From field.
@@ -209,6 +249,13 @@ SEALER = {"ip": SEALER_IP, "helo": "sealer.test", "sender": "x@sealer.test"}
 PROVEN = re.compile(rb"d(?:marc|kim)=pass[^;]*header\.(?:from|d|i)=\S*victim\.test|spf=pass[^;]*victim\.test")
 
 
+def _address_of(mailbox: Mailbox) -> Address | None:
+    try:
+        return Address.of((mailbox.local or b"").decode(), (mailbox.domain or b"").decode())
+    except (AddressError, UnicodeDecodeError):
+        return None
+
+
 class ForgeryTests(SynchronousTestCase):
     """Every case, each on a fresh house; and once more on one that has seen all the others before."""
 
@@ -245,6 +292,25 @@ class ForgeryTests(SynchronousTestCase):
         for name, message in OTHERS.items():
             self.judge(name, message)
             self.judge(f"{name}, signed", signed(message, "attacker.test"))
+
+    def test_what_readers_see(self) -> None:
+        """What gets in shows the one author that was checked, and ENVELOPE names nobody else as whole address."""
+        for name, value in FROMS.items():
+            header, _ = split(signed(letter(value), "attacker.test"))
+            try:
+                author = author_at_the_door(group_fields(header).get(b"from", []))
+            except AuthorError:
+                continue
+            checked = author_for_the_checks(HeaderBlock(header))
+            self.assertIn(checked, (None, author), name)
+            shown = {_address_of(one) for one in from_addresses(header) if one.is_whole}
+            self.assertLessEqual(shown - {None}, {author}, name)
+            envelope = render_envelope(header)
+            for one in from_addresses(header):
+                if one.is_whole and one.domain is not None and one.domain.isascii():
+                    self.assertIn(b'"' + one.domain + b'"', envelope, name)
+            if author.domain != "victim.test":
+                self.assertNotIn(b'"victim.test"', envelope.split(b'"An invoice"', 1)[1].split(b"))")[0], name)
 
     def test_signatures(self) -> None:
         """Odd signatures."""

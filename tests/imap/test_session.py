@@ -51,6 +51,16 @@ class PiecesTests(SynchronousTestCase):
 class LogInTests(SynchronousTestCase):
     """Who comes in."""
 
+    def test_a_web_browser(self) -> None:
+        """Sent away at its first line: what stands in the rest of its request is not said back as tags."""
+        stage = World().connect(clear=True)
+        stage.taken()
+        stage.send(b"POST / HTTP/1.1\r\nHost: mx.example.org\r\n\r\n<script>alert(1)</script> NOOP\r\n")
+        said = stage.taken()
+        self.assertNotIn(b"script", said)
+        self.assertNotIn(b"Host", said)
+        self.assertTrue(stage.closed())
+
     def test_octets_behind_starttls_are_never_run(self) -> None:
         """What was sent in clear behind STARTTLS is discarded, in the same packet or half a command of it."""
         stage = World().connect(clear=True)

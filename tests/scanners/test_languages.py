@@ -74,6 +74,12 @@ class RspamdTests(SynchronousTestCase):
         self.assertEqual(self.answer(score=6, action="reject", thresholds=thresholds)[:2], ("spam", 10.0))
         self.assertEqual(self.answer(score=6, action="soft reject")[0], "defer")
 
+    def test_names_of_rules(self) -> None:
+        """Any length, any letters: cut to one short line."""
+        symbols = {"R" * 90: {"score": 2.0}, "A\r\nB: c": {"score": 1.0}}
+        found = self.answer(score=7.5, required_score=5.0, symbols=symbols)
+        self.assertEqual(found[2], f"rspamd: 7.5 of 5 ({'R' * 60}, A??B: c)")
+
     def test_wrong(self) -> None:
         """Trouble, never anything else."""
         huge = 10**400
@@ -144,6 +150,7 @@ class MilterTests(SynchronousTestCase):
             ("X-Scan", "a\n\nInjected: x", b"X-Scan: a\n\tInjected: x\n"),
             ("X Scan", "x", b""),
             ("From", "x@y", b""),
+            ("X-Mailappliance-Link", "x", b""),
             ("Authentication-Results", "mx.home.test; spf=pass", b""),
             ("Authentication-Results", "other.test; dkim=pass", b"Authentication-Results: other.test; dkim=pass\n"),
         ):

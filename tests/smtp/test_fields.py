@@ -8,9 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
+from mailbox_appliance.mail.address import Address, AddressError
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.header import every, split_fields
 from mailbox_appliance.smtp import fields
+from mailbox_appliance.wire.smtp.grammar import parse_hello
+from mailbox_appliance.wire.smtp.mistakes import GrammarError
 
 US = "mx.example.org"
 
@@ -120,3 +123,25 @@ class ReceivedTests(SynchronousTestCase):
         for secret in (b"2001:db8", b"annslaptop", b"ann@example.org", b"for"):
             self.assertNotIn(secret, hidden)
         self.assertIn(b"from submission\n\tby mx.example.org with ESMTPSA (TLSv1.3)\n", hidden)
+
+    @settings(max_examples=300, deadline=None)
+    @given(
+        st.text(max_size=60) | st.sampled_from(["a\r\nBcc: x", "a)(", "[IPv6:x] by evil", "a\x85b", "é" * 99, "a;b"]),
+        st.text('ab\\"<>;,:()[]@ é\u2028', min_size=1, max_size=20),
+    )
+    def test_nobody_gets_out_of_it(self, helo: str, local: str) -> None:
+        """Neither a HELO nor a recipient ends the field, begins another or names another host behind "by"."""
+        try:
+            name = parse_hello(helo)
+            recipient = str(Address.of(local, "example.org"))
+        except (GrammarError, AddressError):
+            return
+        client = Client(ip_address("192.0.2.1"), 1, "smtp", name, True)
+        field = fields.received_field(client, US, "id1", 0.0, recipient=recipient, smtputf8=True, hide_client=False)
+        lines = field.split(b"\n")
+        self.assertEqual(lines.pop(), b"")
+        self.assertTrue(all(line[:1] == b"\t" for line in lines[1:]), field)
+        self.assertEqual(
+            [line for line in lines if line.startswith(b"\tby ")], [b"\tby mx.example.org with UTF8SMTP"], field
+        )
+        self.assertRegex(lines[0], rb"\AReceived: from [A-Za-z0-9._:\[\]?-]+ \(\[192\.0\.2\.1\]\)\Z")

@@ -138,6 +138,14 @@ class ReaderTests(SynchronousTestCase):
                 self.assertEqual(first, Unreadable(b"a", text, b"TOOBIG"))
                 self.assertEqual(rest, then)
 
+    def test_http(self) -> None:
+        """A browser's request is the end, and nothing of it is said back; a tag that looks like one is a tag."""
+        for line in (b"GET / HTTP/1.1", b"POST /<script> HTTP/1.0", b"PRI * HTTP/2.0", b"CONNECT a.test:25 HTTP/1.1"):
+            said = events(Reader(Limits()), line + b"\r\n<script>x</script> NOOP\r\n")[:1]
+            self.assertEqual(said, [Unreadable(b"*", "this is IMAP", fatal=True)])
+        said = events(Reader(Limits()), b"GET CREATE HTTP/1\r\n")
+        self.assertEqual(said, [Command(b"GET", "CREATE", b"GET CREATE HTTP/1", 10)])
+
     def test_literals_of_nothing(self) -> None:
         """A command in ten thousand pieces is put together once, not once for each piece."""
         reader = Reader(Limits())

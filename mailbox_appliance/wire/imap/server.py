@@ -28,6 +28,8 @@ STREAMED = {"APPEND": 1, "REPLACE": 2, "UID REPLACE": 2}
 
 _VERB = re.compile(rb"([^\x00-\x20(){%*\"\\+\x7f-\xff]{1,100}) ([A-Za-z0-9_.-]{1,30})(?: ([A-Za-z]{1,30})(?= ))?")
 _TAG = re.compile(rb"([^\x00-\x20(){%*\"\\+\x7f-\xff]{1,100})(?: |$)")
+# A web browser that was led here, perhaps with a script in its lines, which must not come back as tags.
+_HTTP = re.compile(rb"[A-Z]{3,7} (?=\S*[/:*])\S+ HTTP/[0-9]")
 _LITERAL = re.compile(rb"(~?)\{([0-9]{1,20})([+-]?)\}$")
 
 
@@ -240,6 +242,8 @@ class Reader:
         if not self._parts:
             if not line:
                 return None  # some clients send an empty line after a literal's own
+            if _HTTP.match(line):
+                return Unreadable(b"*", "this is IMAP", fatal=True)
             event = self._begin(line, literal)
             if event is not None:
                 return event
