@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
+from mailbox_appliance.admin.keylines import KeyRecord, after_rotation, key_lines
 from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import domain_argument, span_words
@@ -35,6 +36,7 @@ from mailbox_appliance.ports.dns import Answer, Resolver, Status
 from mailbox_appliance.ports.users import Directory
 from mailbox_appliance.ports.workers import Busy
 
+CLOCK_OFF = 300.0  # seconds: with less nobody quarrels
 CERTIFICATE_SOON = 14 * 86_400.0
 LOOK_UP_SECONDS = 30.0  # all of one check together
 TIERS = {MUST: "must", SHOULD: "should", MAY: "may"}
@@ -47,19 +49,6 @@ _HEADS = {
 _ISSUERS = {"letsencrypt.org": "letsencrypt.org", "pki.goog": "pki.goog", "zerossl.com": "sectigo.com"}
 
 
-class KeyRecord(Protocol):
-    """What one signing key needs published."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def text(self) -> str: ...
-    @property
-    def state(self) -> str: ...
-    @property
-    def made(self) -> float: ...
-
-
 class Keys(Protocol):
     """Filled by checks.signing.DkimKeys."""
 
@@ -67,6 +56,12 @@ class Keys(Protocol):
     def rotate(self, domain: str) -> Awaitable[Sequence[KeyRecord]]: ...
     def saw(self, domain: str, names: Iterable[str]) -> Awaitable[None]: ...
     def clear(self, domain: str, names: Iterable[str]) -> Awaitable[None]: ...
+
+
+class TimeOfDay(Protocol):
+    """Filled by acme.timeofday.TimeOfDay."""
+
+    def ahead(self, host: str) -> Awaitable[float | None]: ...
 
 
 class Keeper(Protocol):
@@ -106,9 +101,11 @@ class NamesDesk:
         policy_id: Callable[[], str] = str,
         mail_host: Callable[[], str] = str,
         clock_is_kept: Callable[[], bool | None] = lambda: None,
+        time_of_day: TimeOfDay | None = None,
     ) -> None:
         """``policy_id`` of the MTA-STS policy that we serve, "" when we serve none; ``mail_host``: a store's edge;
-        ``clock_is_kept``: None where nobody knows."""
+        ``clock_is_kept``: None where nobody knows; ``time_of_day``: whom to ask for the time."""
+        self._time_of_day = time_of_day
         self._clock_is_kept = clock_is_kept
         self._mail_host = mail_host
         self._policy_id = policy_id
@@ -221,7 +218,7 @@ class NamesDesk:
             return compare(subject, answers) + self._listed(subject, answers), tuple(gone)
 
         found, gone = await settle(job, Answers(inquiry.known), inquiry.ask)
-        findings = (*found, *self._certificate(), *self._kept_clock())
+        findings = (*found, *self._certificate(), *await self._right_clock())
         ours = {one.name for one in keys}
         try:
             await self._keys.saw(domain, [one.name for one in findings if one.name in ours and one.state == SEEN])
@@ -345,35 +342,18 @@ class NamesDesk:
                 found.append(Finding(SHOULD, names, "certificate", WRONG, words, "mailappliance cert renew"))
         return tuple(found)
 
-    def _kept_clock(self) -> tuple[Finding, ...]:
-        """Signatures, certificates and greylists live by the clock."""
+    async def _right_clock(self) -> tuple[Finding, ...]:
+        """Signatures, certificates and greylists live by the clock; the certificate authority has another."""
+        acme = self._config.acme
+        host = (urlsplit(acme.directory).hostname or "") if acme.wanted else ""
+        ahead = None if self._time_of_day is None else await self._time_of_day.ahead(host)
+        if ahead is not None and abs(ahead) > CLOCK_OFF:
+            words = f"is {span_words(abs(ahead))} {'ahead' if ahead > 0 else 'behind'}, as {host} has the time"
+            return (Finding(SHOULD, "this machine", "clock", WRONG, words, "set it by NTP: timedatectl set-ntp true"),)
         if self._clock_is_kept() is not False:
             return ()
         words = "nobody keeps it right: signatures and certificates are judged by it"
         return (Finding(MAY, "this machine", "clock", WRONG, words, "set it by NTP: timedatectl set-ntp true"),)
-
-
-def key_lines(keys: Iterable[KeyRecord], domain: str) -> list[str]:
-    """Records of keys, one by one for copying, as `dns records` shows them."""
-    lines = []
-    for one in keys:
-        lines += ["", f"TXT {one.name}", f"   {one.text}"]
-        if len(one.text) > STRING_OCTETS:
-            lines += [
-                "   where the provider's form takes no more than 255 characters a piece:",
-                f"   {split_text(one.text)}",
-            ]
-        lines.append(f"   {form_line(DnsRecord(MUST, one.name, 'TXT', one.text, ''), domain)}")
-    return lines
-
-
-def after_rotation(domain: str) -> tuple[str, ...]:
-    """What happens then."""
-    return (
-        "The old keys go on signing. The new ones take over a day after `mailappliance dns check` (or the daily look)",
-        "has seen their records. Leave the old records where they are: two weeks later you hear that they may go.",
-        f"when it is done: mailappliance dns check {domain}",
-    )
 
 
 def _issuer(config: Config) -> tuple[str, ...]:

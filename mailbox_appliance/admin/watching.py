@@ -7,7 +7,8 @@ import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
-from mailbox_appliance.admin.names import Examined, KeyRecord, Keys, after_rotation, key_lines
+from mailbox_appliance.admin.keylines import KeyRecord, after_rotation, key_lines
+from mailbox_appliance.admin.names import Examined, Keys
 from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.journal.events.dns import RecordsChanged
 from mailbox_appliance.mail.values import dataclass

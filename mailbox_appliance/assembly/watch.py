@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.acme.keeper import CertificateKeeper
 from mailbox_appliance.acme.names import public_addresses
+from mailbox_appliance.acme.timeofday import TimeOfDay
 from mailbox_appliance.admin.names import NamesDesk
 from mailbox_appliance.admin.status import Check, Finding, domain_records, signing_keys
 from mailbox_appliance.admin.watching import DomainWatch
@@ -65,6 +66,7 @@ class WatchPart(DailyPart):
             lambda: pages.policy_id,
             (lambda: "") if store is None else store.mail_host,
             clock_is_kept,
+            TimeOfDay(reactor, reactor, names),
         )
         self._watch = DomainWatch(
             self._desk.examine,

@@ -68,6 +68,8 @@ class NamesTests(DeskCase):
         self.keeper = FakeKeeper()
         self.keys = FakeKeys()
         self.clock_is_kept: bool | None = None
+        self.off: float | None = None
+        self.asked: list[str] = []
         self.forgotten = 0
 
     def desk(self, zone: str = "", config: Config = CONFIG, own: tuple[str, ...] = ("192.0.2.90",)) -> NamesDesk:
@@ -79,7 +81,13 @@ class NamesTests(DeskCase):
         return NamesDesk(
             lambda: config, directory, self.keys, self.keeper, dns, self.clock, lambda: frozenset(own), forget,
             clock_is_kept=lambda: self.clock_is_kept,
+            time_of_day=self,
         )  # fmt: skip
+
+    async def ahead(self, host: str) -> float | None:
+        """Here the desk asks for the time."""
+        self.asked.append(host)
+        return self.off
 
     def published(self, **options: Any) -> str:
         """What `dns records --zone` says."""
@@ -233,6 +241,20 @@ class NamesTests(DeskCase):
             self.clock_is_kept = kept
             result = self.do(self.desk(self.published()), "dns check", domain="home.test")
             self.assertEqual((sum(one["type"] == "clock" for one in result.data["records"]), result.code), (wrong, 0))
+
+    def test_a_wrong_clock(self) -> None:
+        """As the certificate authority has the time: a few minutes are nothing, more is to be mended."""
+        for off, words in (
+            (299.0, ""),
+            (-7300.0, "is 2 h behind"),
+            (9e7, "ahead, as acme-v02.api.letsencrypt.org"),
+        ):
+            self.off, self.clock_is_kept = off, True
+            result = self.do(self.desk(self.published()), "dns check", domain="home.test")
+            said = [one["words"] for one in result.data["records"] if one["type"] == "clock"]
+            self.assertEqual((len(said), result.code), (int(bool(words)), int(bool(words))), off)
+            self.assertIn(words, "".join(said))
+        self.assertEqual(set(self.asked), {"acme-v02.api.letsencrypt.org"})
 
     def test_rotation(self) -> None:
         """New keys are shown beside the old; what is seen of them is noted; those that may go are told and not shown."""
