@@ -40,6 +40,7 @@ from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.workers import Busy
 
 _SWEEP_EVERY = 3600.0
+MOST_WATCHED = 200  # lines of `guard list` about addresses that are not banned
 _ATTEMPT_TAKES = 30.0  # seconds after which an attempt that nobody told the end of is forgotten
 
 
@@ -237,13 +238,15 @@ class RememberingGuard:
     # ------------------------------------------------------------ the desk
 
     def listing(self) -> tuple[Knocker, ...]:
-        """Every address that is banned or has failed within the last minute; banned ones first, then the latest."""
+        """Every address that is banned, and the latest that failed within a minute; banned ones first."""
         now, settings = self._clock.seconds(), self.settings
         rows = []
-        for key, record in self._memory.strangers.items():
-            weight = round(record.weight(now, settings.window), 1)
+        watched = 0
+        for key, record in reversed(self._memory.strangers.items()):
             until = record.banned_until if record.banned(now, settings.longest_ban) else 0.0
+            weight = round(record.weight(now, settings.window), 1) if until or watched < MOST_WATCHED else 0.0
             if weight or until:
+                watched += not until
                 known = self._memory.knows(key, now - settings.device_for)
                 rows.append(
                     Knocker(shown(key), weight, until, record.bans, record.last, record.service, record.account, known)

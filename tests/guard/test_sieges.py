@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 
-from mailbox_appliance.guard.guard import RememberingGuard
+from mailbox_appliance.guard.guard import MOST_WATCHED, RememberingGuard
 from mailbox_appliance.guard.sieges import MOST_NAMES
 from mailbox_appliance.journal.events.guard import Besieged
 from mailbox_appliance.mail.client import IPAddress
@@ -118,3 +118,5 @@ class SiegeTests(GuardCase):
         self.assertLessEqual(len(guard._memory.networks), guard.settings.most_networks)
         self.assertTrue(guard.refuses(bad, "imap"))
         self.assertTrue(guard.knows(PEER))
+        rows = guard.listing()
+        self.assertEqual((rows[0].address, len(rows)), ("198.51.100.9", MOST_WATCHED + 1))
