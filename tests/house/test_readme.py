@@ -45,7 +45,7 @@ class ReadmeTests(SynchronousTestCase):
     def test_configuration(self) -> None:
         """The file of the five-minute set-up is understood."""
         blocks = re.findall(r"```toml\n(.*?)```", self.readme, re.DOTALL)
-        self.assertEqual(len(blocks), 2)
+        self.assertEqual(len(blocks), 3)
         text = re.sub(r"(?m)^   ", "", "\n".join(blocks))
         config, complaints = parse(text)
         self.assertEqual(complaints, [])
@@ -53,6 +53,7 @@ class ReadmeTests(SynchronousTestCase):
         self.assertEqual(config.hostname, "mail.example.org")
         self.assertEqual(config.relay.route, "smarthost")
         self.assertTrue(config.checks.enabled)
+        self.assertEqual([endpoint.port for endpoint in config.listen.https], [443, 443])
 
     def test_commands(self) -> None:
         """Every mailappliance command in README exists."""
