@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from mailbox_appliance.ports.clock import Timer
 from mailbox_appliance.shielded import Held, shielded
 from mailbox_appliance.store import rendering, sizes, texts, words
 from mailbox_appliance.store.account import Account
@@ -23,13 +24,21 @@ class Beforehand:
         self._boxes = boxes
         self._failed = failed
         self._is_due = False
+        self._is_stopped = False
+        self._timer: Timer | None = None
 
     def look_soon(self) -> None:
         """A mailbox was opened, or messages came: there may be something to make."""
         settings = self._account.settings
-        if settings.prerender and not self._is_due:
+        if settings.prerender and not self._is_due and not self._is_stopped:
             self._is_due = True
-            self._account.clock.callLater(settings.prerender_delay, self._start)
+            self._timer = self._account.clock.callLater(settings.prerender_delay, self._start)
+
+    def stop(self) -> None:
+        """The account is closed: nothing more is made, or its index would be opened again."""
+        self._is_stopped = True
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
 
     def _start(self) -> None:
         shielded(self._make_all()).addErrback(self._failed)
@@ -38,10 +47,10 @@ class Beforehand:
         """What is missing in open mailboxes, newest first, while nobody wants anything."""
         pulse = self._account.pulse
         try:
-            while True:
+            while not self._is_stopped:
                 calm = await pulse.calm()
                 async with Held(pulse.turn):
-                    if not await self._make_some(calm):
+                    if self._is_stopped or not await self._make_some(calm):
                         return
         finally:
             self._is_due = False

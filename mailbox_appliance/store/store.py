@@ -162,6 +162,7 @@ class AccountStore:
         """No timer runs any longer, the index is closed."""
         if self._arrival_timer is not None and self._arrival_timer.active():
             self._arrival_timer.cancel()
+        self._beforehand.stop()
         for box in self.boxes.values():
             box.stop()
             box.is_dead = True

@@ -145,6 +145,19 @@ class SizeTests(StoreCase):
         )
         self.assertEqual(held, 5)
 
+    def test_nothing_after_the_end(self) -> None:
+        """A closed account's index is not opened again by what was to be made later, whenever the end comes."""
+        asked: list[object] = []
+        for seconds in (0.0, 0.3, 0.6, 1.0):
+            self.reopen(prerender=True)
+            self.box = self.shop.open()
+            self.shop.clock.advance(seconds)
+            store = self.shop.store
+            store.stop()
+            self.patch(store.ground.index, "run", lambda work, reading=False: asked.append(work))
+            self.shop.clock.pump([0.1] * 60)
+            self.assertEqual(asked, [], seconds)
+
     def test_not_made_while_somebody_is_at_work(self) -> None:
         """Somebody always is: hardly anything is made, but something is."""
         self.reopen(prerender=True)
