@@ -37,6 +37,7 @@ class Ballast(Part):
         self._journal = journal
         self._free = free or free_octets
         self._timer: Any = None
+        self._stopped = False
 
     async def start(self) -> None:
         """Look now and from now on."""
@@ -44,6 +45,7 @@ class Ballast(Part):
 
     async def stop(self) -> None:
         """No more looks; the file stays."""
+        self._stopped = True
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
 
@@ -53,7 +55,8 @@ class Ballast(Part):
                 self._journal.tell(BallastGiven(size=OCTETS))
         except (OSError, Busy):
             pass  # the disk check of `status` says what is wrong
-        self._timer = self._clock.callLater(EVERY, lambda: Deferred.fromCoroutine(self._look()))
+        if not self._stopped:
+            self._timer = self._clock.callLater(EVERY, lambda: Deferred.fromCoroutine(self._look()))
 
     def _trim(self) -> bool:
         """In a worker; True when the room was given back."""

@@ -100,6 +100,7 @@ class Trail:
         self._waiting: list[tuple[float, str, str, int, str, tuple[str, ...]]] = []
         self._timer: Timer | None = None
         self._prune_timer: Timer | None = None
+        self._stopped = False
         self._writing: Deferred[None] | None = None
         self._lost = 0
         self._told_lost = float("-inf")
@@ -120,7 +121,7 @@ class Trail:
 
     def start(self) -> None:
         """Begin to prune from time to time."""
-        if self._prune_timer is None:
+        if self._prune_timer is None and not self._stopped:
             self._prune_timer = self._clock.callLater(self._settings.prune_every, self._prune_again)
 
     def flush(self) -> Deferred[None]:
@@ -140,6 +141,7 @@ class Trail:
 
     async def stop(self) -> None:
         """Write what waits and close the file."""
+        self._stopped = True
         for timer in (self._prune_timer, self._timer):
             if timer is not None and timer.active():
                 timer.cancel()
@@ -224,7 +226,7 @@ class Trail:
         settings = self._settings
         limit = self._clock.seconds() - settings.days * 86400
         try:
-            while await self._database.run(lambda c: _prune_piece(c, limit, settings)):
+            while not self._stopped and await self._database.run(lambda c: _prune_piece(c, limit, settings)):
                 pause: Deferred[None] = Deferred()
                 self._clock.callLater(0.01, pause.callback, None)
                 await pause

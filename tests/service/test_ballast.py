@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
@@ -47,3 +48,19 @@ class BallastTests(SynchronousTestCase):
         part = Ballast("/nowhere/at/all", clock := Clock(), InlineWorkers(), RememberedJournal())
         self.successResultOf(Deferred.fromCoroutine(part.start()))
         self.assertEqual(len(clock.getDelayedCalls()), 1)
+
+    def test_stopped_in_the_middle(self) -> None:
+        """A look that is under way when the service stops is the last one."""
+        looks: list[Deferred[bool]] = []
+
+        class SlowWorkers(InlineWorkers):
+            def run(self, door: str, job: Any, *args: Any) -> Any:
+                looks.append(Deferred())
+                return looks[-1]
+
+        clock = Clock()
+        part = Ballast(self.mktemp(), clock, SlowWorkers(), RememberedJournal())
+        Deferred.fromCoroutine(part.start())
+        self.successResultOf(Deferred.fromCoroutine(part.stop()))
+        looks[0].callback(False)
+        self.assertEqual((len(looks), clock.getDelayedCalls()), (1, []))
