@@ -20,7 +20,7 @@ class Sender(enum.Enum):
     OWNED = "an address the account owns"
     NULL = "the null path"
     OURS = "our domain"
-    RETURNED = "our domain, said by an allow-listed forwarder"
+    RETURNED = "our domain (said by an allow-listed forwarder)"
     THEIRS = "another domain"
 
 

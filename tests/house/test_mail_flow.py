@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import ipaddress
 import pathlib
 import re
@@ -10,7 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.queue.schedule import WAITS, Schedule
-from mailbox_appliance.smtp import fields, limits
+from mailbox_appliance.smtp import fields, limits, policy
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[2] / "mailbox_appliance"
 TEXT = (pathlib.Path(__file__).resolve().parents[2] / "docs" / "mail-flow.md").read_text("utf-8")
@@ -33,6 +34,28 @@ class TenFilesTests(SynchronousTestCase):
         lengths = {name: len((PACKAGE / name).read_text("utf-8").splitlines()) for name in names}
         self.assertEqual({name: lines for name, lines in lengths.items() if lines > 420}, {})
         self.assertLess(sum(lengths.values()), 2600)
+
+
+class PolicyTests(SynchronousTestCase):
+    """Who may write as whom, and to whom."""
+
+    def test_the_same_as_in_the_code(self) -> None:
+        """Row by row, in the order in which they are looked at."""
+
+        def listed(some: frozenset[policy.Sender] | frozenset[policy.Target], kind: type[enum.Enum], all: str) -> str:
+            return all if some == frozenset(kind) else ", ".join(one.value for one in kind if one in some)
+
+        expected = [
+            [
+                row.origin.value,
+                listed(row.senders, policy.Sender, "anybody"),
+                listed(row.targets, policy.Target, "anywhere"),
+                row.action.value,
+                row.reason,
+            ]
+            for row in policy.TABLE
+        ]
+        self.assertEqual(table("Who may write as whom, and to whom"), expected)
 
 
 class TakenOutTests(SynchronousTestCase):
