@@ -46,7 +46,6 @@ BRANDS: Mapping[str, str] = {
     "fedex": "fedex",
     "ups!": "ups upsemail",
     "dpd!": "dpd dpdgroup geopost",
-    "hermes!": "hermesworld myhermes evri hermes",
     "usps": "usps",
     "royal mail": "royalmail",
     "deutsche post": "deutschepost dhl post",
@@ -70,6 +69,8 @@ BRANDS: Mapping[str, str] = {
 }
 # Banks of one name with many domains, each of which bears it somewhere: only the name beside the address is looked at.
 FAMILIES = ("sparkasse", "volksbank", "raiffeisenbank", "raiffeisen", "credit agricole")
+# Where a name before the domain is a section or a customer's desk that the house itself has given out.
+_DESKS = frozenset({"stackexchange", "zendesk", "custhelp", "github"})
 _BETWEEN = re.compile(r"[.\-_]")
 _SEPARATOR = re.compile(r"[\W_]+")
 
@@ -134,6 +135,8 @@ def brand_in_host(host: str, registered: str) -> str:
     ``host`` in Unicode, so that letters of other alphabets are seen for what they look like.
     """
     anywhere, first = _named()
+    if label_of(registered) in _DESKS:
+        return ""
     for word in _BETWEEN.split(host.lower())[:20]:
         key = skeleton(word)
         found = anywhere.get(key) or (first.get(key) if len(word) > 4 else None)

@@ -40,6 +40,9 @@ class LinkTests(SynchronousTestCase):
             ("https://www.paypal.com.verify.test/", "Verify", "brand"),
             ("https://dhl-zustellung.test/p", "", "brand"),
             ("https://images-amazon.com/x.png", "", ""),
+            ("https://apple.stackexchange.com/q/1", "", ""),
+            ("https://hermes.uni.test/", "", ""),
+            ("https://netflix-login.blogspot.com/", "", "brand"),
             ("https://marketplace.amazon.co.uk/", "", ""),
             ("https://paypa1-login.test/", "", "homograph"),
             ("https://xn--pypal-4ve.com/", "", "homograph"),  # a Cyrillic letter in it

@@ -41,6 +41,10 @@ LURES = {
     "pills": ("Buy viagra without prescription",),
 }
 HONEST = (
+    "Dear Ann, thanks to you we raised 1.2 million for cancer research. Donate by bank transfer or contact our team.",
+    "Your Microsoft 365 subscription was renewed and charged to PayPal. To cancel call +1 (888) 555-0132.",
+    "The parties settled for 2 million dollars, says the widow of the deceased owner; the newspaper has the story.",
+    "Your mailbox at the provider has 90 % of its storage used.",
     "Your login code is 482913. It is valid for 10 minutes. Do not share it with anybody.",
     "Dear Ann, your account statement is attached. Total 1,250.00 EUR. Questions? Call +1 (888) 555-0100.",
     "Please help: children need your help now. Donate 25 EUR today, every donation counts.",
