@@ -14,6 +14,7 @@ from mailbox_appliance.journal.events.checks import Judged, ListFault, LookUpsFa
 from mailbox_appliance.mail.message import SpooledBody
 from mailbox_appliance.mail.verdict import Action
 from mailbox_appliance.mailauth.signature import ED25519
+from mailbox_appliance.ports.checks import CHECK_NAMES
 from tests.checks.scene import (
     ATTACKER_IP,
     NOBODY_IP,
@@ -305,3 +306,27 @@ class HeloTests(SynchronousTestCase):
         ):
             verdict = Scene().examine(letter("x@attacker.test"), helo=helo, ip=ATTACKER_IP)
             self.assertEqual(found(verdict, "helo"), [word], helo)
+
+
+class SwitchTests(SynchronousTestCase):
+    """[checks] switched_off, for every check there is."""
+
+    def test_each(self) -> None:
+        """A message that something is found in by each; what is off is not found, and the rest is."""
+        body = (
+            "--b\nContent-Type: text/html\n\n<input type=password> I recorded you, all contacts, bitcoin\n"
+            '<a href="http://203.0.113.7/">x</a>\n--b\nContent-Type: text/plain; name=a.exe\n\nMZ\n--b--\n'
+        )
+        fields = {"MIME_Version": "1.0", "Content_Type": "multipart/mixed; boundary=b", "ARC_Seal": "i=1; x"}
+        message = letter('"PayPal" <x@sub.home.test>', body, **fields).replace(b"ARC_", b"ARC-")
+        lists = {"lists": dns_lists(("bl.test",)), "domain_lists": dns_lists(("dbl.test",))}
+        zone = "66.100.51.198.bl.test. A 127.0.0.2\nattacker.test.dbl.test. A 127.0.1.2\n"
+        elsewhere = {"scanner", "reputation", "sender", "known", "content", "greylist"}  # their own tests tell of them
+        others = letter('"PayPal" <x@attacker.test>', body, **fields).replace(b"ARC_", b"ARC-")
+        for check in sorted(set(CHECK_NAMES) - elsewhere):
+            given = message if check == "own" else others
+            for off in ((), (check,)):
+                verdict = Scene(zone, switched_off=frozenset(off), **lists).examine(given)
+                names = {one.check for one in verdict.evidence}
+                self.assertEqual(check in names, not off, check)
+                self.assertGreater(len(names), 5)
