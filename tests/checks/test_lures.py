@@ -41,6 +41,7 @@ LURES = {
     "pills": ("Buy viagra without prescription",),
 }
 HONEST = (
+    "Dear parents, we want to buy a gift card as a surprise for Mrs Schmidt. 5 EUR each please.",
     "Dear Ann, thanks to you we raised 1.2 million for cancer research. Donate by bank transfer or contact our team.",
     "Your Microsoft 365 subscription was renewed and charged to PayPal. To cancel call +1 (888) 555-0132.",
     "The parties settled for 2 million dollars, says the widow of the deceased owner; the newspaper has the story.",
