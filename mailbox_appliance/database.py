@@ -34,6 +34,7 @@ class DatabaseTrouble(Exception):
 _REMEDIES: tuple[tuple[str, bool, str], ...] = (
     ("not a database", True, "it is damaged: put a backup in its place, or move it away to begin anew without it"),
     ("malformed", True, "it is damaged: put a backup in its place, or move it away to begin anew without it"),
+    ("Could not decode", True, "it is damaged: put a backup in its place, or move it away to begin anew without it"),
     ("full", False, "make room on its disk"),
     ("readonly", False, "make it, its folder and its disk writable for the service's user"),
     ("unable to open", False, "make it, its folder and its disk writable for the service's user"),
@@ -107,9 +108,11 @@ class Database:
         connection.execute("BEGIN IMMEDIATE")
         try:
             yield
-        except BaseException:
+        except BaseException as error:
             with contextlib.suppress(sqlite3.Error):
                 connection.execute("ROLLBACK")
+            if isinstance(error, sqlite3.Error):
+                error.add_note(self.path)  # SQLite names no file
             raise
         connection.execute("COMMIT")
 
@@ -158,6 +161,11 @@ class Database:
         except sqlite3.DatabaseError as error:
             connection.close()
             raise trouble_of(self.path, error) from error
+        except UnicodeDecodeError:
+            # The damage stands in a name that SQLite wants to complain of.
+            connection.close()
+            malformed = sqlite3.DatabaseError("its schema is malformed")
+            raise trouble_of(self.path, malformed) from malformed
         except BaseException:
             connection.close()
             raise

@@ -35,7 +35,7 @@ from mailbox_appliance.assembly.settings import certificate_settings
 from mailbox_appliance.config.local import load_or_local
 from mailbox_appliance.config.model import Config
 from mailbox_appliance.config.read import ConfigWrong, load
-from mailbox_appliance.database import Database, DatabaseTrouble
+from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
 from mailbox_appliance.journal import trail
 from mailbox_appliance.journal.bridge import LogBridge
 from mailbox_appliance.journal.events.service import (
@@ -388,4 +388,7 @@ def _words(trouble: BaseException) -> str:
         return f"{trouble.filename} is a folder where a file belongs; move it away"
     if isinstance(trouble, OSError) and trouble.filename:
         return f"{trouble.filename}: {trouble.strerror}; make it writable for the service's user, or make room"
+    if isinstance(trouble, sqlite3.Error):
+        for path in getattr(trouble, "__notes__", ()):
+            return str(trouble_of(path, trouble))
     return str(trouble) or type(trouble).__name__

@@ -93,10 +93,11 @@ def load_mailbox(connection: sqlite3.Connection, disk: str) -> MailboxRow:
     ).fetchone()
     if found is not None:
         number, name, validity, uidnext, modseq, guid, recent, forgotten, names, known = found
-        return MailboxRow(
-            number, name, validity, uidnext, modseq, guid, recent, forgotten, tuple(json.loads(names)),
-            Known.of_text(known),
-        )  # fmt: skip
+        try:
+            keywords, seen = tuple(json.loads(names)), Known.of_text(known)
+        except (ValueError, TypeError, AttributeError) as error:
+            raise sqlite3.DatabaseError(f"the row of {name} is malformed: {error}") from error
+        return MailboxRow(number, name, validity, uidnext, modseq, guid, recent, forgotten, keywords, seen)
     row = MailboxRow(0, disk)
     cursor = connection.execute(
         "INSERT INTO mailbox (disk, uidvalidity, uidnext, highest_modseq, guid, recent_from, forgotten_to, keywords, "

@@ -82,7 +82,9 @@ def is_damage(error: BaseException) -> bool:
         return error.of_file  # and not a full or read-only disk, which would lose a good index
     if isinstance(error, sqlite3.OperationalError):
         text = str(error)
-        return ("no such" in text and "rendered_" not in text) or "malformed" in text or "has no column" in text
+        if "no such" in text:
+            return "rendered_" not in text
+        return any(words in text for words in ("malformed", "has no column", "Could not decode"))
     return isinstance(error, sqlite3.DatabaseError)
 
 

@@ -11,6 +11,7 @@ from twisted.trial.unittest import SynchronousTestCase
 
 from mailbox_appliance.database import Database, DatabaseTrouble, trouble_of
 from mailbox_appliance.journal import trail
+from mailbox_appliance.service import _words
 from mailbox_appliance.store.index_file import is_damage
 from tests.kit.workers import InlineWorkers
 
@@ -25,6 +26,7 @@ class TroubleTests(SynchronousTestCase):
         for said, of_file, remedy in (
             ("file is not a database", True, "put a backup in its place"),
             ("database disk image is malformed", True, "put a backup in its place"),
+            ("Could not decode to UTF-8 column 'x' with text 'y'", True, "put a backup in its place"),
             ("database or disk is full", False, "make room on its disk"),
             ("attempt to write a readonly database", False, "writable for the service's user"),
             ("unable to open database file", False, "writable for the service's user"),
@@ -37,6 +39,34 @@ class TroubleTests(SynchronousTestCase):
             self.assertEqual(trouble.of_file, of_file, said)
             # An index is set aside for its own faults only, never because the disk is full for a while.
             self.assertEqual(is_damage(trouble), of_file, said)
+
+    def test_a_schema_in_no_language(self) -> None:
+        """Octets that are no text in the names of tables: damage as any other, though SQLite cannot say it."""
+        path = self.mktemp()
+        database = Database(path, SCHEMA, InlineWorkers())
+        database.run_now(lambda connection: None)
+        database.close()
+        with open(path, "rb") as file:
+            octets = file.read()
+        with open(path, "wb") as file:
+            file.write(octets.replace(b"thing", b"th\xff\xdfg").replace(b"CREATE TABLE", b"CREXTE TABLE"))
+        with self.assertRaises(DatabaseTrouble) as caught:
+            Database(path, SCHEMA, InlineWorkers()).run_now(lambda connection: None)
+        self.assertTrue(caught.exception.of_file)
+        self.assertIs(type(caught.exception.__cause__), sqlite3.DatabaseError)  # so that it is begun anew
+
+    def test_words_at_the_start(self) -> None:
+        """Damage that shows only at work is told with its file and a remedy, too; so are folders in the wrong place."""
+        path = self.mktemp()
+        database = Database(path, SCHEMA, InlineWorkers())
+
+        def work(connection: sqlite3.Connection) -> None:
+            raise sqlite3.DatabaseError("database disk image is malformed")
+
+        error = self.assertRaises(sqlite3.DatabaseError, database.run_now, work)
+        self.assertIn(f"{path}: database disk image is malformed; it is damaged: put a backup", _words(error))
+        self.assertIn("/x is not a folder", _words(FileExistsError(17, "File exists", "/x")))
+        self.assertIn("/x is a folder where a file belongs", _words(IsADirectoryError(21, "Is a directory", "/x")))
 
     def test_no_file(self) -> None:
         """A folder or a FIFO under its name is not opened, and the words name it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import sqlite3
@@ -44,6 +45,24 @@ class TroubleTests(StoreCase):
         self.assertEqual((list(box.uids), list(box.keywords)), ([1], ["$Work"]))
         (event,) = self.shop.journal.of(IndexDamaged)
         self.assertTrue(os.path.exists(event.kept_as))
+
+    def test_a_row_of_the_index_is_rubbish(self) -> None:
+        """Octets that are no text, text that is no list: the index is set aside and built anew, the UIDs stay."""
+        uid = self.shop.append()
+        for rubbish in ("CAST(x'5b31ff' AS TEXT)", "'[1,'", "'{}'", "'[1, 2]'", "7"):
+            for column in ("known", "keywords"):
+                if (column, rubbish) == ("keywords", "'{}'") or (column, rubbish) == ("keywords", "'[1, 2]'"):
+                    continue
+                self.shop.stores.stop()
+                with contextlib.closing(sqlite3.connect(self.shop.index, isolation_level=None)) as connection:
+                    connection.execute(f"UPDATE mailbox SET {column} = {rubbish}")
+                self.shop = self.shop.reopened()
+                for _ in range(3):
+                    with contextlib.suppress(StoreError):
+                        self.assertEqual(list(self.shop.open().uids), [uid], (column, rubbish))
+                        break
+                else:
+                    self.fail(f"{column} {rubbish}")
 
     def test_index_is_damaged_while_open(self) -> None:
         """Sessions are told to select again, and can."""
