@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import field
 
 from mailbox_appliance.mail.values import dataclass
-from mailbox_appliance.store.durable import read_file, replace_file, sync_folder, write_all
+from mailbox_appliance.store.durable import read_file, replace_file, write_all
 
 NAME = "dovecot-uidlist"
 HIGHEST_UID = 0xFFFFFFFF
@@ -148,5 +148,4 @@ def rewrite(path: str, validity: int, next_uid: int, guid: str, entries: Iterabl
     head = f"3 V{validity} N{next_uid} G{guid}\n"
     body = "".join([line_of(uid, base, extra) for uid, base, extra in entries])
     replace_file(path, (head + body).encode(), temporary=path + ".tmp")
-    sync_folder(os.path.dirname(path))
     return signature(path)
