@@ -112,13 +112,15 @@ async def _take_crowd(box: OpenMailbox, changes: Changes) -> int:
 async def _write_rows(box: OpenMailbox, numbered: first.Numbered) -> None:
     """The rows of a crowd, the newest first: a client that has its UIDs already will ask for those."""
     folder = box.folder
+    known = len(box.uids) - len(numbered.uids)  # from before
     for start, stop in first.chunks(len(numbered.uids)):
         box.check_alive()
 
         def work(connection: sqlite3.Connection, start: int = start, stop: int = stop) -> array[int]:
             return first.write(connection, folder, numbered, start, stop)
 
-        box.rows_written(start, await box.account.run(work))
+        box.rows_written(known + start, await box.account.run(work))
+    box.unwritten.reached(0)
     box.grown(box)
 
 

@@ -13,12 +13,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mailbox_appliance.store import index, keywords, message_rows, uidvalidity
+from mailbox_appliance.store import first, index, keywords, message_rows, uidvalidity
 from mailbox_appliance.store import uidlist as uidlists
 from mailbox_appliance.store.changes import Changes, MailboxGone, Newcomer, next_modseq
 from mailbox_appliance.store.dotlock import dotlock
 from mailbox_appliance.store.filenames import LETTER_BITS, are_plain, base_of, flags_of, order_of
-from mailbox_appliance.store.first import gather
 from mailbox_appliance.store.index import MailboxRow
 from mailbox_appliance.store.keywords import HIGH_BITS, is_placeholder, placeholder
 from mailbox_appliance.store.paths import Folder
@@ -245,11 +244,12 @@ def _compare(
     lost = {base_of(key[1:]): key for key in missing}
     moved: list[tuple[int, str, bool, int, int]] = []
     modseq = next_modseq(row, now)
+    strangers: list[str] = []
     for key in appeared:
         name = key[1:]
-        was = lost.pop(base_of(name), None)
+        was = lost.pop(base_of(name), None) if lost else None
         if was is None:
-            changes.newcomers.append(Newcomer(key[0] == "n", name, masks.get(base_of(name), 0) if masks else 0))
+            strangers.append(key)
             continue
         uid, flags = held[was]
         bits = flags_of(name) | (flags & ~LETTER_BITS)
@@ -276,10 +276,31 @@ def _compare(
     if gone or changes.changed:
         row = replace(row, highest_modseq=modseq)
         changes.modseq = modseq
+    changes.row = row
+    if still and cur is not None and not masks and _is_crowd(changes, folder, strangers, rows):
+        return
+    for key in strangers:
+        name = key[1:]
+        changes.newcomers.append(Newcomer(key[0] == "n", name, masks.get(base_of(name), 0) if masks else 0))
     _put_in_order(changes)
     if row.recent_from == 0:
-        row = replace(row, recent_from=_first_recent(changes, row))
-    changes.row = row
+        changes.row = replace(row, recent_from=_first_recent(changes, row))
+
+
+def _is_crowd(
+    changes: Changes, folder: Folder, strangers: Sequence[str], rows: Sequence[tuple[int, str, int, int, int]]
+) -> bool:
+    """Thousands beside a few known messages, as in an account that has had its first mail already."""
+    if len(strangers) < first.FEWEST:
+        return False
+    new, cur = ([key[1:] for key in strangers if key[0] == place] for place in "nc")
+    if not all(set(listing(at, sure=True)).issuperset(names) for at, names in ((folder.new, new), (folder.cur, cur))):
+        return False  # not all of them are files
+    crowd = first.gather(new, cur, changes.listed[1].uids if changes.listed else {})
+    if crowd is None or not {base_of(file) for _, file, *_ in rows}.isdisjoint(crowd.bases):
+        return False
+    changes.crowd = crowd
+    return True
 
 
 def _all_strangers(
@@ -287,7 +308,7 @@ def _all_strangers(
 ) -> None:
     """The same where there are no rows to compare with: the first look at a mailbox."""
     if still and cur is not None and not masks:
-        changes.crowd = gather(new, cur, changes.listed[1].uids if changes.listed else {})
+        changes.crowd = first.gather(new, cur, changes.listed[1].uids if changes.listed else {})
         if changes.crowd is not None:
             return
     cur = cur or ()

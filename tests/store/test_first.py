@@ -108,6 +108,35 @@ class FirstLookTests(StoreCase):
             self.patch(module, name, good)
         self.assertEqual(list(self.shop.open().uids), list(range(1, COUNT + 1)))
 
+    def test_beside_known_messages(self) -> None:
+        """A mailbox that had its first mail before, seen as a crowd and one by one; nobody waits for an older row."""
+        found = []
+        for fewest, folder in ((1, False), (COUNT * 2, False), (1, True)):  # a folder among them is no message
+            for name in self.shop.files():
+                os.unlink(os.path.join(self.shop.root, name))
+            self.shop.lose_index()
+            if found:
+                self.forget_uids()
+            self.patch(first, "FEWEST", fewest)
+            self.reopen()
+            for name in ("1600000000.early.host:2,S", "1800000000.late.host:2,F"):
+                self.shop.drop_in(name, place="cur")
+            self.shop.open()
+            self.reopen()
+            os.unlink(os.path.join(self.shop.root, "cur/1600000000.early.host:2,S"))
+            if folder:
+                os.mkdir(os.path.join(self.shop.root, "cur", "1700000000.folder.host"))
+            for number in range(COUNT):
+                self.shop.drop_in(f"17{(number * 7919) % COUNT:08d}.M{number}.host:2,{'S' * (number % 2)}", place="cur")
+            with mock.patch.object(first, "write", wraps=first.write) as written:
+                box = self.shop.open()
+            self.assertEqual(written.called, fewest == 1 and not folder)
+            self.assertFalse(box.unwritten)
+            rows = box.account.index.now(lambda c: c.execute("SELECT id, base, tail, flags FROM message").fetchall())
+            found.append((list(box.uids), list(box.flags), rows, box.uidnext))
+            self.assertEqual(list(box.uids), list(range(2, COUNT + 3)))
+        self.assertEqual(found[1:], found[:1] * 2)
+
     def test_rows_behind_the_answer(self) -> None:
         """Who opens the mailbox has its UIDs before the rows are written; who asks for rows waits, the newest least."""
         write, asked = first.write, []
