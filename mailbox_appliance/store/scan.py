@@ -279,9 +279,8 @@ def _compare(
     changes.row = row
     if still and cur is not None and not masks and _is_crowd(changes, folder, strangers, rows):
         return
-    for key in strangers:
-        name = key[1:]
-        changes.newcomers.append(Newcomer(key[0] == "n", name, masks.get(base_of(name), 0) if masks else 0))
+    given = masks or {}
+    changes.newcomers += [Newcomer(key[0] == "n", key[1:], given.get(base_of(key[1:]), 0)) for key in strangers]
     _put_in_order(changes)
     if row.recent_from == 0:
         changes.row = replace(row, recent_from=_first_recent(changes, row))
