@@ -69,7 +69,8 @@ def read_lures(text: str) -> list[Lure]:
             words = frozenset(entry for entry in entries if _WORD.fullmatch(entry))
             phrases = tuple(entry for entry in entries if entry not in words and entry not in _PATTERNS)
             groups.append(Group(words, phrases, tuple(_PATTERNS[entry] for entry in entries if entry in _PATTERNS)))
-        groups.sort(key=lambda group: len(group.patterns))  # patterns cost most: they are asked last
+        # Patterns cost most, then phrases: where the words of one group are not there, neither is asked for.
+        groups.sort(key=lambda group: (len(group.patterns), len(group.phrases)))
         found.append(Lure(name, reason, tuple(groups)))
     return found
 
@@ -80,8 +81,9 @@ def check_lures(text: str, figures: Mapping[str, float], *, of_firm: bool = Fals
     ``of_firm``: the author is one of checks/brands.
     """
     text = text[:MOST].replace("’", "'")
-    low = " ".join(text.lower().split())
-    words = frozenset(_WORD.findall(low))
+    pieces = text.lower().split()
+    low = " ".join(pieces)
+    words = frozenset(_WORD.findall(" ".join(set(pieces))))  # a word never reaches over a blank
     found = [
         lure
         for lure in lures()

@@ -113,7 +113,7 @@ def read_texts(texts: Iterable[tuple[str, str]]) -> Readable:
             if subtype != "calendar":
                 torn += len(_TORN.findall(text))
             text = _UNSEEN_SIGNS.sub("", text)
-        for match in _BARE.finditer(text):
+        for match in _BARE.finditer(text) if "://" in text else ():
             if len(links) >= MOST_LINKS:
                 break
             links.setdefault(Link(match[0].rstrip(".,;:!?")))
