@@ -12,6 +12,7 @@ from mailbox_appliance.admin.result import Refused, Result
 from mailbox_appliance.admin.verb import Arguments
 from mailbox_appliance.admin.words import domain_argument, span_words
 from mailbox_appliance.checks.connection import check_lists
+from mailbox_appliance.checks.domains import registered
 from mailbox_appliance.checks.lookups import Inquiry
 from mailbox_appliance.checks.settings import dns_lists
 from mailbox_appliance.config.model import Config
@@ -123,12 +124,13 @@ class NamesDesk:
         domain = self._ours(arguments)
         subject, remarks = await self._subject(domain)
         found = records(subject.publication)
-        data = [_record_data(one, domain) for one in found]
+        zone = subject.publication.zone
+        data = [_record_data(one, zone) for one in found]
         if arguments.get("zone"):
             lines = zone_file(found).splitlines()
             return Result((*(f"; {remark}" for remark in remarks), *lines), data=data)
         lines = [
-            f"Most forms add {domain} to a name by themselves: type the short one there, @ for the",
+            f"Most forms add {zone} to a name by themselves: type the short one there, @ for the",
             "domain itself (some want nothing instead). Zone files want the long names, and dots at ends.",
         ]
         for tier, head in _HEADS.items():
@@ -141,7 +143,7 @@ class NamesDesk:
                 if one.rdtype == "TXT" and len(one.value) > STRING_OCTETS:
                     lines += ["   where the provider's form takes no more than 255 characters a piece:"]
                     lines += [f"   {split_text(one.value)}"]
-                lines.append(f"   {form_line(one, domain)}")
+                lines.append(f"   {form_line(one, zone)}")
         lines += ["", *remarks, f"when it is done: mailappliance dns check {domain}"]
         return Result(tuple(lines), data=data)
 
@@ -196,7 +198,7 @@ class NamesDesk:
         said = "new keys were made" if made else "new keys wait already since they were made"
         lines = (
             f"{said}; publish their records beside the old ones:",
-            *key_lines(waiting, domain),
+            *key_lines(waiting, form_zone(domain)),
             "",
             *after_rotation(domain),
         )
@@ -277,6 +279,7 @@ class NamesDesk:
             reports_to=f"postmaster@{domain}",
             mta_sts_id=self._policy_id(),
             mail_host=self._mail_host(),
+            form_zone=form_zone(domain),
             # Port 25 is the edge's, with a key of its own.
             tlsa=() if self._mail_host() else tuple(dict.fromkeys(self._keeper.tlsa())),
             caa=_issuer(config),
@@ -354,6 +357,11 @@ class NamesDesk:
             return ()
         words = "nobody keeps it right: signatures and certificates are judged by it"
         return (Finding(MAY, "this machine", "clock", WRONG, words, "set it by NTP: timedatectl set-ntp true"),)
+
+
+def form_zone(domain: str) -> str:
+    """The name under which ``domain`` is registered, whose form the owner has."""
+    return registered(domain) if domain.count(".") > 1 else domain
 
 
 def _issuer(config: Config) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 from mailbox_appliance.admin.keylines import KeyRecord, after_rotation, key_lines
-from mailbox_appliance.admin.names import Examined, Keys
+from mailbox_appliance.admin.names import Examined, Keys, form_zone
 from mailbox_appliance.admin.result import Refused
 from mailbox_appliance.journal.events.dns import RecordsChanged
 from mailbox_appliance.mail.values import dataclass
@@ -158,7 +158,12 @@ def letter(domain: str, new: Changes, removable: Sequence[str]) -> tuple[str, st
 def rotation_text(domain: str, waiting: Sequence[KeyRecord]) -> str:
     """What to publish, and what happens then."""
     lines = [f"The keys that sign the mail of {domain} have grown old, and new ones were made.", ""]
-    lines += ["Publish their records beside the old ones:", *key_lines(waiting, domain), "", *after_rotation(domain)]
+    lines += [
+        "Publish their records beside the old ones:",
+        *key_lines(waiting, form_zone(domain)),
+        "",
+        *after_rotation(domain),
+    ]
     return "\n".join(lines) + "\n"
 
 

@@ -64,7 +64,13 @@ class Publication:
     caa: tuple[str, ...] = ()  # issuers that may certify the domain
     imaps: bool = True
     submissions: bool = True
+    form_zone: str = ""  # what the owner's form is for, when the domain lies below it: example.org of club.example.org
     mail_host: str = ""  # another host takes and sends the domain's mail: the edge of a pair; "" is this one
+
+    @property
+    def zone(self) -> str:
+        """To whose names a registrar's form adds it."""
+        return self.form_zone or self.domain
 
     @property
     def outer(self) -> str:

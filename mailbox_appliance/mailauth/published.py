@@ -57,7 +57,7 @@ def compare(subject: Subject, answers: Answers) -> tuple[Finding, ...]:
     expected = records(one)
     questions = [(record.name, record.rdtype) for record in expected]
     questions += [(one.hostname, kind) for kind in ("A", "AAAA", "CNAME")]
-    again = [(mistakes.doubled(name, one.domain), kind) for name, kind in questions if kind not in ("CNAME", "PTR")]
+    again = [(mistakes.doubled(name, one.zone), kind) for name, kind in questions if kind not in ("CNAME", "PTR")]
     answers.want(dict.fromkeys((*questions, *((name, kind) for name, kind in again if name))))
     found = [_host(subject, answers)]
     done: set[tuple[str, str]] = {(one.hostname, "A"), (one.hostname, "AAAA")}
@@ -77,7 +77,7 @@ def compare(subject: Subject, answers: Answers) -> tuple[Finding, ...]:
             state, words, remedy = WRONG, f"says {said}, quotes and all", "leave the quotes out"
         else:
             state, words, remedy = _JUDGES[_kind(record)](subject, wanted, answer, answers)
-        if state == NOT_YET and not answer.records and (strayed := mistakes.misplaced(record, one.domain, answers)):
+        if state == NOT_YET and not answer.records and (strayed := mistakes.misplaced(record, one.zone, answers)):
             state, words, remedy = WRONG, *strayed
         tier = record.tier
         if record.rdtype == "PTR" and not subject.sends:
@@ -126,7 +126,7 @@ def _host(subject: Subject, answers: Answers) -> Finding:
             return Finding(MUST, one.hostname, "A", UNKNOWN, "could not be asked for", "try again later")
         for kind in ("A", "AAAA"):
             record = DnsRecord(MUST, one.hostname, kind, "", "")
-            if strayed := mistakes.misplaced(record, one.domain, answers):
+            if strayed := mistakes.misplaced(record, one.zone, answers):
                 return Finding(MUST, one.hostname, "A", WRONG, *strayed)
         where = _shown(one.addresses) or "the public address of this machine or its router"
         return Finding(MUST, one.hostname, "A", NOT_YET, "has no address", f"publish its address: {where}")
@@ -164,7 +164,7 @@ def _mx(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: Answ
             return WRONG, words, f"name a host that has addresses of its own: {wanted[0].value}"
     if host not in hosts:
         for name in hosts:
-            if remedy := mistakes.led_astray(name, host, domain):
+            if remedy := mistakes.led_astray(name, host, subject.publication.zone):
                 return WRONG, f"leads to {name}", remedy
             if re.fullmatch(r"[0-9.]+", name):
                 words = f"leads to {name}, an address; an MX names a host"
@@ -324,7 +324,7 @@ def _same(subject: Subject, wanted: list[DnsRecord], answer: Answer, answers: An
         return NOT_YET, "there is none", _publish(wanted)
     for text in found:
         target = wanted[0].value.split()[-1]
-        if remedy := mistakes.led_astray(text.split()[-1], target, subject.publication.domain):
+        if remedy := mistakes.led_astray(text.split()[-1], target, subject.publication.zone):
             return WRONG, f"leads to {text.split()[-1]}", remedy
     return WRONG, f"says {_shown(sorted(found))[:200]}", f"replace it by {wanted[0].value}"
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from mailbox_appliance.admin.names import NamesDesk
+from mailbox_appliance.admin.names import NamesDesk, form_zone
 from mailbox_appliance.config.local import local_config
 from mailbox_appliance.config.model import Acme, Checks, Config, HostPort, Relay
 from mailbox_appliance.ports.certificates import CertificateState
@@ -116,6 +116,13 @@ class NamesTests(DeskCase):
         self.assertEqual(heads, ["MUST", "SHOULD", "MAY"])
         self.assertEqual([one["tier"] for one in result.data][:6], ["must"] * 5 + ["should"])
         self.assertIn('0 issue "letsencrypt.org"', lines)
+
+    def test_below_a_registered_name(self) -> None:
+        """The form is that of the registered name, and what it adds is that name."""
+        self.assertEqual(
+            [form_zone(one) for one in ("example.org", "club.example.org", "a.b.example.co.uk", "example.co.uk")],
+            ["example.org", "example.org", "example.co.uk", "example.co.uk"],
+        )
 
     def test_published_is_good(self) -> None:
         """The zone file, published, satisfies the check; its answers are fresh."""

@@ -201,6 +201,14 @@ class PublishedTests(SynchronousTestCase):
             found = self.look(self.changed(name, rdtype, *values))["TXT home.test"]
             self.assertEqual((found.state, found.remedy[:18]), (NOT_YET, "nothing to do here"), found)
 
+    def test_below_a_registered_name(self) -> None:
+        """What the form adds is the registered name."""
+        publication = dataclasses.replace(WHOLE, form_zone="test")
+        zone = self.changed("_dmarc.home.test", "TXT") + '_dmarc.home.test.test. TXT "v=DMARC1; p=reject"\n'
+        self.assertEqual(
+            self.look(zone, publication)["TXT _dmarc.home.test"].remedy, "type _dmarc.home as its name in the form"
+        )
+
     def test_wrong_tlsa_is_a_must(self) -> None:
         """A TLSA record may be missing, but not wrong."""
         self.assertEqual(self.one("_25._tcp.mx.home.test", "TLSA").tier, MAY)
