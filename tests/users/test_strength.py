@@ -44,11 +44,22 @@ WEAK = (
     ("12.03.1985", "date"),
     ("christine", ""),
     ("elephants", "word"),
+    ("Fußball1954", "tried first"),
+    ("Mausi2024!!", "tried first"),
+    ("qwertz12345!", "tried first"),
+    ("azerty12345!", "tried first"),
+    ("Schmidt-Ann-1985-Bob", "names"),
+    ("AnnSchmidt!2026", "names"),
+    ("AnnUndBob4ever", "names"),
+    ("Correct-Horse-Battery-Staple", "tried first"),
+    ("Tr0ub4dor&3", "tried first"),
 )
 GOOD = (
     "kupfer lampe regen",
     "correct horse battery",
     "xk4-Ruhm?zettel",
+    "anns kupfer regnet leise",
+    "zyzyk-qawam-2031-lattich",
     "ö" * 3 + "gurkenwagen-tuba",
     "a" + "Qz7!vRtp2w" * 8,
 )

@@ -6,8 +6,9 @@ Runs in a child process or in the command line's: the word lists take some 10 MB
 from __future__ import annotations
 
 import itertools
+import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -20,6 +21,19 @@ LONGEST_JUDGED = 72  # the work grows with the square; what is longer is judged 
 SHORTEST_NAME = 3
 GUESSES_OF_NAMES = 1000  # what names that everybody knows add to the work
 EARLY = 40_000  # what the nightly pass tries within its first quarter of an hour is refused whatever else is true
+WORTH_OF_SIGNS = 10  # what "-", "!" and the like between and behind words add
+_SIGNS = re.compile(r"[\W_]+")
+_TIES = re.compile(r"und|and|loves?|liebt|forever|4ever|family|familie")  # between the names of people
+_NEW_YEAR = re.compile(r"20[2-4](\d)")  # zxcvbn knows those up to 2019
+_UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue", "ß": "ss"})
+_QWERTZ = str.maketrans("yzYZ", "zyZY")
+_AZERTY = str.maketrans("aqzwAQZW", "qawzQAWZ")
+# Long enough for everything but fame.
+_FAMOUS = frozenset(
+    "correcthorsebatterystaple tr0ub4dor3 thequickbrownfox thequickbrownfoxjumpsoverthelazydog maytheforcebewithyou "
+    "tobeornottobe tobeornottobethatisthequestion iamyourfather loremipsumdolor loremipsumdolorsitamet "
+    "youshallnotpass winteriscoming".split()
+)
 PASSPHRASE_WORDS = 5
 PASSPHRASE_LIST = 8192  # words to choose from: 13 bits each
 
@@ -49,17 +63,41 @@ def judge(password: str, words: Sequence[str]) -> str:
 
 
 def _weakness(password: str, words: Sequence[str]) -> str:
-    found = _weighed(password, words)
-    if found["guesses"] < ENOUGH:
-        return _kind(found["sequence"], frozenset(words))
+    if _SIGNS.sub("", password.lower()) in _FAMOUS:
+        return "common"
+    for reading, worth in _readings(password):
+        found = _weighed(reading, words)
+        if found["guesses"] * worth < ENOUGH:
+            return _kind(found["sequence"], frozenset(words))
     # Where several names follow one another zxcvbn counts their arrangement for much; a guesser does not.
     rest = password.lower()
     for word in sorted(words, key=len, reverse=True):
         rest = rest.replace(word, "") if len(word) >= SHORTEST_NAME else rest
-    if len(rest) < len(password) and _weighed(rest, ())["guesses"] * GUESSES_OF_NAMES < ENOUGH:
-        return "names"
+    if len(rest) < len(password):
+        tied = _SIGNS.sub("", _TIES.sub("", _NEW_YEAR.sub(r"201\1", rest)))
+        for left, worth in ((rest, 1), (tied, WORTH_OF_SIGNS)):
+            if _weighed(left, ())["guesses"] * GUESSES_OF_NAMES * worth < ENOUGH:
+                return "names"
     early = itertools.islice(candidates(words, shipped(everyday())), EARLY)
     return next((kind if kind in _WHY else "common" for one, kind in early if one == password), "")
+
+
+def _readings(password: str) -> Iterator[tuple[str, int]]:
+    """As it is, and as somebody reads it who knows more than zxcvbn: years after 2019, umlauts, other keyboards, signs
+    between words. With each, by how many times it is harder to guess for that."""
+    plain = _NEW_YEAR.sub(r"201\1", password.translate(_UMLAUTS))
+    without = _SIGNS.sub("", plain)
+    seen = {""}
+    for reading, worth in (
+        (password, 1),
+        (plain, 1),
+        (plain.translate(_QWERTZ), 2),
+        (plain.translate(_AZERTY), 2),
+        (without, WORTH_OF_SIGNS),
+    ):
+        if reading not in seen:
+            seen.add(reading)
+            yield reading, worth
 
 
 def _weighed(password: str, words: Sequence[str]) -> dict[str, Any]:
