@@ -59,6 +59,7 @@ GOOD = (
     "correct horse battery",
     "xk4-Ruhm?zettel",
     "anns kupfer regnet leise",
+    "correct horse",
     "zyzyk-qawam-2031-lattich",
     "ö" * 3 + "gurkenwagen-tuba",
     "a" + "Qz7!vRtp2w" * 8,

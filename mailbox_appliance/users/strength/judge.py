@@ -21,7 +21,8 @@ LONGEST_JUDGED = 72  # the work grows with the square; what is longer is judged 
 SHORTEST_NAME = 3
 GUESSES_OF_NAMES = 1000  # what names that everybody knows add to the work
 EARLY = 40_000  # what the nightly pass tries within its first quarter of an hour is refused whatever else is true
-WORTH_OF_SIGNS = 10  # what "-", "!" and the like between and behind words add
+WORTH_OF_SIGNS = 10  # what "!" and the like behind words add, and "-" between names
+_OUTER = re.compile(r"^[\W_]+|[\W_]+$")
 _SIGNS = re.compile(r"[\W_]+")
 _TIES = re.compile(r"und|and|loves?|liebt|forever|4ever|family|familie")  # between the names of people
 _NEW_YEAR = re.compile(r"20[2-4](\d)")  # zxcvbn knows those up to 2019
@@ -84,9 +85,9 @@ def _weakness(password: str, words: Sequence[str]) -> str:
 
 def _readings(password: str) -> Iterator[tuple[str, int]]:
     """As it is, and as somebody reads it who knows more than zxcvbn: years after 2019, umlauts, other keyboards, signs
-    between words. With each, by how many times it is harder to guess for that."""
+    before and behind. With each, by how many times it is harder to guess for that."""
     plain = _NEW_YEAR.sub(r"201\1", password.translate(_UMLAUTS))
-    without = _SIGNS.sub("", plain)
+    without = _OUTER.sub("", plain)
     seen = {""}
     for reading, worth in (
         (password, 1),
