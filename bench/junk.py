@@ -5,8 +5,8 @@
 FOLDER holds easy-ham-1, easy-ham-2, hard-ham-1, spam-1, spam-2 with one message a .txt file. Each folder is sorted by
 sha256 of ``folder/name`` and cut in the middle; the first half teaches, the second tests. The threshold named "fixed on
 the training half" is the lowest one that loses at most one wanted message when each fifth of the training half is
-judged by what the other four taught. Names of the collector and his hosts, and whole Received
-fields of theirs, are taken out of every message first.
+judged by what the other four taught. Names of the collector and his hosts, whole Received fields of theirs, and what a
+list of collectors put below the junk it forwarded, are taken out of every message first.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ ANN = Address("ann", "example.org")
 TRACES = re.compile(
     rb"(?i)[a-z0-9.+_-]*(?:zzzz|yyyy|jmason|netnoteinc|taint\.org|spamassassin|slashnull)[a-z0-9.@_-]*|\bjm\b|\bexmh\b"
 )
+# Much of the junk was forwarded by people who collect it: the mark below the text, and all that follows.
+FORWARDED = re.compile(rb"\n--DeathToSpam.*", re.DOTALL)
 # Stops on the collector's own machines and those of his provider: taken out whole, they tell who gave a message.
 RECEIVED = re.compile(rb"(?im)^received:[^\n]*\n(?:[ \t][^\n]*\n)*")
 OWN_STOPS = re.compile(
@@ -87,7 +89,7 @@ def read_corpus(folder: Path) -> tuple[list[Sample], list[Sample]]:
                 octets = octets.partition(b"\n")[2]
             end = header_end(octets)
             header = RECEIVED.sub(lambda stop: b"" if OWN_STOPS.search(stop[0]) else stop[0], octets[:end])
-            octets = TRACES.sub(b"", header + octets[end:])
+            octets = TRACES.sub(b"", header + FORWARDED.sub(b"\n", octets[end:]))
             sample = Sample(f"{name}/{file.name}", name.startswith("spam"), octets)
             halves[place >= len(files) // 2].append(sample)
     for half in halves:

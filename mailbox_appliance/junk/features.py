@@ -1,11 +1,11 @@
 """A message as the filter sees it: several views of it, each a set of slots in the memories.
 
 The *reading* view holds tokens of several classes: facts of the header and the parts, markup, links, words, results of
-other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole lists. The *glance*
-view holds all runs of four octets at the beginning of the body as it came, with every digit as 0: it sees boundaries,
-markup and torn words that reading smooths over. The *bearing* holds the same runs of the fields that a writing program
-makes, *fields* the order of their names, *road* the runs of what the hosts on the way wrote down (junk/bearing): they
-see who pretends to be which program. The views err on different messages, so their sum is better than each.
+other checks. A token's slot is a CRC-32 that starts from its class; hashing runs in C over whole lists. Four views hold
+runs of octets (junk/runs): *ends* those of four at the beginning and the end of the body as it came (markup, how it is
+cut into parts, how people take leave), *rhythm* those of eight there with every letter blotted out, *letters* those of
+three at the end of the text that a reader sees, *couples* those of two in more of it. *Road* holds runs of four of what
+the hosts on the way wrote down (junk/road). The views err on different messages, so their sum is better than each.
 Pairs of words are known to the prior only; they are made when it is asked.
 What tokens were is put together again only for the few that are explained.
 """
@@ -13,18 +13,18 @@ What tokens were is put together again only for the few that are explained.
 from __future__ import annotations
 
 import itertools
-import sys
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import field
-from operator import and_, mod
+from operator import and_
 from zlib import crc32
 
-from mailbox_appliance.junk.bearing import MOST_HEADER, bearing_of
+from mailbox_appliance.junk import runs
 from mailbox_appliance.junk.markup import markup_tokens
+from mailbox_appliance.junk.road import road_of
 from mailbox_appliance.junk.shape import combined, header_tokens, home_of, home_tokens, part_tokens, subject_of
 from mailbox_appliance.junk.urls import url_tokens
-from mailbox_appliance.junk.words import shouted, without_list_footer, words_of
+from mailbox_appliance.junk.words import all_words_of, shouted, telling_words, without_list_footer, words_of
 from mailbox_appliance.mail.charset import decode
 from mailbox_appliance.mail.mime_scan import Node, find_parts
 from mailbox_appliance.mail.text import charset_of, decode_transfer
@@ -34,18 +34,16 @@ SLOT_BITS = 19
 SLOTS = 1 << SLOT_BITS
 _MASK = SLOTS - 1
 READ_AT_MOST = 1 << 17  # octets of a message that are looked at
-_TEXT_OCTETS = 7_000  # of one text part, decoded
+_TEXT_OCTETS = 7_000  # of one text part, decoded; of a longer one
+_TEXT_HEAD = 4_500  # its beginning and as much of its end as makes that
 _TEXT_IN_ALL = 9_000  # characters of all of them
 _TEXT_PARTS = 20
-_GLANCE = 3_000  # octets
 MOST_SEEN = 50  # tokens of other checks
 
 CLASSES = "head part html url path word pair skip subject subjects loud both seen".split()
 _SEEDS = {name: crc32(name.encode()) for name in CLASSES}
 _APART = {"pair": 1, "skip": 2, "subjects": 1}  # classes of pairs: how far apart the two words stand
-VIEWS = ("reading", "glance", "bearing", "fields", "road")
-_PRIME = (1 << 19) - 1  # the largest below SLOTS: spreads runs of four octets over the slots
-_BLUR = bytes(48 if 48 <= octet <= 57 else octet for octet in range(256))
+VIEWS = ("reading", "ends", "rhythm", "letters", "couples", "road")
 
 
 @dataclass(slots=True)
@@ -98,8 +96,11 @@ def _paired(kind: str, words: Sequence[bytes]) -> Group:
     return Group(kind, words, list(map(crc32, words[_APART[kind] :], first)))
 
 
-def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
-    """All views of a message with LF or CRLF line ends. Never raises; its time is bounded whatever the message."""
+def features_of(octets: bytes, seen: Iterable[str] = (), *, all_views: bool = True) -> Features:
+    """All views of a message with LF or CRLF line ends; or the reading alone, when nobody has taught anything.
+
+    Never raises; its time is bounded whatever the message.
+    """
     octets = octets[:READ_AT_MOST]
     root = find_parts(octets)
     fields = root.fields or {}
@@ -112,7 +113,7 @@ def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
     header += home_tokens(home_of(fields), facts)
     header += _text_facts(text)
     parts = part_tokens(root)
-    words = words_of(lower)
+    words = all_words_of(lower)
     title = words_of(subject.lower().encode("utf-8", "replace"))
     groups = [
         _hashed("head", header),
@@ -125,43 +126,27 @@ def features_of(octets: bytes, seen: Iterable[str] = ()) -> Features:
         _hashed("subject", title),
         _paired("subjects", title),
         _hashed("loud", shouted(text)),
-        _hashed("word", words),
+        _hashed("word", telling_words(words)),
     ]
     hashes = list(set(itertools.chain.from_iterable([group.hashes for group in groups])))
     reading = array("I", map(and_, hashes, itertools.repeat(_MASK)))
-    body = octets[root.body_at : root.body_at + _GLANCE]
-    if first is not None and first.encoding == "base64":  # letters of base64 say nothing
-        body = body[: max(first.body_at - root.body_at, 0)] + text
-    bearing = bearing_of(octets[: min(root.body_at, MOST_HEADER)])
-    views = (
-        reading,
-        glance_of(without_list_footer(body[:_GLANCE])),
-        glance_of(bearing.written),
-        _orders_of(bearing.names),
-        glance_of(bearing.road),
-    )
+    views = (reading, *_views_of_runs(octets, root, first, text, lower)) if all_views else (reading,)
     return Features(views, hashes, groups, words)
 
 
-def _orders_of(names: Sequence[bytes]) -> array[int]:
-    """The slots of names of fields, and of two and three that follow one another."""
-    one = list(map(crc32, names))
-    two = list(map(crc32, names[1:], one))
-    three = map(crc32, names[2:], two)
-    return array("I", set(map(and_, itertools.chain(one, two, three), itertools.repeat(_MASK))))
-
-
-def glance_of(body: bytes) -> array[int]:
-    """The slots of all runs of four octets."""
-    body = body.translate(_BLUR)
-    runs: list[array[int]] = []
-    for start in range(min(4, max(len(body) - 3, 0))):
-        four = array("I", body[start : start + (len(body) - start) // 4 * 4])
-        if sys.byteorder == "big":
-            four.byteswap()
-        runs.append(four)
-    different = set(itertools.chain.from_iterable(runs))  # two of them that share a slot count there twice
-    return array("I", map(mod, different, itertools.repeat(_PRIME)))
+def _views_of_runs(octets: bytes, root: Node, first: Node | None, text: bytes, lower: bytes) -> tuple[array[int], ...]:
+    body = octets[root.body_at :]
+    if first is not None and first.encoding == "base64":  # letters of base64 say nothing
+        body = octets[root.body_at : first.body_at] + text
+    ends = runs.ends_of(without_list_footer(body))
+    flat = b" ".join(lower.split())
+    return (
+        runs.fours(ends),
+        runs.rhythm(ends),
+        runs.letters(flat),
+        runs.couples(flat),
+        runs.fours(road_of(root.fields or {})),
+    )
 
 
 def _text_facts(text: bytes) -> list[bytes]:
@@ -186,12 +171,23 @@ def _read_texts(root: Node, octets: bytes) -> tuple[list[bytes], list[str], str,
         if node.type != "text" or node.children:
             continue
         first = first or node
-        body = octets[node.body_at : min(node.end_at, node.body_at + 2 * _TEXT_OCTETS)]
-        text = decode(decode_transfer(body, node.encoding), charset_of(node))[:_TEXT_OCTETS]
+        body = _within(octets, node.body_at, node.end_at)
+        text = decode(decode_transfer(body, node.encoding), charset_of(node))
+        if len(text) > _TEXT_OCTETS:
+            text = f"{text[:_TEXT_HEAD]}\n{text[_TEXT_HEAD - _TEXT_OCTETS :]}"
         if node.subtype == "html" or (node.subtype == "plain" and "<html" in text[:2000].lower()):
             facts, text, more = markup_tokens(text)
             html += facts
             links += " " + more
-        texts.append(text[:left])
+        texts.append(text[-left:])
         left -= len(text)
     return html, texts, links, first
+
+
+def _within(octets: bytes, start: int, end: int) -> bytes:
+    """A part's body; of a long one whole lines of its beginning and its end."""
+    if end - start <= 2 * _TEXT_OCTETS:
+        return octets[start:end]
+    head = octets.rfind(b"\n", start, start + 2 * _TEXT_HEAD) + 1 or start + 2 * _TEXT_HEAD
+    tail = octets.find(b"\n", end - 2 * (_TEXT_OCTETS - _TEXT_HEAD), end) + 1 or end
+    return octets[start:head] + octets[tail:end]

@@ -44,14 +44,14 @@ _ENOUGH_WANTED = 10
 _ENOUGH_JUNK = 5
 _GONE_OVER = 4  # old lessons that are gone over with each new one
 _MUST_BE_ALIKE = 2.2  # logits for each doubling of junk over wanted mail
-_MOST_ALIKE = 5.0  # logits; and less at first, when all that was shown may be of one kind:
+_MOST_ALIKE = 7.0  # logits; and less at first, when all that was shown may be of one kind:
 _ALIKE_AT_FIRST = 3.0
-_ALIKE_A_LESSON = 0.04
+_ALIKE_A_LESSON = 0.06
 _CHANCE = 4.0  # logits for junk that few words in common can make up, as long as little was taught
 _FEW_JUNK = 8  # lessons about junk before they are heard in full
 _LESSON_SAYS = 0.75  # logits at most of each, before that
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
-_PRIOR_LEAST = 0.05  # less of it is not worth asking
+_PRIOR_LEAST = 0.12  # less of it is not worth asking
 
 
 class FullJournal(Journal, HasFailed, Protocol):
@@ -90,7 +90,6 @@ class StatisticalFilter:
         octets = await self._beginning(content)
         if GTUBE in octets:
             return Judgement(1.0, 30.0, (Token("GTUBE, the public test text", 30.0),))
-        features = features_of(octets, seen)
         memories: list[Memory] = []
         trouble = ""
         for path in self._paths(account):
@@ -99,6 +98,7 @@ class StatisticalFilter:
             except _TROUBLE as error:
                 trouble = str(error) or type(error).__name__
                 self._tell_trouble(path, trouble)
+        features = features_of(octets, seen, all_views=bool(_taught(memories)))
         return self._judged(features, memories, trouble, explain)
 
     async def learn(self, account: Address, octets: bytes, junk: bool, seen: Iterable[str] = ()) -> None:

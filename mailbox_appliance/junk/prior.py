@@ -60,8 +60,7 @@ def shipped() -> Table:
 
 def damping(features: Features) -> float:
     """How much words count in this message."""
-    words = next((len(group.tokens) for group in features.groups if group.kind == "word"), 0)
-    return min(1.0, math.sqrt(_USUAL_WORDS / (words or 1)))
+    return min(1.0, math.sqrt(_USUAL_WORDS / (len(features.words) or 1)))
 
 
 def prior_score(table: Table, features: Features) -> float:

@@ -9,13 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.trial.unittest import SynchronousTestCase
 
-from mailbox_appliance.junk.bearing import bearing_of
+from mailbox_appliance.junk import runs
 from mailbox_appliance.junk.features import READ_AT_MOST, SLOTS, VIEWS, Features, features_of
 from mailbox_appliance.junk.memory import pack, unpack
 from mailbox_appliance.junk.prior import PriorBroken, prior_score, read_prior, shipped
+from mailbox_appliance.junk.road import road_of
 from mailbox_appliance.junk.urls import registered, url_tokens
 from mailbox_appliance.junk.weighing import FAR, MARGIN, UNIT, Steps, is_far, steps_of
-from mailbox_appliance.junk.words import LONGEST_WORD, without_list_footer, words_of
+from mailbox_appliance.junk.words import LONGEST_WORD, telling_words, without_list_footer, words_of
+from mailbox_appliance.mail.mime_scan import find_parts
 from tests.junk.letters import advertisement, letter, note
 
 
@@ -61,8 +63,12 @@ class HeaderTests(SynchronousTestCase):
         self.assertEqual(tokens(features_of(plain), "subject"), tokens(features_of(other_list), "subject"))
 
 
-class BearingTests(SynchronousTestCase):
-    """What is kept of the header as it was written, and of the road."""
+def road(block: bytes) -> bytes:
+    return road_of(find_parts(block).fields or {})
+
+
+class RoadTests(SynchronousTestCase):
+    """What is kept of the stops on the way."""
 
     STOPS = (
         b"Received: from far.example.com (far.example.com [192.0.2.9])\n\tby us.example.org with ESMTPS; Mon, 1 Jan 2001\n"
@@ -73,25 +79,66 @@ class BearingTests(SynchronousTestCase):
 
     def test_road(self) -> None:
         """Of the stops before our own the shape is kept; hosts, addresses, people, identifiers and dates are not."""
-        road = bearing_of(self.STOPS + b"Subject: x\n\n").road
-        self.assertEqual(road, b"from office (h.co [IP]) by h.com (8.11.6/8.11.6) with SMTP id aA9a9 for <>")
+        found = road(self.STOPS + b"Subject: x\n\n")
+        self.assertEqual(found, b"from office (h.co [IP]) by h.com (8.11.6/8.11.6) with SMTP id aA9a9 for <>")
 
     def test_no_road(self) -> None:
         """Mail of mailing lists has no road, nor has mail that came straight to us."""
         for field in (b"List-Id: <x.example>", b"X-BeenThere: x@y.example", b"Precedence: bulk"):
-            self.assertEqual(bearing_of(self.STOPS + field + b"\n\n").road, b"", field)
-        self.assertEqual(bearing_of(self.STOPS.partition(b"\nRec")[0] + b"\n\n").road, b"")
+            self.assertEqual(road(self.STOPS + field + b"\n\n"), b"", field)
+        self.assertEqual(road(self.STOPS.partition(b"\nRec")[0] + b"\n\n"), b"")
 
     def test_other_hosts_and_days(self) -> None:
         """Other hosts, addresses and days make the same road."""
         other = self.STOPS.replace(b"dsl-12.example", b"x.y").replace(b"198.51.100.7", b"203.0.113.200")
         other = other.replace(b"1 Jan 2001", b"24 Dec 2030").replace(b"far.example.com", b"near.example.com")
-        self.assertEqual(bearing_of(self.STOPS).road, bearing_of(other).road)
+        self.assertEqual(road(self.STOPS), road(other))
 
-    def test_names(self) -> None:
-        """Only names that writing programs make, in their order."""
-        block = b"To: a\nX-Loop: b\nList-Id: c\nFROM: d\nX-Mailer: e\n\n"
-        self.assertEqual(bearing_of(block).names, (b"to", b"from", b"x-mailer"))
+
+class RunsTests(SynchronousTestCase):
+    """Views made of runs of octets."""
+
+    def test_each_place(self) -> None:
+        """A run is found wherever it begins, and once; what is too short has none."""
+        text = b"The quick brown fox"
+        self.assertEqual(set(runs.couples(text)), {text[at] | text[at + 1] << 8 for at in range(len(text) - 1)})
+        for view in (runs.fours, runs.rhythm, runs.letters):
+            self.assertLess(set(view(text[5:])), set(view(text)), view)
+            self.assertEqual(len(view(b"")), 0, view)
+        self.assertEqual(len(runs.letters(b"abcd")), 2)
+        self.assertEqual(len(runs.fours(b"abcde")), 2)
+
+    def test_blotted(self) -> None:
+        """Other digits are the same run of four; other letters are the same rhythm, not the same run."""
+        self.assertEqual(runs.fours(b"on 12.3.1999"), runs.fours(b"on 45.6.2031"))
+        self.assertEqual(set(runs.rhythm(b"Hello you, 12!")), set(runs.rhythm(b"Mamma and, 99!")))
+        self.assertNotEqual(set(runs.fours(b"Hello you")), set(runs.fours(b"Mamma and")))
+        self.assertNotEqual(set(runs.rhythm(b"Hello you, 12!")), set(runs.rhythm(b"HELLO you, 12!")))
+
+    def test_ends(self) -> None:
+        """The beginning and the end are seen, whatever the line ends; what lies between is not."""
+        body = b"first\n" + b"line\n" * 400 + b"%s" + b"line\n" * 400 + b"last\n"
+        ends = runs.ends_of(body % b"")
+        self.assertEqual(ends, runs.ends_of(body % b"unseen\n"))
+        self.assertEqual(ends, runs.ends_of((body % b"").replace(b"\n", b"\r\n")))
+        self.assertTrue(ends.startswith(b"first") and ends.endswith(b"last\n"))
+        self.assertEqual(set(runs.fours(runs.ends_of(b"brief"))), set(runs.fours(b"brief\nbrief")))
+
+    def test_no_neighbours(self) -> None:
+        """Runs of small letters that differ have slots that differ, but for very few."""
+        small = range(97, 123)
+        text = b" ".join([bytes((one, two, three)) for one in small for two in small for three in small])
+        slots = set().union(*[runs.letters(text[at : at + 1000]) for at in range(0, len(text), 900)])
+        self.assertGreater(len(slots), 26**3)
+
+    def test_end_of_a_long_part(self) -> None:
+        """The end of a long text is read, in every encoding, and the middle is not."""
+        text = b"begun well\n" + b"nothing new\n" * 1500 + b"middleword\n" + b"nothing new\n" * 1500 + b"endword\n"
+        for encoding, coded in (("7bit", text), ("quoted-printable", text), ("base64", base64.encodebytes(text))):
+            octets = letter("x", "", fields=f"MIME-Version: 1.0\nContent-Transfer-Encoding: {encoding}\n") + coded
+            found = tokens(features_of(octets), "word")
+            self.assertLessEqual({b"begun", b"endword"}, found, encoding)
+            self.assertNotIn(b"middleword", found, encoding)
 
 
 class BodyTests(SynchronousTestCase):
@@ -102,6 +149,8 @@ class BodyTests(SynchronousTestCase):
         self.assertEqual(
             words_of(b"free! the 2002 monday a 100% ann@example.org $99"), [b"free!", b"the", b"100%", b"$99"]
         )
+        self.assertEqual(words_of(b"a.b+c@example.org, d@e.example (at @ home) f"), [b"at", b"home"])
+        self.assertEqual(set(telling_words([b"may", b"be", b"be", b"2002", b"3rd"])), {b"be", b"3rd"})
         self.assertEqual(words_of(b"x" * 95), [b"long-9"])
         cut = words_of("漢字漢字漢字漢字漢字漢字漢字漢字漢字".encode())
         self.assertTrue(cut)
@@ -111,7 +160,18 @@ class BodyTests(SynchronousTestCase):
         """What a list puts below is cut off; a rule in the middle of a letter is not."""
         body = b"text\nmore\n_______________\nX mailing list\nhttp://x.example/listinfo/x\n"
         self.assertEqual(without_list_footer(body), b"text\nmore")
-        self.assertEqual(without_list_footer(b"a\n------\nb\n"), b"a\n------\nb\n")
+        for footer in (
+            b"-- \nThe Users' Group: users@x.example\nhttp://x.example/listinfo/users for more\nMaintainer: y\n",
+            b"-- \nbob\n\nhttp://x.example/mailman/listinfo/talk\n",
+            b"http://x.example/mailman/listinfo/talk\n",
+            b"-------\nThis list is sponsored by: A Shop\nhttp://shop.example\n______\nX mailing list\nx@x.example\n",
+            b"----- Groups Sponsor ----~-->\nBuy\n-----~->\n\nTo unsubscribe from this group, send an email to:\nx\n",
+        ):
+            self.assertEqual(without_list_footer(b"text\nmore\n" + footer), b"text\nmore", footer)
+        far = b"a\n------\n" + b"b\n" * 300 + b"______\nX mailing list\n"
+        self.assertTrue(without_list_footer(far).endswith(b"b\nb"))
+        for text in (b"a\n------\nb\n", b"a\n-- \nbob\n", b"our mailing list is\n------\nb\n"):
+            self.assertEqual(without_list_footer(text), text)
 
     def test_links(self) -> None:
         """Hosts, registered names, oddities."""

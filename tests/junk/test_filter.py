@@ -17,7 +17,7 @@ from twisted.trial.unittest import SynchronousTestCase
 from mailbox_appliance.database import Database
 from mailbox_appliance.journal.events.junk import FilterDead, Learnt, MemoryUnreadable, Unlearnt
 from mailbox_appliance.junk import weighing
-from mailbox_appliance.junk.features import features_of
+from mailbox_appliance.junk.features import VIEWS, features_of
 from mailbox_appliance.junk.memory import MIGRATIONS, Lesson, pack
 from mailbox_appliance.junk.selftest import GTUBE
 from mailbox_appliance.mail.address import Address
@@ -68,6 +68,13 @@ class FilterTests(SynchronousTestCase):
         self.assertFalse(judgement.is_junk)
         self.assertEqual(judgement.lessons, 0)
         self.assertEqual(os.listdir(self.folder), [])
+
+    def test_what_is_looked_at(self) -> None:
+        """As long as nobody has taught anything only the reading is made; what is said is the same."""
+        self.assertEqual(len(features_of(note(), all_views=False).views), 1)
+        untaught = self.judge(advertisement())
+        self.place.filter._accounts[self.place.file()].memory._own_weights()
+        self.assertEqual(self.judge(advertisement()), untaught)
 
     def test_learns(self) -> None:
         """After some lessons unseen messages of both kinds are told apart."""
@@ -138,23 +145,33 @@ class FilterTests(SynchronousTestCase):
         for lesson in after:
             self.assertTrue(all((step >= 0) if lesson.junk else (step <= 0) for step in lesson.steps.of))
 
-    def test_older_file(self) -> None:
-        """A file of the schema before keeps its lessons; they speak again as soon as they have been gone over."""
-        path = self.place.file()
-        os.makedirs(os.path.dirname(path))
-        views = [pack(view) for view in features_of(advertisement(1)).views[:3]]
-        old = Database(path, MIGRATIONS[:1], self.place.workers)
-        old.run_now(lambda file: file.execute("INSERT INTO page VALUES (3, x'00')"))
-        old.run_now(
-            lambda file: file.execute("INSERT INTO lesson VALUES (?, 1700000000, 1, 9, 9, 9, ?, ?, ?)", (b"k", *views))
-        )
-        old.run_now(lambda file: file.execute("UPDATE total SET junk=1, octets=500"))
-        old.close()
+    def test_older_files(self) -> None:
+        """A file of a schema before keeps its lessons; they speak again as soon as they have been gone over."""
+        columns = "key, learnt, junk, reading, glance, bearing, reading_slots, glance_slots, bearing_slots"
+        for schema in range(1, len(MIGRATIONS)):
+            self.place = Place(os.path.join(self.folder, str(schema)))
+            path = self.place.file()
+            os.makedirs(os.path.dirname(path))
+            views = [pack(view) for view in features_of(advertisement(1)).views[:3]]
+            old = Database(path, MIGRATIONS[:schema], self.place.workers)
+            old.run_now(lambda file: file.execute("INSERT INTO page VALUES (3, x'00')"))
+            insert = f"INSERT INTO lesson ({columns}) VALUES (?, 1700000000, 1, 9, 9, 9, ?, ?, ?)"
+            old.run_now(lambda file, insert=insert, views=views: file.execute(insert, (b"k", *views)))
+            old.run_now(lambda file: file.execute("UPDATE total SET junk=1, octets=500"))
+            old.close()
+            self.speaks_again()
+
+    def speaks_again(self) -> None:
         self.assertEqual(self.judge(note()).lessons, 1)
         self.done(self.place.filter.learn(ANN, note(), False))
         (lesson,) = [lesson for lesson in self.lessons(ANN) if lesson.key == b"k"]
-        self.assertGreater(min(lesson.steps.of[:3]), 0)
+        self.assertGreater(lesson.steps.of[0], 0)
+        self.assertEqual(lesson.steps.of[1:], (0,) * (len(VIEWS) - 1))  # views that were not there
         self.assertEqual(self.weights(ANN), added_by(self.lessons(ANN)))
+        self.assertEqual(self.kept(ANN), sum([lesson.octets for lesson in self.lessons(ANN)]))
+
+    def kept(self, account: Address) -> int:
+        return self.place.filter._accounts[self.place.file(account)].memory._octets
 
     def lessons(self, account: Address) -> list[Lesson]:
         loaded = self.place.filter._accounts[self.place.file(account)]
