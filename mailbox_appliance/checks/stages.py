@@ -31,7 +31,7 @@ from mailbox_appliance.checks.impostor import check_impostor, persons_of, reply_
 from mailbox_appliance.checks.inside import Inside, look_inside
 from mailbox_appliance.checks.links import Reader, check_links
 from mailbox_appliance.checks.lookups import Inquiry, together
-from mailbox_appliance.checks.lures import check_lures
+from mailbox_appliance.checks.lures import check_lures, lures
 from mailbox_appliance.checks.readable import check_text, read_texts
 from mailbox_appliance.checks.reputation import Reputation, evidence_of, key_of
 from mailbox_appliance.checks.settings import ChecksSettings
@@ -42,7 +42,7 @@ from mailbox_appliance.mail.address import Address, show_reverse_path
 from mailbox_appliance.mail.client import Client
 from mailbox_appliance.mail.reply import Reply
 from mailbox_appliance.mail.verdict import Action, Evidence, Verdict
-from mailbox_appliance.mailauth import dmarc, results, spf
+from mailbox_appliance.mailauth import canonical, dmarc, results, spf
 from mailbox_appliance.mailauth.dmarc import DmarcResult
 from mailbox_appliance.mailauth.lookups import Answers, settle
 from mailbox_appliance.ports.clock import Clock
@@ -88,6 +88,7 @@ class StrangerChecks:
         self.scanners = scanners
         self.reputation = reputation
         self.findings = Findings()
+        self._loaded = False
         self._persons: tuple[tuple[Address, ...], tuple[str, ...], dict[str, str]] | None = None
         self.faults = faults if faults is not None else ListFaults(clock, journal)
 
@@ -104,6 +105,9 @@ class StrangerChecks:
 
     async def _judged(self, parcel: Parcel) -> Verdict:
         began = self._clock.seconds()
+        if not self._loaded:
+            await self._workers.run("disk", _load)
+            self._loaded = True
         inquiry = Inquiry(self._resolver, self._clock, self._settings.look_up_seconds)
         verdict, author = await Examination(self, parcel, inquiry).run()
         inquiry.tell(self._journal, parcel.trace)
@@ -133,6 +137,13 @@ class StrangerChecks:
     def parts(self) -> tuple[ChecksSettings, Clock, Workers, Directory]:
         """What an examination needs."""
         return self._settings, self._clock, self._workers, self._directory
+
+
+def _load() -> None:
+    """What is imported and read when the first stranger writes: together a tenth of a second."""
+    spf.load()
+    canonical.load()
+    lures()
 
 
 class Examination:

@@ -86,6 +86,11 @@ def _fields_by(canonicalization: str) -> Callable[[Any], Any]:
     return (Relaxed if canonicalization == RELAXED else Simple).canonicalize_headers  # type: ignore[no-any-return]
 
 
+def load() -> None:
+    """Import the library, which takes longer than a session may wait: for a worker."""
+    _fields_by(RELAXED)
+
+
 def canonical_fields(fields: list[Field], canonicalization: str) -> bytes:
     """The fields as they are hashed, CRLF behind each (RFC 6376 §3.4.1, §3.4.2)."""
     pairs = []

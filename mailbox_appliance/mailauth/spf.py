@@ -37,6 +37,11 @@ class SpfResult:
     mechanism: str = ""
 
 
+def load() -> None:
+    """Import the library, which takes longer than a session may wait: for a worker."""
+    _adapter()
+
+
 def check_helo(client: IPAddress, helo: str, answers: Answers) -> SpfResult:
     """RFC 7208 §2.3. Raises Missing when an answer must be fetched first."""
     return _check(client, "postmaster", helo, helo, "helo", answers)
