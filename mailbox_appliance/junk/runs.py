@@ -9,14 +9,13 @@ import itertools
 import sys
 from array import array
 from collections.abc import Iterable
-from operator import and_, mod
+from operator import mod
 
 END = 500  # octets of the beginning and of the end of a body
 _LETTERS = 1_000  # octets at the end of the text
 _COUPLES = 4_000
 # A prime below the number of slots that spreads runs of letters well: powers of 256 leave it large remainders.
 _PRIME = 499_979
-_THREE = (1 << 24) - 1
 _SMALL, _CAPITALS, _DIGITS = range(97, 123), range(65, 91), range(48, 58)
 _BLUR = bytes(48 if octet in _DIGITS else octet for octet in range(256))
 _RHYTHM = bytes(
@@ -46,7 +45,15 @@ def rhythm(octets: bytes) -> array[int]:
 
 def letters(flat: bytes) -> array[int]:
     """Every run of three at the end of a text."""
-    return _slots(set(map(and_, _runs("I", flat[-_LETTERS:] + b" "), itertools.repeat(_THREE))))
+    end = flat[-_LETTERS:]
+    count = max(len(end) - 2, 0)
+    spread = bytearray(4 * count)  # three octets and a zero each: one item of an array
+    for place in range(3):
+        spread[place::4] = end[place : place + count]
+    items = array("I", bytes(spread))
+    if sys.byteorder == "big":
+        items.byteswap()
+    return _slots(set(items))
 
 
 def couples(flat: bytes) -> array[int]:
