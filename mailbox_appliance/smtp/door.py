@@ -31,7 +31,7 @@ from mailbox_appliance.smtp.parts import Parts, origin_of
 from mailbox_appliance.smtp.session import Session
 from mailbox_appliance.smtp.valve import Valve, why
 from mailbox_appliance.smtp.waiting import Waiting
-from mailbox_appliance.sockets import say
+from mailbox_appliance.sockets import acknowledge, say
 from mailbox_appliance.wire.proxy import NoProxy, read_header
 from mailbox_appliance.wire.smtp import answers
 from mailbox_appliance.wire.smtp.terms import SERVICES
@@ -196,6 +196,8 @@ class Door(protocol.Protocol):
         self._resume()
         if restful and self._station.stopping:
             raise Stopping
+        if not restful:  # in the middle of a message, whose last octets a peer may hold back until then
+            acknowledge(self.transport)
         self._restful = restful
         octets: bytes = await self._waiting.for_("more", until)
         return octets

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import ssl
 from ipaddress import ip_address, ip_network
 from typing import Any
+from unittest import mock
 
 from OpenSSL import SSL
 from twisted.internet.task import Clock
@@ -328,6 +330,28 @@ class FlowTests(SynchronousTestCase):
                 peer.send(b"X: " + b"y" * 4000 + b"\r\n")
             self.assertFalse(peer.closed())
             house.close()
+
+    def test_who_gathers_small_writes_does_not_wait(self) -> None:
+        """While the end of a message is missing, what came is acknowledged at once; between commands it is not."""
+        house = House()
+        peer = house.peer()
+        own = mock.Mock()
+        vars(peer.transport)["socket"] = own
+        talk(peer, "EHLO a.test", "MAIL FROM:<x@y.test>", "RCPT TO:<ann@example.org>")
+        self.assertEqual(own.setsockopt.call_count, 0)
+        self.assertEqual(code(talk(peer, "DATA")), "354 Send")
+        for part in (b"From: x@y.test\r\n\r\n", b"hello\r\n"):
+            own.reset_mock()
+            peer.send(part)
+            own.setsockopt.assert_called_once_with(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+        own.setsockopt.side_effect = OSError  # a Unix socket knows no such thing
+        peer.send(b"bye\r\n")
+        peer.send(b".\r\n")
+        self.assertIn(b"250 ", peer.taken())
+        own.reset_mock()
+        talk(peer, "NOOP")
+        self.assertEqual(own.setsockopt.call_count, 0)
+        house.close()
 
     def test_acceptance_is_no_silence(self) -> None:
         """However long acceptance takes, the peer is not blamed for it."""
