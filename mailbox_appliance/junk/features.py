@@ -16,7 +16,6 @@ import itertools
 from array import array
 from collections.abc import Iterable, Sequence
 from dataclasses import field
-from operator import and_
 from zlib import crc32
 
 from mailbox_appliance.junk import runs
@@ -129,7 +128,7 @@ def features_of(octets: bytes, seen: Iterable[str] = (), *, all_views: bool = Tr
         _hashed("word", telling_words(words)),
     ]
     hashes = list(set(itertools.chain.from_iterable([group.hashes for group in groups])))
-    reading = array("I", map(and_, hashes, itertools.repeat(_MASK)))
+    reading = array("I", [hashed & _MASK for hashed in hashes])
     views = (reading, *_views_of_runs(octets, root, first, text, lower)) if all_views else (reading,)
     return Features(views, hashes, groups, words)
 

@@ -5,11 +5,9 @@ All of it is done by arrays and sets in C, a few microseconds for a hundred octe
 
 from __future__ import annotations
 
-import itertools
 import sys
 from array import array
 from collections.abc import Iterable
-from operator import mod
 
 END = 500  # octets of the beginning and of the end of a body
 _LETTERS = 1_000  # octets at the end of the text
@@ -75,4 +73,4 @@ def _runs(code: str, octets: bytes) -> set[int]:
 
 def _slots(runs: Iterable[int]) -> array[int]:
     """Two runs that share a slot count there twice."""
-    return array("I", map(mod, runs, itertools.repeat(_PRIME)))
+    return array("I", [run % _PRIME for run in runs])

@@ -16,7 +16,7 @@ _LONG_PIECE = re.compile(rb"[\x80-\xff]{3,6}")
 # Addresses say who is written to; numbers, days and months say when: neither says what a message is.
 _DOMAIN = b"abcdefghijklmnopqrstuvwxyz0123456789.-"
 _LOCAL = _DOMAIN + b"_+="
-_SHOUTED = re.compile(rb"\b[A-Z][A-Z'-]{2,15}\b")
+_SHOUTED = re.compile(rb"[A-Z](?<!\w.)[A-Z'-]{2,15}\b")  # what begins with letters is found faster than with "\b"
 _NUMBER = re.compile(rb"[0-9][0-9'%-]*")
 TIMES = frozenset(
     b"jan feb mar apr may jun jul aug sep sept oct nov dec january february march april june july august september "
