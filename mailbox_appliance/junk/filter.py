@@ -17,7 +17,6 @@ from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import replace
 from hashlib import blake2b
-from typing import Protocol
 
 from mailbox_appliance.database import DatabaseTrouble
 from mailbox_appliance.journal.events.junk import FilterDead, Learnt, MemoryUnreadable, Unlearnt
@@ -33,7 +32,7 @@ from mailbox_appliance.junk.weighing import Steps
 from mailbox_appliance.mail.address import Address
 from mailbox_appliance.mail.message import Content, SpooledBody
 from mailbox_appliance.ports.clock import Clock
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.junk import Judgement, Token
 from mailbox_appliance.ports.workers import Busy, Workers
 
@@ -52,10 +51,6 @@ _FEW_JUNK = 8  # lessons about junk before they are heard in full
 _LESSON_SAYS = 0.75  # logits at most of each, before that
 _PRIOR_UNTIL = 100  # lessons at which the prior is heard half as much
 _PRIOR_LEAST = 0.12  # less of it is not worth asking
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 class _Loaded:

@@ -24,7 +24,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from sqlite3 import Error as SqliteError
-from typing import Protocol
 
 from twisted.internet.defer import CancelledError, Deferred
 
@@ -44,7 +43,7 @@ from mailbox_appliance.mail.mailbox import (
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.ports.clock import Clock
 from mailbox_appliance.ports.habits import Filed, Keyworded, Opened
-from mailbox_appliance.ports.journal import HasFailed, Journal
+from mailbox_appliance.ports.journal import FullJournal
 from mailbox_appliance.ports.junk import JunkFilter
 from mailbox_appliance.ports.store import Bystander, Mailbox, Mailstore, StoreError, Stores
 from mailbox_appliance.ports.workers import Busy
@@ -63,10 +62,6 @@ _JUNK = frozenset({"$junk", "junk"})
 _WANTED = frozenset({"$notjunk", "notjunk"})
 _PERHAPS_WANTED = frozenset({"nonjunk"})
 _TROUBLE = (OSError, DatabaseTrouble, SqliteError, ValueError, Busy, StoreError)
-
-
-class FullJournal(Journal, HasFailed, Protocol):
-    """Events and tracebacks."""
 
 
 @dataclass(frozen=True, slots=True)
