@@ -133,9 +133,8 @@ def _false_words(link: Link, home: str, reader: Reader) -> Iterator[tuple[str, s
         return
     brand = brand_named(label_of(shown))
     is_firm = bool(brand) and is_of(brand, shown, shown)
-    if shown in reader.ours or (is_firm and shown not in reader.kin and not is_of(brand, home, home)):
-        yield "disguised", f"the words show {shown}, the link leads to {home}"
-    elif shown not in reader.kin and home not in reader.kin:
+    is_foreign = shown not in reader.kin and (home not in reader.kin or (is_firm and not is_of(brand, home, home)))
+    if shown in reader.ours or is_foreign:
         yield "disguised", f"the words show {shown}, the link leads to {home}"
 
 

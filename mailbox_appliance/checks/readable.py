@@ -9,6 +9,7 @@ import html
 import re
 from collections.abc import Iterable
 
+from mailbox_appliance.mail.html import html_to_text
 from mailbox_appliance.mail.values import dataclass
 from mailbox_appliance.mail.verdict import Evidence
 
@@ -17,7 +18,6 @@ MOST_LINKS = 100
 LONGEST_LINK = 2_000
 LONGEST_SHOWN = 200
 
-_BLOCK = re.compile(r"<(style|script|title)\b|<(!--)")
 _TAG = re.compile(r"<[a-zA-Z/!?][^<>]{0,2000}>")
 _HREF = re.compile(r"""\b(?:href|action)\s*=\s*(?:"([^"]{1,2000})"|'([^']{1,2000})'|([^\s"'>]{1,2000}))""", re.I)
 _BARE = re.compile(r"\bhttps?://[^\s<>\"')\]]{3,1000}", re.IGNORECASE)
@@ -105,7 +105,7 @@ def read_texts(texts: Iterable[tuple[str, str]]) -> Readable:
             _take_anchors(text, low, links)
             if "style" in low:
                 unseen += sum(_letters(one) for one in _hidden(text))
-            text = html.unescape(_TAG.sub(" ", _without_blocks(text, low)))
+            text = html_to_text(text)
         elif subtype == "calendar":
             invitation = invitation or "method:request" in text.lower()
             text = text.replace("\r", "").replace("\n ", "").replace("\\n", " ").replace("\\,", ",")
@@ -119,22 +119,6 @@ def read_texts(texts: Iterable[tuple[str, str]]) -> Readable:
             links.setdefault(Link(match[0].rstrip(".,;:!?")))
         seen.append(" ".join(text.split())[:MOST_TEXT])
     return Readable(" ".join(seen)[:MOST_TEXT], tuple(links), unseen, torn, password, script, picture, invitation)
-
-
-def _without_blocks(text: str, low: str) -> str:
-    """Without styles, scripts and comments; what is not ended goes to the end, as browsers have it."""
-    kept = []
-    at = 0
-    while (match := _BLOCK.search(low, at)) is not None:
-        kept.append(text[at : match.start()])
-        end = low.find("-->" if match[2] else f"</{match[1]}", match.end())
-        if end < 0:
-            return " ".join(kept)
-        closed = low.find(">", end)
-        if closed < 0:
-            return " ".join(kept)
-        at = closed + 1
-    return " ".join([*kept, text[at:]])
 
 
 def _take_anchors(text: str, low: str, links: dict[Link, None]) -> None:
