@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mailbox_appliance.admin.result import Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
-from mailbox_appliance.admin.words import (
-    iso_moment,
-    text_argument,
-)
+from mailbox_appliance.admin.words import iso_moment, text_argument
 from mailbox_appliance.users.answers import UsersError
 
 if TYPE_CHECKING:

@@ -6,10 +6,7 @@ from typing import TYPE_CHECKING
 
 from mailbox_appliance.admin.result import Result, listing, refusing
 from mailbox_appliance.admin.verb import Arguments
-from mailbox_appliance.admin.words import (
-    iso_moment,
-    text_argument,
-)
+from mailbox_appliance.admin.words import iso_moment, text_argument
 from mailbox_appliance.mail.address import domain_to_unicode
 from mailbox_appliance.ports.workers import Busy
 from mailbox_appliance.users.answers import UsersError

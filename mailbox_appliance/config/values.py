@@ -10,7 +10,7 @@ import math
 import re
 import shlex
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from mailbox_appliance.config.model import HostPort, Network
 from mailbox_appliance.mail.address import Address, AddressError, domain_to_ascii
@@ -141,31 +141,33 @@ def dns_list(value: object) -> str:
 
 def weights(value: object) -> dict[str, float]:
     """Figures by "check result"."""
-    if not isinstance(value, dict):
-        raise Wrong(f"{shown(value)} is not a table", 'write { "spf fail" = 1.5 }')
-    for key, figure in value.items():
-        check, _, result = str(key).partition(" ")
-        if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
-            known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
-            raise Wrong(f"{shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
+    table = _by_result(value, '"spf fail" = 1.5')
+    for key, figure in table.items():
         good = isinstance(figure, int | float) and not isinstance(figure, bool)
         if not good or not -100 <= figure <= 100:
             raise Wrong(f"the weight of {key}, {shown(figure)}, is no figure from -100 to 100", f'"{key}" = 1.5')
-    return {str(key): float(figure) for key, figure in value.items()}
+    return {key: float(figure) for key, figure in table.items()}
 
 
 def actions(value: object) -> dict[str, str]:
     """What is done about a result, by "check result"."""
+    table = _by_result(value, '"attachment program" = "reject"')
+    for key, action in table.items():
+        if action not in ACTIONS:
+            raise Wrong(f"{shown(action)} for {key} is nothing that can be done", f"write one of {', '.join(ACTIONS)}")
+    return {key: str(action) for key, action in table.items()}
+
+
+def _by_result(value: object, example: str) -> dict[str, Any]:
+    """A table whose keys are checks with one of their results."""
     if not isinstance(value, dict):
-        raise Wrong(f"{shown(value)} is not a table", 'write { "attachment program" = "reject" }')
-    for key, action in value.items():
+        raise Wrong(f"{shown(value)} is not a table", f"write {{ {example} }}")
+    for key in value:
         check, _, result = str(key).partition(" ")
         if check not in CHECK_NAMES + FURTHER_NAMES or not result.strip():
             known = ", ".join(CHECK_NAMES + FURTHER_NAMES)
             raise Wrong(f"{shown(key)} is not a check and its result", f'write them as "spf fail"; checks are {known}')
-        if action not in ACTIONS:
-            raise Wrong(f"{shown(action)} for {key} is nothing that can be done", f"write one of {', '.join(ACTIONS)}")
-    return {str(key): str(action) for key, action in value.items()}
+    return {str(key): entry for key, entry in value.items()}
 
 
 def several(read: Callable[[object], T]) -> Callable[[object], tuple[T, ...]]:
